@@ -1,22 +1,26 @@
 /*
- * State changes as messages.  A listener binds a datagram socket in
- * /run/zones/events.d; whoever moves a state sends one line to each socket
- * there.  Nobody in between: no daemon to be down, and a listener that is slow
- * or dead costs the sender one failed sendto() (its socket is then removed).
+ * State changes as messages.  A listener makes a FIFO in /run/zones/events.d;
+ * whoever moves a state writes one record of fixed size to each FIFO there.
+ * Nobody in between: no daemon to be down.  A dead listener's FIFO has no reader
+ * and is removed; one that sleeps through its buffer (about 4000 records) loses
+ * the newest, so a listener reads the list again when it has fallen behind.
  */
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/event.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "zone/model.h"
+
+/* A divisor of PIPE_BUF: a write is atomic and a read returns whole records. */
+#define RECORD 256
 
 static char *
 events_dir(void)
@@ -28,28 +32,29 @@ void
 zone_event_send(const char *name, enum zone_state from, enum zone_state to, int id)
 {
 	cleanup_free char *dir = events_dir();
-	cleanup_close int fd = -1;
-	char line[256];
+	char record[RECORD] = {0};
 	struct dirent *de;
 	DIR *d;
 
 	d = opendir(dir);
 	if (!d)
 		return; /* nobody listens */
-	snprintf(line, sizeof(line), "%s %s %s %d %" PRIu64, name, zone_state_name(from),
+	snprintf(record, sizeof(record), "%s %s %s %d %" PRIu64, name, zone_state_name(from),
 		 zone_state_name(to), id, time_real_ms());
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	while (fd >= 0 && (de = readdir(d))) {
-		struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	while ((de = readdir(d))) {
+		cleanup_close int fd = -1;
+		struct stat st;
 
 		if (de->d_name[0] == '.')
 			continue;
-		if (snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/%s", dir, de->d_name) >=
-		    (int)sizeof(sa.sun_path))
+		fd = openat(dirfd(d), de->d_name, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+		if (fd < 0 && errno == ENXIO)
+			unlinkat(dirfd(d), de->d_name, 0);
+		if (fd < 0 || fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
 			continue;
-		if (sendto(fd, line, strlen(line), 0, (struct sockaddr *)&sa, sizeof(sa)) < 0 &&
-		    errno == ECONNREFUSED)
-			unlink(sa.sun_path);
+		/* full: the listener is told nothing, see above */
+		if (write(fd, record, sizeof(record)) < 0)
+			continue;
 	}
 	closedir(d);
 }
@@ -58,24 +63,26 @@ int
 zone_events_open(int *ret_fd, struct error *err)
 {
 	cleanup_free char *dir = events_dir();
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	cleanup_free char *path = NULL;
 	cleanup_close int fd = -1;
 	char id[UUID_LEN + 1];
-	int r, size = 1024 * 1024;
+	int r;
 
 	r = file_mkdir_p(dir, 0700, err);
 	if (r < 0)
 		return r;
 	uuid_random(id);
-	if (snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/%.13s", dir, id) >=
-	    (int)sizeof(sa.sun_path))
-		return error_set(err, ENAMETOOLONG, "%s is too long for a socket", dir);
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return error_set_errno(err, errno, "socket");
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return error_set_errno(err, errno, "%s", sa.sun_path);
+	path = str_printf("%s/%s", dir, id);
+	if (mkfifo(path, 0600) < 0)
+		return error_set_errno(err, errno, "%s", path);
+	/* for writing too: so it never is at end of file */
+	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0) {
+		r = error_set_errno(err, errno, "%s", path);
+		unlink(path);
+		return r;
+	}
+	fcntl(fd, F_SETPIPE_SZ, 1024 * 1024); /* a smaller one works too */
 	*ret_fd = steal_fd(&fd);
 	return 0;
 }
@@ -90,12 +97,12 @@ zone_event_done(struct zone_event *e)
 int
 zone_events_read(int fd, struct zone_event *ret, struct error *err)
 {
-	char buf[512], name[ZONE_NAME_MAX + 1], from[32], to[32];
+	char buf[RECORD + 1], name[ZONE_NAME_MAX + 1], from[32], to[32];
 	struct zone_event e = {0};
 	ssize_t n;
 
 	for (;;) {
-		n = recv(fd, buf, sizeof(buf) - 1, MSG_DONTWAIT);
+		n = read(fd, buf, RECORD);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
@@ -116,12 +123,16 @@ zone_events_read(int fd, struct zone_event *ret, struct error *err)
 void
 zone_events_close(int fd)
 {
-	struct sockaddr_un sa;
-	socklen_t len = sizeof(sa);
+	char link[64], path[4096];
+	ssize_t n;
 
 	if (fd < 0)
 		return;
-	if (getsockname(fd, (struct sockaddr *)&sa, &len) == 0 && len > sizeof(sa.sun_family))
-		unlink(sa.sun_path);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n > 0) {
+		path[n] = '\0';
+		unlink(path);
+	}
 	close(fd);
 }

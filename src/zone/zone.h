@@ -211,11 +211,11 @@ struct zone_event {
 };
 void zone_event_done(struct zone_event *e);
 
-/* A socket that becomes readable with every state change on this node. */
+/* A descriptor that becomes readable with every state change on this node. */
 int zone_events_open(int *ret_fd, struct error *err);
 /* 0 one event, 1 nothing there now, or negative. */
 int zone_events_read(int fd, struct zone_event *ret, struct error *err);
-void zone_events_close(int fd); /* and takes the socket out of the file system */
+void zone_events_close(int fd); /* and takes it out of the file system */
 
 /* ---- inside ---------------------------------------------------------------- */
 
