@@ -1,0 +1,191 @@
+/* See net_apply.h. */
+#include "boot/net_apply.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "boot/method.h"
+#include "boot/resolv.h"
+#include "os/run.h"
+
+#define DHCP_EVENT "/usr/lib/atoll/dhcp-event"
+#define PID_DIR "/run/atoll/udhcpc"
+
+int
+net_loopback_up(struct error *err)
+{
+	return RUN(err, "ip", "link", "set", "dev", "lo", "up");
+}
+
+/* --- DHCP */
+
+static char *
+pid_path(const char *ifname)
+{
+	return str_printf("%s/%s.pid", PID_DIR, ifname);
+}
+
+static bool
+is_udhcpc(int64_t pid)
+{
+	cleanup_free char *path = str_printf("/proc/%lld/cmdline", (long long)pid);
+	cleanup_free char *text = NULL;
+	size_t len;
+
+	/* busybox\0udhcpc\0... */
+	return file_read(path, 4096, &text, &len, NULL) == 0 &&
+	       memmem(text, len, "udhcpc", 6) != NULL;
+}
+
+static void
+stop_client(const char *path)
+{
+	cleanup_free char *text = NULL;
+	int64_t pid;
+
+	if (file_read_line(path, &text, NULL) == 0 && str_to_i64(text, 10, &pid) == 0 && pid > 1 &&
+	    is_udhcpc(pid))
+		kill((pid_t)pid, SIGTERM);
+	unlink(path);
+}
+
+int
+net_dhcp(const char *ifname, const char *hostname, struct error *err)
+{
+	cleanup_free char *pid = pid_path(ifname);
+	cleanup_free char *lease = str_printf("%s/%s", NET_LEASE_DIR, ifname);
+	cleanup_free char *host = str_printf("hostname:%s", str_empty(hostname) ? "" : hostname);
+	const char *argv[] = {"busybox", "udhcpc", "-i", ifname, "-p", pid, "-s", DHCP_EVENT,
+			      "-t", "5", "-T", "3", "-A", "10", "-b",
+			      str_empty(hostname) ? NULL : "-x", host, NULL};
+	int r = file_mkdir_p(PID_DIR, 0755, err);
+
+	if (r < 0)
+		return r;
+	stop_client(pid);
+	if (unlink(lease) < 0 && errno != ENOENT)
+		return error_set_errno(err, errno, "%s", lease);
+	r = method_run(argv, "waiting for a DHCP lease", 60, err);
+	return r < 0 ? r : file_exists(lease);
+}
+
+void
+net_dhcp_stop(void)
+{
+	DIR *d = opendir(PID_DIR);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)) != NULL) {
+		cleanup_free char *path = str_printf("%s/%s", PID_DIR, e->d_name);
+
+		if (str_ends(e->d_name, ".pid"))
+			stop_client(path);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* --- interfaces */
+
+static int
+set_address(const struct net_if *i, const struct ip_addr *a, struct error *err)
+{
+	char cidr[IP_STRLEN];
+
+	return RUN(err, "ip", "address", "replace", ip_print_cidr(a, cidr), "dev", i->name);
+}
+
+static int
+set_up(const struct net_if *i, struct error *err)
+{
+	cleanup_free char *ra = str_printf("/proc/sys/net/ipv6/conf/%s/accept_ra", i->name);
+	char mtu[16];
+	int r;
+
+	if (i->mtu) {
+		snprintf(mtu, sizeof(mtu), "%u", i->mtu);
+		r = RUN(err, "ip", "link", "set", "dev", i->name, "mtu", mtu);
+		if (r < 0)
+			return r;
+	}
+	/* A router that announces itself is heeded only where the configuration says so. */
+	if (file_exists(ra)) {
+		r = file_write(ra, i->addrconf ? "2" : "0", err);
+		if (r < 0)
+			return r;
+	}
+	return RUN(err, "ip", "link", "set", "dev", i->name, "up");
+}
+
+static int
+apply_if(const struct net_if *i, const char *hostname, struct error *err)
+{
+	int r = set_up(i, err);
+
+	if (r == 0 && i->ip6.family)
+		r = set_address(i, &i->ip6, err);
+	if (r < 0)
+		return r;
+	switch (i->mode) {
+	case NET_IP_NONE:
+		return 0;
+	case NET_IP_STATIC:
+		return set_address(i, &i->ip, err);
+	case NET_IP_DHCP:
+		r = net_dhcp(i->name, hostname, err);
+		if (r == 0)
+			return error_set(err, ETIMEDOUT, "no DHCP server answers yet; still trying");
+		return r < 0 ? r : 0;
+	}
+	return 0;
+}
+
+static int
+set_gateway(const struct ip_addr *gw, struct error *err)
+{
+	char text[IP_STRLEN];
+
+	if (!gw->family)
+		return 0;
+	return RUN(err, "ip", gw->family == AF_INET6 ? "-6" : "-4", "route", "replace", "default",
+		   "via", ip_print(gw, text));
+}
+
+static int
+write_static_resolv(const struct net_plan *plan, struct error *err)
+{
+	cleanup_conf struct conf *c = conf_new();
+	cleanup_free char *joined = strv_join(&plan->resolvers, ",");
+	int r = file_mkdir_p("/run/atoll", 0755, err);
+
+	if (r < 0)
+		return r;
+	conf_set(c, "resolvers", joined);
+	if (plan->search || plan->domain)
+		conf_set(c, "search", plan->search ? plan->search : plan->domain);
+	r = conf_write_file(NET_STATIC_RESOLV, c, 0644, err);
+	return r < 0 ? r : resolv_update(err);
+}
+
+void
+net_apply(const struct net_plan *plan, const char *hostname,
+	  void (*say)(const char *fmt, ...) __attribute__((format(printf, 1, 2))))
+{
+	cleanup_error struct error err = ERROR_INIT;
+	char text[IP_STRLEN];
+
+	for (size_t i = 0; i < plan->problems.n; i++)
+		say("%s", plan->problems.v[i]);
+	if (write_static_resolv(plan, &err) < 0)
+		say("resolv.conf: %s", error_message(&err));
+	for (size_t i = 0; i < plan->n_ifs; i++)
+		if (apply_if(&plan->ifs[i], hostname, &err) < 0)
+			say("%s: %s", plan->ifs[i].name, error_message(&err));
+	if (set_gateway(&plan->gateway, &err) < 0)
+		say("default route %s: %s", ip_print(&plan->gateway, text), error_message(&err));
+	if (set_gateway(&plan->gateway6, &err) < 0)
+		say("default route %s: %s", ip_print(&plan->gateway6, text), error_message(&err));
+}
