@@ -1,15 +1,19 @@
 /*
  * disklayout: which pool a set of disks should become.
  *
- * Disks are grouped into classes of like size (within 1.5 %) and kind; big ones
- * become data vdevs, SSDs much smaller than those become log (the smallest)
- * and cache devices.  Without a wanted kind: one disk is `single`, two are a
- * mirror, more are mirrors with a spare if their number is odd; raidz only if
- * asked for.
+ * Disks of like size (within 5 %) and kind (spinning or solid state) form a
+ * class.  The largest spinning class is storage; without spinning disks the
+ * largest solid-state class.  Of the other solid-state classes the smallest
+ * with at most 4 disks is for logs, all others are for cache, and so are the
+ * smaller spinning ones.
+ *
+ * Without a wanted kind: 1 disk single, 2 mirror, 3-4 raidz1, 5-6 raidz1 (SSD)
+ * or raidz2, and beyond that as SmartOS chooses (see layout_choose()).
  *
  * JSON as SmartOS's disklayout prints it and mkzpool reads it:
- *	{"vdevs":[{"type":"mirror","devices":[{"name","vid","pid","size","removable","solid_state"},..]}],
+ *	{"vdevs":[{"type":"mirror","devices":[{"name","vid","pid","size","solid_state"},..]}],
  *	 "spares":[..], "logs":[..], "cache":[..], "capacity": BYTES}
+ * where a single disk stands in vdevs[] itself, and raidz1 is called "raidz".
  */
 #ifndef STORE_LAYOUT_H
 #define STORE_LAYOUT_H
@@ -23,6 +27,8 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "store/disk.h"
+
+struct layout;
 
 enum layout_kind { LAYOUT_AUTO, LAYOUT_SINGLE, LAYOUT_MIRROR, LAYOUT_RAIDZ1, LAYOUT_RAIDZ2,
 		   LAYOUT_RAIDZ3 };

@@ -158,12 +158,14 @@ int zvol_wait(const char *name, int timeout_ms, struct error *err);
 
 /*
  * Starts `zfs send [-i from] snapshot`: ret->out is the stream.  from may be
- * NULL, a snapshot of the same dataset or the origin of a clone.  run_wait()
- * tells how it ended; run_abort() stops it.  flags: ZFS_SEND_*.
+ * NULL, a snapshot of the same dataset or the origin of a clone.  When the
+ * stream ended, zfs_send_finish() waits and makes the message; run_abort()
+ * stops it.  flags: ZFS_SEND_*.
  */
 enum { ZFS_SEND_REPLICATE = 1 /* -R */, ZFS_SEND_PROPS = 2 /* -p */, ZFS_SEND_RAW = 4 /* -w */ };
 int zfs_send_start(const char *snapshot, const char *from, unsigned flags, struct run_child *ret,
 		   struct error *err);
+int zfs_send_finish(struct run_child *c, const char *snapshot, struct error *err);
 /* Bytes such a stream will have, as ZFS estimates. */
 int zfs_send_size(const char *snapshot, const char *from, unsigned flags, uint64_t *ret,
 		  struct error *err);
