@@ -121,6 +121,14 @@ map_has(const struct map *m, const char *key)
 	return find(m, key);
 }
 
+const char *
+map_key(const struct map *m, const char *key)
+{
+	struct entry *e = find(m, key);
+
+	return e ? e->key : NULL;
+}
+
 void
 map_set(struct map *m, const char *key, void *value)
 {

@@ -19,6 +19,8 @@ DEFINE_CLEANUP(map_free, struct map *);
 
 void *map_get(const struct map *m, const char *key); /* NULL if absent */
 bool map_has(const struct map *m, const char *key);
+/* The map's own copy of key, which lives until it is removed; NULL if absent. */
+const char *map_key(const struct map *m, const char *key);
 /* Sets key; a value that stood there is freed with free_value. */
 void map_set(struct map *m, const char *key, void *value);
 /* Removes key and frees its value; false if it was absent. */
