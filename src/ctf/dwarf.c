@@ -314,9 +314,10 @@ index_die(struct dwarf_source *s, Dwarf_Die *die)
 
 	if (!space)
 		return;
-	if (dwarf_tag(die) == DW_TAG_enumeration_type)
+	if (dwarf_tag(die) == DW_TAG_enumeration_type) {
 		EACH_CHILD(&e, die, DW_TAG_enumerator)
 			map_set(s->enumerators, die_name(&e), box(die_id(s, die)));
+	}
 	if (!*name)
 		return;
 	canonical = dwarf_tag(die) == DW_TAG_base_type ? ctf_canonical(name) : xstrdup(name);
