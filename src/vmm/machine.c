@@ -1,0 +1,70 @@
+/*
+ * From configuration to a running guest: a list of named steps, then the
+ * event loop until the machine ends.
+ */
+#include "vmm/machine.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "vmm/pci.h"
+
+static int
+create_pci(struct vm *vm, struct error *err)
+{
+	return pci_create_all(vm, err);
+}
+
+static int
+assign_pci(struct vm *vm, struct error *err)
+{
+	bool enable;
+	int r = config_bool(vm->config, "pci.enable_bars", true, &enable, err);
+
+	/* Firmware expects to find the devices switched off and places them itself. */
+	if (config_get(vm->config, "lpc.bootrom", NULL))
+		enable = false;
+	return r < 0 ? r : pci_assign(vm, enable, err);
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct vm *vm, struct error *err);
+} steps[] = {
+	{"devices", create_pci},
+	{"addresses", assign_pci},
+};
+
+static void
+ended(struct event_source *s, int fd, uint32_t events, void *arg)
+{
+	event_quit(arg, 0);
+}
+
+int
+machine_run(struct config *config, struct error *err)
+{
+	cleanup_event struct event_loop *loop = NULL;
+	cleanup_vm struct vm *vm = NULL;
+	struct event_source *end;
+	int r;
+
+	if ((r = event_new(&loop, err)) < 0 || (r = vm_new(config, loop, &vm, err)) < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		r = steps[i].run(vm, err);
+		if (r < 0)
+			return error_wrap(err, r, "%s", vm->name);
+	}
+	if ((r = event_add_fd(loop, vm->end_fd, EPOLLIN, ended, loop, &end, err)) < 0 ||
+	    (r = vm_start(vm, err)) < 0)
+		return r;
+	r = event_run(loop);
+	if (r < 0)
+		return error_set_errno(err, -r, "event loop");
+	vm_wait(vm);
+	event_source_free(end);
+	if (vm->end == VM_END_ERROR)
+		return error_set(err, EIO, "%s: %s", vm->name, vm->end_message);
+	return vm->end;
+}
