@@ -1,0 +1,53 @@
+/* The calls as they ship. */
+#include "vm/vm_ops.h"
+
+#include "net/nictag.h"
+#include "vm/vm.h"
+
+/* An overlay's tag is "tag/vnet"; an etherstub or overlay needs no NIC. */
+static int
+nictag_check(const char *tag, struct error *err)
+{
+	cleanup_net struct net *net = NULL;
+	cleanup_free char *name = xstrndup(tag, strcspn(tag, "/"));
+	struct nictag t;
+	int r;
+
+	r = net_open(NULL, &net, err);
+	if (r < 0)
+		return r;
+	r = nictag_get(net, name, &t, err);
+	if (r == -ENOENT)
+		return error_set_path(err, ENOENT, "nics.*.nic_tag",
+				      "Invalid value(s) for: nics.*.nic_tag\n    Invalid nic tag "
+				      "\"%s\": there is none on this node (nictagadm list)", tag);
+	return r;
+}
+
+const struct vm_ops vm_ops_real = {
+	.img_find = img_find,
+	.img_fits = img_fits,
+	.img_hold = img_hold,
+	.img_free = img_free,
+	.zfs_exists = zfs_exists,
+	.zfs_list = zfs_list,
+	.zfs_get = zfs_get,
+	.zfs_set = zfs_set,
+	.zfs_unset = zfs_unset,
+	.zfs_create = zfs_create,
+	.zfs_clone = zfs_clone,
+	.zvol_create = zvol_create,
+	.zvol_resize = zvol_resize,
+	.zfs_destroy = zfs_destroy,
+	.zfs_snapshot = zfs_snapshot,
+	.zfs_rollback = zfs_rollback,
+	.zfs_rename = zfs_rename,
+	.zfs_hold = zfs_hold,
+	.zfs_release = zfs_release,
+	.zone_boot = zone_boot,
+	.zone_halt = zone_halt,
+	.zone_shutdown = zone_shutdown,
+	.zone_apply = zone_apply,
+	.zone_kill = zone_kill,
+	.nictag_check = nictag_check,
+};
