@@ -141,7 +141,7 @@ platform_stamp(void)
 {
 	static char *stamp;
 
-	if (!stamp && file_read_line("/etc/platform-stamp", &stamp, NULL) < 0)
+	if (!stamp && file_read_line("/etc/platform", &stamp, NULL) < 0)
 		stamp = xstrdup("unknown");
 	return stamp;
 }
