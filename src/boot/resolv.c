@@ -34,10 +34,11 @@ resolv_make(const char *static_path, const char *lease_dir, char **ret, struct e
 	DIR *d;
 	int r;
 
-	r = conf_read_file(static_path, &fixed, NULL, err);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	error_done(err);
+	if (file_exists(static_path)) {
+		r = conf_read_file(static_path, &fixed, NULL, err);
+		if (r < 0)
+			return r;
+	}
 	if (fixed)
 		take(fixed, &resolvers, &search);
 	d = opendir(lease_dir);

@@ -91,6 +91,9 @@ set_authorized_keys(const struct node *n, struct error *err)
 		return 0;
 	if (r < 0)
 		return r;
+	/* No key here: what an extra initrd brought stays. */
+	if (text[strspn(text, " \t\r\n")] == '\0')
+		return 0;
 	r = file_mkdir_p("/root/.ssh", 0700, err);
 	return r < 0 ? r : file_write_atomic("/root/.ssh/authorized_keys", text, strlen(text), 0600, err);
 }
