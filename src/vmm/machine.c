@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "vmm/boot/boot.h"
+#include "vmm/isa/isa.h"
 #include "vmm/pci.h"
 
 static int
@@ -31,8 +33,10 @@ static const struct {
 	const char *name;
 	int (*run)(struct vm *vm, struct error *err);
 } steps[] = {
-	{"devices", create_pci},
+	{"isa", isa_create_all},
+	{"pci", create_pci},
 	{"addresses", assign_pci},
+	{"boot", boot_load},
 };
 
 static void

@@ -1,0 +1,394 @@
+/*
+ * Output is written straight to the descriptor while it takes bytes; what it
+ * refuses waits in a buffer that the main thread empties.  A socket nobody is
+ * connected to swallows output, as a serial line with no cable does.
+ *
+ * The guest's threads never touch the event loop: they set flags under the
+ * lock and ring `wake`, and the main thread adjusts its sources.
+ */
+#include "vmm/backend/chardev.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <termios.h>
+
+#include "base/str.h"
+
+#define OUT_MAX 16384
+
+struct chardev {
+	struct event_loop *loop;
+	struct chardev_user user;
+	char *socket_path; /* removed in the end */
+	int listen_fd, in_fd, out_fd, wake_fd;
+	bool own_fds; /* in_fd and out_fd are ours to close */
+	struct event_source *listen_src, *in_src, *out_src, *wake_src;
+	struct termios saved; /* of a terminal we made raw */
+	bool raw;
+
+	pthread_mutex_t lock;
+	bool input_wanted;
+	uint8_t out[OUT_MAX];
+	size_t out_len;
+};
+
+static void
+wake(struct chardev *c)
+{
+	uint64_t one = 1;
+
+	/* The counter being full means the main thread has been told already. */
+	if (c->wake_fd >= 0)
+		(void)!write(c->wake_fd, &one, sizeof(one));
+}
+
+static void
+close_stream(struct chardev *c)
+{
+	event_source_free(steal_ptr(&c->in_src));
+	event_source_free(steal_ptr(&c->out_src));
+	pthread_mutex_lock(&c->lock);
+	if (c->own_fds) {
+		if (c->out_fd >= 0 && c->out_fd != c->in_fd)
+			close(c->out_fd);
+		if (c->in_fd >= 0)
+			close(c->in_fd);
+	}
+	c->in_fd = c->out_fd = -1;
+	c->out_len = 0;
+	pthread_mutex_unlock(&c->lock);
+	if (c->user.writable)
+		c->user.writable(c->user.arg);
+}
+
+static void
+on_input(struct event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct chardev *c = arg;
+	uint8_t buf[256];
+	size_t room = c->user.room ? c->user.room(c->user.arg) : sizeof(buf);
+	ssize_t n;
+
+	if (room == 0) {
+		event_source_free(steal_ptr(&c->in_src));
+		pthread_mutex_lock(&c->lock);
+		c->input_wanted = false;
+		pthread_mutex_unlock(&c->lock);
+		/* Room may have come since we asked. */
+		if (c->user.room(c->user.arg) > 0)
+			chardev_wants_input(c);
+		return;
+	}
+	n = read(fd, buf, room < sizeof(buf) ? room : sizeof(buf));
+	if (n > 0 && c->user.receive)
+		c->user.receive(c->user.arg, buf, (size_t)n);
+	else if (n > 0)
+		return; /* nobody reads this line */
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		close_stream(c);
+}
+
+static void
+on_output(struct event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct chardev *c = arg;
+	bool failed = false, empty;
+	ssize_t n;
+
+	pthread_mutex_lock(&c->lock);
+	n = c->out_len ? write(fd, c->out, c->out_len) : 0;
+	if (n > 0) {
+		memmove(c->out, c->out + n, c->out_len - (size_t)n);
+		c->out_len -= (size_t)n;
+	} else if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		failed = true;
+	}
+	empty = c->out_len == 0;
+	pthread_mutex_unlock(&c->lock);
+	if (failed) {
+		close_stream(c);
+		return;
+	}
+	if (empty)
+		event_source_free(steal_ptr(&c->out_src));
+	if (c->user.writable)
+		c->user.writable(c->user.arg);
+}
+
+/* Brings the event sources in line with what the guest side asked for. */
+static void
+on_wake(struct event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct chardev *c = arg;
+	uint64_t n;
+	bool want_in, want_out;
+
+	(void)!read(fd, &n, sizeof(n)); /* nonblocking: empty is as good */
+	pthread_mutex_lock(&c->lock);
+	want_in = c->input_wanted && c->in_fd >= 0;
+	want_out = c->out_len > 0 && c->out_fd >= 0;
+	pthread_mutex_unlock(&c->lock);
+	/* A descriptor epoll does not take (a file) is never read and always writable. */
+	if (want_in && !c->in_src)
+		(void)event_add_fd(c->loop, c->in_fd, EPOLLIN, on_input, c, &c->in_src, NULL);
+	if (want_out && !c->out_src && c->out_fd != c->in_fd)
+		(void)event_add_fd(c->loop, c->out_fd, EPOLLOUT, on_output, c, &c->out_src, NULL);
+	else if (want_out && !c->out_src) {
+		/* epoll takes a descriptor once: a duplicate carries the other direction. */
+		int copy = fcntl(c->out_fd, F_DUPFD_CLOEXEC, 0);
+
+		if (copy < 0)
+			return;
+		pthread_mutex_lock(&c->lock);
+		c->out_fd = copy;
+		pthread_mutex_unlock(&c->lock);
+		(void)event_add_fd(c->loop, copy, EPOLLOUT, on_output, c, &c->out_src, NULL);
+	}
+}
+
+static void
+on_connect(struct event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct chardev *c = arg;
+	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (client < 0)
+		return;
+	/* One peer at a time; a new one takes over, so a stale one cannot block the line. */
+	close_stream(c);
+	pthread_mutex_lock(&c->lock);
+	c->in_fd = c->out_fd = client;
+	c->input_wanted = true;
+	pthread_mutex_unlock(&c->lock);
+	wake(c);
+}
+
+static int
+make_raw(struct chardev *c, int fd, struct error *err)
+{
+	struct termios t;
+
+	if (!isatty(fd))
+		return 0;
+	if (tcgetattr(fd, &c->saved) < 0)
+		return error_set_errno(err, errno, "cannot read the terminal's settings");
+	t = c->saved;
+	cfmakeraw(&t);
+	if (tcsetattr(fd, TCSANOW, &t) < 0)
+		return error_set_errno(err, errno, "cannot set the terminal");
+	c->raw = true;
+	return 0;
+}
+
+static int
+open_stdio(struct chardev *c, const char *rest, struct error *err)
+{
+	c->in_fd = 0;
+	c->out_fd = 1;
+	c->own_fds = false;
+	return make_raw(c, 0, err);
+}
+
+static int
+open_tty(struct chardev *c, const char *path, struct error *err)
+{
+	c->in_fd = c->out_fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (c->in_fd < 0)
+		return error_set_errno(err, errno, "%s", path);
+	return make_raw(c, c->in_fd, err);
+}
+
+static int
+open_file(struct chardev *c, const char *path, struct error *err)
+{
+	c->out_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (c->out_fd < 0)
+		return error_set_errno(err, errno, "%s", path);
+	return 0;
+}
+
+static int
+start_listening(struct chardev *c, const struct sockaddr *sa, socklen_t len, bool wait,
+		const char *what, struct error *err)
+{
+	c->listen_fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (c->listen_fd < 0 || bind(c->listen_fd, sa, len) < 0 || listen(c->listen_fd, 1) < 0)
+		return error_set_errno(err, errno, "%s", what);
+	if (wait) {
+		c->in_fd = c->out_fd = accept4(c->listen_fd, NULL, NULL,
+					       SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (c->in_fd < 0)
+			return error_set_errno(err, errno, "%s", what);
+	}
+	return 0;
+}
+
+/* socket,PATH[,wait] */
+static int
+open_unix(struct chardev *c, const char *rest, struct error *err)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	size_t len = strcspn(rest, ",");
+	bool wait = str_eq(rest + len, ",wait");
+
+	if ((rest[len] && !wait) || len == 0)
+		return error_set(err, EINVAL, "expected socket,PATH[,wait]");
+	if (len >= sizeof(sa.sun_path))
+		return error_set(err, ENAMETOOLONG, "the socket's path is too long");
+	memcpy(sa.sun_path, rest, len);
+	c->socket_path = xstrndup(rest, len);
+	if (unlink(c->socket_path) < 0 && errno != ENOENT)
+		return error_set_errno(err, errno, "%s", c->socket_path);
+	return start_listening(c, (struct sockaddr *)&sa, sizeof(sa), wait, c->socket_path, err);
+}
+
+/* tcp=ADDR:PORT */
+static int
+open_tcp(struct chardev *c, const char *rest, struct error *err)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET};
+	const char *colon = strrchr(rest, ':');
+	cleanup_free char *host = xstrndup(rest, colon ? (size_t)(colon - rest) : 0);
+	uint64_t port;
+
+	if (!colon || str_to_u64(colon + 1, 10, &port) < 0 || port == 0 || port > 65535 ||
+	    inet_pton(AF_INET, *host ? host : "127.0.0.1", &sa.sin_addr) != 1)
+		return error_set(err, EINVAL, "expected tcp=ADDRESS:PORT");
+	sa.sin_port = htons((uint16_t)port);
+	return start_listening(c, (struct sockaddr *)&sa, sizeof(sa), false, rest, err);
+}
+
+static const struct {
+	const char *prefix;
+	int (*open)(struct chardev *c, const char *rest, struct error *err);
+	bool keep; /* the prefix is part of what is opened */
+} kinds[] = {
+	{"stdio", open_stdio, false}, {"/dev/", open_tty, true},     {"socket,", open_unix, false},
+	{"tcp=", open_tcp, false},    {"file,", open_file, false},
+};
+
+static int
+open_spec(struct chardev *c, const char *spec, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		const char *rest = str_after(spec, kinds[i].prefix);
+
+		if (rest)
+			return kinds[i].open(c, kinds[i].keep ? spec : rest, err);
+	}
+	return error_set(err, EINVAL,
+			 "expected stdio, /dev/TTY, tcp=ADDR:PORT, socket,PATH[,wait] or file,PATH");
+}
+
+int
+chardev_open(struct event_loop *loop, const char *spec, const struct chardev_user *user,
+	     struct chardev **ret, struct error *err)
+{
+	CLEANUP(chardev_freep) struct chardev *c = xcalloc(1, sizeof(*c));
+	int r;
+
+	c->loop = loop;
+	c->user = *user;
+	c->listen_fd = c->in_fd = c->out_fd = c->wake_fd = -1;
+	c->own_fds = true;
+	c->input_wanted = true;
+	pthread_mutex_init(&c->lock, NULL);
+	r = open_spec(c, spec, err);
+	if (r < 0)
+		return error_wrap(err, r, "%s", spec);
+	c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (c->wake_fd < 0)
+		return error_set_errno(err, errno, "eventfd");
+	if (loop) {
+		r = event_add_fd(loop, c->wake_fd, EPOLLIN, on_wake, c, &c->wake_src, err);
+		if (r == 0 && c->listen_fd >= 0)
+			r = event_add_fd(loop, c->listen_fd, EPOLLIN, on_connect, c,
+					 &c->listen_src, err);
+		if (r < 0)
+			return r;
+	}
+	wake(c);
+	*ret = steal_ptr(&c);
+	return 0;
+}
+
+void
+chardev_free(struct chardev *c)
+{
+	if (!c)
+		return;
+	c->user = (struct chardev_user){0};
+	if (c->raw && c->in_fd >= 0)
+		(void)tcsetattr(c->in_fd, TCSANOW, &c->saved);
+	close_stream(c);
+	event_source_free(c->listen_src);
+	event_source_free(c->wake_src);
+	cleanup_closep(&c->listen_fd);
+	cleanup_closep(&c->wake_fd);
+	if (c->socket_path)
+		unlink(c->socket_path);
+	free(c->socket_path);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+/* Writes without waiting; a terminal shares its flags with others, so they stay as they are. */
+static ssize_t
+try_write(int fd, const void *data, size_t len)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+	if (poll(&p, 1, 0) <= 0 || !(p.revents & POLLOUT))
+		return 0;
+	return write(fd, data, len);
+}
+
+size_t
+chardev_write(struct chardev *c, const void *data, size_t len)
+{
+	size_t done = 0;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->out_fd < 0) {
+		done = len;
+	} else {
+		if (c->out_len == 0) {
+			ssize_t n = try_write(c->out_fd, data, len);
+
+			done = n > 0 ? (size_t)n : 0;
+		}
+
+		size_t left = len - done, space = OUT_MAX - c->out_len;
+
+		if (left > space)
+			left = space;
+		if (left) {
+			memcpy(c->out + c->out_len, (const uint8_t *)data + done, left);
+			c->out_len += left;
+			done += left;
+			wake(c);
+		}
+	}
+	pthread_mutex_unlock(&c->lock);
+	return done;
+}
+
+void
+chardev_wants_input(struct chardev *c)
+{
+	bool tell;
+
+	pthread_mutex_lock(&c->lock);
+	tell = !c->input_wanted;
+	c->input_wanted = true;
+	pthread_mutex_unlock(&c->lock);
+	if (tell)
+		wake(c);
+}

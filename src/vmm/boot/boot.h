@@ -1,0 +1,28 @@
+/*
+ * How the first processor finds something to run: a Linux kernel placed in
+ * memory (boot.kernel), or firmware (lpc.bootrom).
+ */
+#ifndef VMM_BOOT_BOOT_H
+#define VMM_BOOT_BOOT_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+struct vm;
+
+/* Loads what the configuration names and points vcpu 0 at it. */
+int boot_load(struct vm *vm, struct error *err);
+
+/* linux.c: boot.kernel, boot.initrd, boot.cmdline. */
+int boot_linux(struct vm *vm, const char *kernel, struct error *err);
+
+/*
+ * vmlinux.c: the ELF image inside a bzImage, decompressed once into
+ * cache_dir and found there the next time.  *ret_fd is open for reading.
+ * An ELF file is returned as it is.  -ENOTSUP: neither, or compressed in a way
+ * this program does not read.
+ */
+int vmlinux_open(const char *kernel, const char *cache_dir, int *ret_fd, struct error *err);
+
+#endif

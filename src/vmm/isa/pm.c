@@ -1,0 +1,132 @@
+/*
+ * ACPI power management: the PM1 block, the PM timer, and the SCI.
+ *
+ * ACPI mode is always on.  The timer is read in loops by firmware: it is
+ * served from the clock alone, without a lock.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/event.h"
+#include "base/str.h"
+#include "vmm/isa/isa.h"
+#include "vmm/vm.h"
+
+enum { PM1_STS = 0, PM1_EN = 2, PM1_CNT = 4, PM_TMR = 8, PM_SIZE = 0x80 };
+
+#define STS_PWRBTN 0x0100U
+#define EN_PWRBTN 0x0100U
+#define CNT_SCI_EN 0x0001U
+#define CNT_SLP_EN 0x2000U
+#define CNT_SLP_TYP(v) ((v) >> 10 & 7)
+#define TIMER_HZ 3579545ULL
+
+struct pm {
+	struct vm *vm;
+	struct bus_range range;
+	pthread_mutex_t lock;
+	struct irq_pin sci;
+	uint16_t sts, en, cnt;
+};
+
+static void
+sci_update(struct pm *pm)
+{
+	irq_pin_set(&pm->sci, pm->sts & pm->en);
+}
+
+static uint32_t
+timer(void)
+{
+	uint64_t ns = time_mono_ns();
+
+	return (uint32_t)(ns / 1000000000 * TIMER_HZ + ns % 1000000000 * TIMER_HZ / 1000000000);
+}
+
+static uint64_t
+pm_read(void *arg, uint64_t offset, unsigned size)
+{
+	struct pm *pm = arg;
+	uint64_t value = 0;
+
+	if (offset >= PM_TMR && offset < PM_TMR + 4)
+		return timer() >> (8 * (offset - PM_TMR));
+	if (offset >= PM_TMR)
+		return 0;
+	pthread_mutex_lock(&pm->lock);
+	value = pm->sts | (uint64_t)pm->en << 16 | (uint64_t)(pm->cnt | CNT_SCI_EN) << 32;
+	pthread_mutex_unlock(&pm->lock);
+	return value >> (8 * offset);
+}
+
+static void
+pm_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
+{
+	struct pm *pm = arg;
+	uint16_t sleep = 0;
+
+	pthread_mutex_lock(&pm->lock);
+	/* 32-bit writes to the event block are legal and mean both registers. */
+	if (offset == PM1_STS) {
+		pm->sts &= (uint16_t)~value;
+		if (size == 4)
+			pm->en = (uint16_t)(value >> 16);
+	} else if (offset == PM1_EN) {
+		pm->en = (uint16_t)value;
+	} else if (offset == PM1_CNT && size >= 2) {
+		pm->cnt = (uint16_t)(value & ~CNT_SLP_EN);
+		sleep = (uint16_t)(value & CNT_SLP_EN);
+	}
+	sci_update(pm);
+	pthread_mutex_unlock(&pm->lock);
+	if (sleep && CNT_SLP_TYP(value) == PM_SLP_TYP_S5)
+		vm_end(pm->vm, VM_END_POWEROFF, NULL);
+}
+
+bool
+pm_power_button(struct vm *vm)
+{
+	struct vm_part *part;
+	struct pm *pm = NULL;
+	bool listens;
+
+	list_for_each(part, &vm->parts, link) {
+		if (str_eq(part->name, "pm"))
+			pm = part->arg;
+	}
+	if (!pm)
+		return false;
+	pthread_mutex_lock(&pm->lock);
+	listens = pm->en & EN_PWRBTN;
+	pm->sts |= STS_PWRBTN;
+	sci_update(pm);
+	pthread_mutex_unlock(&pm->lock);
+	return listens;
+}
+
+static void
+pm_free(void *arg)
+{
+	struct pm *pm = arg;
+
+	bus_remove(&pm->vm->pio, &pm->range);
+	pthread_mutex_destroy(&pm->lock);
+	free(pm);
+}
+
+static int
+pm_create(struct vm *vm, struct error *err)
+{
+	struct pm *pm = xcalloc(1, sizeof(*pm));
+
+	pm->vm = vm;
+	pm->sci = (struct irq_pin){.irqs = &vm->irqs, .gsi = PM_SCI};
+	pthread_mutex_init(&pm->lock, NULL);
+	pm->range = (struct bus_range){.base = PM_BASE, .size = PM_SIZE, .read = pm_read,
+				       .write = pm_write, .dev = pm};
+	bus_add(&vm->pio, &pm->range);
+	vm_add_part(vm, &(struct vm_part){.name = "pm", .free = pm_free, .arg = pm});
+	return 0;
+}
+
+const struct isa_class isa_class_pm = {.name = "pm", .create = pm_create};

@@ -1,0 +1,391 @@
+/*
+ * CMOS memory and real-time clock: Motorola's MC146818.
+ *
+ * The time is the host's plus what the guest set it off by; it is worked out
+ * when it is read.  A guest that polls for the update flag would wait for ever
+ * if there were no clock (and costs 40,000 exits), so there always is one.
+ * Alarm and update interrupts come from a timer that ticks only while the
+ * guest has one of them on; the periodic interrupt has its own.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+#include "base/event.h"
+#include "vmm/acpi/aml.h"
+#include "vmm/isa/isa.h"
+#include "vmm/vm.h"
+
+enum {
+	SECONDS = 0, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM, WEEKDAY, DAY,
+	MONTH, YEAR, REG_A, REG_B, REG_C, REG_D, SHUTDOWN = 0x0f, CENTURY = 0x32,
+	/* Where firmware for PCs looks for the size of memory (QEMU's and bhyve's places). */
+	EXT_LOW = 0x30, EXT_HIGH, HIGH_LOW = 0x34, HIGH_HIGH, ABOVE_4G = 0x5b, CPUS = 0x5f
+};
+
+#define A_DEFAULT 0x26
+#define B_24H 0x02
+#define B_BINARY 0x04
+#define B_UIE 0x10
+#define B_AIE 0x20
+#define B_PIE 0x40
+#define B_SET 0x80
+#define C_UF 0x10
+#define C_AF 0x20
+#define C_PF 0x40
+#define C_IRQF 0x80
+#define D_VALID 0x80
+#define RTC_IRQ 8
+
+struct rtc {
+	struct vm *vm;
+	struct bus_range range;
+	pthread_mutex_t lock;
+	struct irq_pin pin;
+	uint8_t ram[128];
+	uint8_t index;
+	bool local;
+	time_t offset;	/* guest time minus host time */
+	struct tm held; /* what the guest writes while SET is on */
+	int second_fd, period_fd;
+	struct event_source *second_src, *period_src;
+};
+
+static uint8_t
+encode(const struct rtc *r, int value)
+{
+	return (uint8_t)(r->ram[REG_B] & B_BINARY ? value : value / 10 << 4 | value % 10);
+}
+
+static int
+decode(const struct rtc *r, uint8_t value)
+{
+	return r->ram[REG_B] & B_BINARY ? value : (value >> 4) * 10 + (value & 15);
+}
+
+static uint8_t
+encode_hour(const struct rtc *r, int hour)
+{
+	if (r->ram[REG_B] & B_24H)
+		return encode(r, hour);
+	return encode(r, hour % 12 ? hour % 12 : 12) | (hour >= 12 ? 0x80 : 0);
+}
+
+static int
+decode_hour(const struct rtc *r, uint8_t value)
+{
+	if (r->ram[REG_B] & B_24H)
+		return decode(r, value);
+	return decode(r, value & 0x7f) % 12 + (value & 0x80 ? 12 : 0);
+}
+
+static void
+now(const struct rtc *r, struct tm *tm)
+{
+	time_t t = time(NULL) + r->offset;
+
+	if (r->ram[REG_B] & B_SET)
+		*tm = r->held;
+	else if (r->local)
+		localtime_r(&t, tm);
+	else
+		gmtime_r(&t, tm);
+}
+
+static uint8_t
+read_register(struct rtc *r, uint8_t index)
+{
+	struct tm tm;
+	uint8_t v;
+
+	if (index <= YEAR || index == CENTURY)
+		now(r, &tm);
+	switch (index) {
+	case SECONDS:
+		return encode(r, tm.tm_sec);
+	case MINUTES:
+		return encode(r, tm.tm_min);
+	case HOURS:
+		return encode_hour(r, tm.tm_hour);
+	case WEEKDAY:
+		return encode(r, tm.tm_wday + 1);
+	case DAY:
+		return encode(r, tm.tm_mday);
+	case MONTH:
+		return encode(r, tm.tm_mon + 1);
+	case YEAR:
+		return encode(r, tm.tm_year % 100);
+	case CENTURY:
+		return encode(r, 19 + tm.tm_year / 100);
+	case REG_C:
+		v = r->ram[REG_C];
+		r->ram[REG_C] = 0;
+		irq_pin_set(&r->pin, false);
+		return v;
+	case REG_D:
+		return D_VALID;
+	}
+	return r->ram[index];
+}
+
+static void
+raise_flag(struct rtc *r, uint8_t flag)
+{
+	r->ram[REG_C] |= flag;
+	/* Flags and enables stand at the same bits of C and B. */
+	if (r->ram[REG_C] & r->ram[REG_B] & (C_UF | C_AF | C_PF)) {
+		r->ram[REG_C] |= C_IRQF;
+		irq_pin_set(&r->pin, true);
+	}
+}
+
+static void
+arm(int fd, uint64_t ns)
+{
+	struct timespec every = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+	struct itimerspec t = {.it_value = every, .it_interval = every};
+
+	(void)timerfd_settime(fd, 0, &t, NULL); /* our own descriptor, a valid time */
+}
+
+static void
+timers_update(struct rtc *r)
+{
+	unsigned rate = r->ram[REG_A] & 15;
+	uint64_t period = 0;
+
+	if (rate && (r->ram[REG_B] & B_PIE)) {
+		/* 32768 Hz divided; the two lowest rates are those of 8 and 9. */
+		unsigned shift = rate < 3 ? rate + 6 : rate - 1;
+
+		period = (1000000000ULL << shift) / 32768;
+	}
+	arm(r->second_fd, r->ram[REG_B] & (B_UIE | B_AIE) ? 1000000000ULL : 0);
+	arm(r->period_fd, period);
+}
+
+static void
+set_b(struct rtc *r, uint8_t value)
+{
+	uint8_t old = r->ram[REG_B];
+
+	if (!(old & B_SET) && (value & B_SET))
+		now(r, &r->held);
+	r->ram[REG_B] = value;
+	if ((old & B_SET) && !(value & B_SET)) {
+		struct tm tm = r->held;
+		time_t t;
+
+		tm.tm_isdst = -1;
+		t = r->local ? mktime(&tm) : timegm(&tm);
+		if (t != (time_t)-1)
+			r->offset = t - time(NULL);
+	}
+	timers_update(r);
+}
+
+/* One field of the time; without SET it counts at once, by way of the same path. */
+static void
+set_time(struct rtc *r, uint8_t index, uint8_t value)
+{
+	bool set = r->ram[REG_B] & B_SET;
+
+	if (!set)
+		set_b(r, r->ram[REG_B] | B_SET);
+	switch (index) {
+	case SECONDS:
+		r->held.tm_sec = decode(r, value);
+		break;
+	case MINUTES:
+		r->held.tm_min = decode(r, value);
+		break;
+	case HOURS:
+		r->held.tm_hour = decode_hour(r, value);
+		break;
+	case DAY:
+		r->held.tm_mday = decode(r, value);
+		break;
+	case MONTH:
+		r->held.tm_mon = decode(r, value) - 1;
+		break;
+	case YEAR:
+		r->held.tm_year = r->held.tm_year / 100 * 100 + decode(r, value);
+		break;
+	case CENTURY:
+		r->held.tm_year = (decode(r, value) - 19) * 100 + r->held.tm_year % 100;
+		break;
+	}
+	if (!set)
+		set_b(r, r->ram[REG_B] & (uint8_t)~B_SET);
+}
+
+static void
+write_register(struct rtc *r, uint8_t index, uint8_t value)
+{
+	switch (index) {
+	case SECONDS_ALARM:
+	case MINUTES_ALARM:
+	case HOURS_ALARM:
+		r->ram[index] = value;
+		return;
+	case REG_A:
+		r->ram[REG_A] = value & 0x7f;
+		timers_update(r);
+		return;
+	case REG_B:
+		set_b(r, value);
+		return;
+	case REG_C:
+	case REG_D:
+		return;
+	}
+	if (index <= YEAR || index == CENTURY)
+		set_time(r, index, value);
+	else
+		r->ram[index] = value;
+}
+
+static uint64_t
+rtc_read(void *arg, uint64_t offset, unsigned size)
+{
+	struct rtc *r = arg;
+	uint8_t v;
+
+	if (offset == 0)
+		return 0xff;
+	pthread_mutex_lock(&r->lock);
+	v = read_register(r, r->index);
+	pthread_mutex_unlock(&r->lock);
+	return v;
+}
+
+static void
+rtc_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
+{
+	struct rtc *r = arg;
+
+	pthread_mutex_lock(&r->lock);
+	if (offset == 0)
+		r->index = value & 0x7f; /* bit 7 masks the NMI on a PC */
+	else
+		write_register(r, r->index, (uint8_t)value);
+	pthread_mutex_unlock(&r->lock);
+}
+
+static bool
+alarm_field(const struct rtc *r, uint8_t index, uint8_t current)
+{
+	/* 11xxxxxx: any value will do. */
+	return (r->ram[index] & 0xc0) == 0xc0 || r->ram[index] == current;
+}
+
+static void
+on_second(struct event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct rtc *r = arg;
+	uint64_t n;
+	struct tm tm;
+
+	if (read(fd, &n, sizeof(n)) != sizeof(n))
+		return;
+	pthread_mutex_lock(&r->lock);
+	if (!(r->ram[REG_B] & B_SET)) {
+		now(r, &tm);
+		raise_flag(r, C_UF);
+		if (alarm_field(r, SECONDS_ALARM, encode(r, tm.tm_sec)) &&
+		    alarm_field(r, MINUTES_ALARM, encode(r, tm.tm_min)) &&
+		    alarm_field(r, HOURS_ALARM, encode_hour(r, tm.tm_hour)))
+			raise_flag(r, C_AF);
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void
+on_period(struct event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct rtc *r = arg;
+	uint64_t n;
+
+	if (read(fd, &n, sizeof(n)) != sizeof(n))
+		return;
+	pthread_mutex_lock(&r->lock);
+	raise_flag(r, C_PF);
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void
+describe_memory(struct rtc *r)
+{
+	uint64_t low = mem_low_size(&r->vm->mem), high = mem_high_size(&r->vm->mem);
+	uint64_t kib = low > (1 << 20) ? (low - (1 << 20)) >> 10 : 0;
+	uint64_t units = low > (16 << 20) ? (low - (16 << 20)) >> 16 : 0;
+
+	if (kib > 0xffff)
+		kib = 0xffff;
+	r->ram[EXT_LOW] = r->ram[0x17] = (uint8_t)kib;
+	r->ram[EXT_HIGH] = r->ram[0x18] = (uint8_t)(kib >> 8);
+	r->ram[HIGH_LOW] = (uint8_t)units;
+	r->ram[HIGH_HIGH] = (uint8_t)(units >> 8);
+	for (unsigned i = 0; i < 3; i++)
+		r->ram[ABOVE_4G + i] = (uint8_t)(high >> (16 + 8 * i));
+	r->ram[0x15] = 640 & 0xff;
+	r->ram[0x16] = 640 >> 8;
+	r->ram[CPUS] = (uint8_t)(r->vm->topology.cpus - 1);
+}
+
+static void
+rtc_free(void *arg)
+{
+	struct rtc *r = arg;
+
+	bus_remove(&r->vm->pio, &r->range);
+	event_source_free(r->second_src);
+	event_source_free(r->period_src);
+	cleanup_closep(&r->second_fd);
+	cleanup_closep(&r->period_fd);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+static int
+rtc_create(struct vm *vm, struct error *err)
+{
+	struct rtc *r = xcalloc(1, sizeof(*r));
+	int e;
+
+	r->vm = vm;
+	r->pin = (struct irq_pin){.irqs = &vm->irqs, .gsi = RTC_IRQ};
+	r->ram[REG_A] = A_DEFAULT;
+	r->ram[REG_B] = B_24H;
+	pthread_mutex_init(&r->lock, NULL);
+	describe_memory(r);
+	r->second_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	r->period_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	r->range = (struct bus_range){.base = 0x70, .size = 2, .read = rtc_read,
+				      .write = rtc_write, .dev = r};
+	bus_add(&vm->pio, &r->range);
+	vm_add_part(vm, &(struct vm_part){.name = "rtc", .free = rtc_free, .arg = r});
+	if (r->second_fd < 0 || r->period_fd < 0)
+		return error_set_errno(err, errno, "timerfd");
+	e = config_bool(vm->config, "rtc.use_localtime", true, &r->local, err);
+	if (e == 0 && vm->loop)
+		e = event_add_fd(vm->loop, r->second_fd, EPOLLIN, on_second, r, &r->second_src, err);
+	if (e == 0 && vm->loop)
+		e = event_add_fd(vm->loop, r->period_fd, EPOLLIN, on_period, r, &r->period_src, err);
+	return e;
+}
+
+static void
+rtc_aml(struct vm *vm, struct aml *a)
+{
+	aml_device(a, "RTC_");
+	aml_name_eisaid(a, "_HID", "PNP0B00");
+	aml_name_resources(a, "_CRS");
+	aml_res_io(a, 0x70, 0x70, 2);
+	aml_res_irq(a, RTC_IRQ);
+	aml_end_resources(a);
+	aml_end(a);
+}
+
+const struct isa_class isa_class_rtc = {.name = "rtc", .create = rtc_create, .aml = rtc_aml};
