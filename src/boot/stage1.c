@@ -153,6 +153,14 @@ static char *read_text(const char *path, char *buf, size_t size)
 
 static void mount_basics(void)
 {
+	static const struct {
+		const char *from, *to;
+	} links[] = {
+		{ "/dev/fd", "/proc/self/fd" },
+		{ "/dev/stdin", "/proc/self/fd/0" },
+		{ "/dev/stdout", "/proc/self/fd/1" },
+		{ "/dev/stderr", "/proc/self/fd/2" },
+	};
 	int fd;
 
 	mount_or_die("dev", "/dev", "devtmpfs", MS_NOSUID, "mode=0755");
@@ -162,6 +170,9 @@ static void mount_basics(void)
 	mount_or_die("run", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=20%");
 	if (!read_text("/proc/cmdline", cmdline, sizeof cmdline))
 		die("cannot read /proc/cmdline: %m");
+	for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
+		if (symlink(links[i].to, links[i].from) != 0)
+			die("cannot make %s: %m", links[i].from);
 	/* The kernel opened a console for us only if the archive had the device node. */
 	fd = open("/dev/console", O_RDWR | O_NOCTTY);
 	if (fd >= 0) {
