@@ -170,11 +170,9 @@ make_bootable(const struct install *in, install_say_fn *say)
 	if (str_eq(source, "no"))
 		return;
 	say("installing the platform image (%s)", source);
-	if (METHOD_RUN("piadm install", 3600, &err, "/usr/sbin/piadm", "install", source, INSTALL_POOL) < 0)
+	if (METHOD_RUN("piadm bootable", 3600, &err, "/usr/sbin/piadm", "bootable", "-e", "-i", source,
+		       INSTALL_POOL) < 0)
 		say("no platform image on the pool's disks: %s", error_message(&err));
-	else if (METHOD_RUN("piadm activate", 600, &err, "/usr/sbin/piadm", "activate", "newest",
-			    INSTALL_POOL) < 0)
-		say("the platform image is not active: %s", error_message(&err));
 }
 
 int

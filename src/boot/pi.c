@@ -240,6 +240,39 @@ check_files(const char *dir, const char *list, const char *what, struct error *e
 						  "its list says", what);
 }
 
+/* A sha256sum(1) list beside the files, as published images have it, must agree with them. */
+static int
+check_sums(const char *source, const char *list, struct error *err)
+{
+	cleanup_free char *path = str_printf("%s/SHA256SUMS", source);
+	cleanup_strv struct strv lines = STRV_INIT;
+	cleanup_free char *text = NULL;
+	int r;
+
+	if (!file_exists(path))
+		return 0;
+	r = file_read(path, 1 << 16, &text, NULL, err);
+	if (r < 0)
+		return r;
+	strv_words(&lines, text, "\n");
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		const char *at = list;
+		cleanup_free char *end = str_printf(" %s\n", parts[i].name);
+		cleanup_free char *want = NULL;
+
+		while (*at && !str_after(at + strcspn(at, " ") + 1 + strcspn(at + strcspn(at, " ") + 1, " "),
+					 end))
+			at += strcspn(at, "\n") + 1;
+		if (!*at)
+			continue;
+		want = str_printf("%.64s  %s", at, parts[i].name);
+		if (!strv_has(&lines, want))
+			return error_set(err, EBADMSG, "%s: %s is damaged: its sha256 is not the one in SHA256SUMS",
+					 source, parts[i].name);
+	}
+	return 0;
+}
+
 static int
 copy_part(const char *from_dir, const char *to_dir, const char *name, struct error *err)
 {
@@ -318,6 +351,8 @@ pi_install(const char *root, const char *source, const char *stamp, struct error
 	if (r == 0)
 		r = file_exists(source_files) ? file_read(source_files, 1 << 16, &list, NULL, err)
 					      : describe(source, &list, err);
+	if (r == 0)
+		r = check_sums(source, list, err);
 	if (r == 0)
 		r = file_remove_tree(final, err);
 	if (r == 0)

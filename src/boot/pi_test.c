@@ -172,6 +172,14 @@ TEST(damage_is_seen)
 	check_int(pi_install(root, dir, B, &err), ==, -EBADMSG);
 	check_int(pi_install(root, "/nonexistent", B, NULL), ==, -ENOENT);
 	check_int(pi_install(root, dir, "../" A, NULL), ==, -EINVAL);
+	{
+		cleanup_free char *summed = source("summed");
+
+		put(summed, "SHA256SUMS",
+		    "9f7a8f1e58a05a0b3bc6d8ef7d1e1d9d5a05f0dc0d8d3b26d3a4c1d5e8cbe0ab  vmlinuz\n");
+		check_int(pi_install(root, summed, B, &err), ==, -EBADMSG);
+		check_has(error_message(&err), "SHA256SUMS");
+	}
 	l = listed(root);
 	check_str(l, A);
 	{
