@@ -292,17 +292,16 @@ check_path(const struct field *f, const char *rest, const char *done, const stru
 static int
 check_requirements(const struct json *m, struct error *err)
 {
-	const struct json *req = json_get(m, "requirements"), *v;
+	const struct json *req = json_get(m, "requirements");
 	int64_t min = json_int(json_get(req, "min_ram"), 0);
 	int64_t max = json_int(json_get(req, "max_ram"), INT64_MAX);
-	const char *key;
 
 	if (min > max)
 		return error_set_path(err, EINVAL, "requirements.max_ram",
 				      "manifest: \"requirements.max_ram\" %lld is less than min_ram %lld",
 				      (long long)max, (long long)min);
-	json_object_each(key, v, req) {
-		cleanup_free char *path = str_printf("requirements.%.64s", key);
+	for (size_t k = 0; json_type(req) == JSON_OBJECT && k < json_len(req); k++) {
+		cleanup_free char *path = str_printf("requirements.%.64s", json_key_at(req, k));
 		bool known = false;
 
 		for (size_t i = 0; i < ARRAY_SIZE(fields) && !known; i++)

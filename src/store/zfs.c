@@ -519,6 +519,22 @@ zfs_mountpoint(const char *name, char **ret, struct error *err)
 }
 
 int
+zfs_received(const char *name, struct strv *ret_props, struct error *err)
+{
+	cleanup_free char *text = NULL;
+	int r;
+
+	r = need_name(name, err);
+	if (r < 0)
+		return r;
+	r = ZFS(&text, err, "get", "-H", "-p", "-o", "property", "-s", "received", "all", name);
+	if (r < 0)
+		return r;
+	strv_words(ret_props, text, "\n");
+	return 0;
+}
+
+int
 zfs_set(const char *name, const char *const props[], struct error *err)
 {
 	cleanup_strv struct strv argv = STRV_INIT;
@@ -585,7 +601,7 @@ zvol_create(const char *name, uint64_t size, uint32_t blocksize, const char *con
 	r = need_name(name, err);
 	if (r < 0)
 		return r;
-	if (size == 0 || size > INT64_MAX - unit)
+	if (size == 0 || size > (uint64_t)INT64_MAX - unit)
 		return error_set(err, EINVAL, "%s: a volume of %llu bytes", name,
 				 (unsigned long long)size);
 	strv_addl(&argv, "zfs", "create", NULL);
@@ -617,7 +633,7 @@ zvol_resize(const char *name, uint64_t size, struct error *err)
 	r = zfs_get_u64(name, "volblocksize", &unit, err);
 	if (r < 0)
 		return r;
-	if (unit == 0 || size == 0 || size > INT64_MAX - unit)
+	if (unit == 0 || size == 0 || size > (uint64_t)INT64_MAX - unit)
 		return error_set(err, EINVAL, "%s: a volume of %llu bytes", name,
 				 (unsigned long long)size);
 	prop = str_printf("volsize=%llu", (unsigned long long)round_up(size, unit));

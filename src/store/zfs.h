@@ -100,6 +100,8 @@ int zfs_get_u64(const char *name, const char *prop, uint64_t *ret, struct error 
 int zfs_origin(const char *name, char **ret, struct error *err);
 /* Where it is mounted now; -ENOENT if it is not. */
 int zfs_mountpoint(const char *name, char **ret, struct error *err);
+/* Properties that came with a received stream. */
+int zfs_received(const char *name, struct strv *ret_props, struct error *err);
 int zfs_set(const char *name, const char *const props[], struct error *err);
 /* Back to inherited (zfs inherit); removes a user property. */
 int zfs_unset(const char *name, const char *prop, struct error *err);
