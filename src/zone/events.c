@@ -59,6 +59,15 @@ zone_event_send(const char *name, enum zone_state from, enum zone_state to, int 
 	closedir(d);
 }
 
+void
+zone_event_changed(const char *name)
+{
+	cleanup_zone_info struct zone_info zi = {0};
+
+	if (zone_info_read(name, &zi, NULL) == 0)
+		zone_event_send(name, zi.state, zi.state, zi.id);
+}
+
 int
 zone_events_open(int *ret_fd, struct error *err)
 {

@@ -216,6 +216,8 @@ int zone_events_open(int *ret_fd, struct error *err);
 /* 0 one event, 1 nothing there now, or negative. */
 int zone_events_read(int fd, struct zone_event *ret, struct error *err);
 void zone_events_close(int fd); /* and takes it out of the file system */
+/* Something of the zone changed that is not in its XML (metadata, tags): listeners look again. */
+void zone_event_changed(const char *name);
 
 /* ---- inside ---------------------------------------------------------------- */
 
