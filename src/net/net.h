@@ -9,6 +9,9 @@
  * process may be killed at any point: the next call on the same link finishes
  * or takes back what was begun.  Everything is gone after a reboot.
  *
+ * The caller must live in the global zone's network and mount namespaces: the
+ * first call of all mounts the BPF filesystem that holds the pins at RUN/bpf.
+ *
  * Names: a link belongs to a zone ("global" for the node's own); two zones may
  * each have a net0.  In the global zone's namespace the host-side end of every
  * VNIC is vp<ID>, with the alternative name "ZONE.NAME" for tcpdump and ip(8).
@@ -31,7 +34,6 @@ struct net;
 struct net_opts {
 	const char *run_dir;     /* records and pins; NULL: NET_RUN_DIR */
 	const char *config_path; /* node configuration; NULL: /usbkey/config */
-	int netns_fd;            /* the global zone's namespace; 0 or less: ours */
 };
 
 /* opts NULL: the defaults, which are right for everything but tests. */

@@ -64,7 +64,11 @@ int vnic_delete(struct net *n, const char *zone, const char *name, struct error 
 /* Every VNIC of a zone, in bulk.  After its namespace died or before: both work. */
 int vnic_delete_zone(struct net *n, const char *zone, struct error *err);
 
-/* What may be changed while the guest runs; `set` says which fields count. */
+/*
+ * What may be changed while the guest runs; `set` says which fields count.  With
+ * VNIC_SET_MTU spec->netns_fd is the zone's namespace; -1 for a zone's VNIC: its
+ * own end keeps its MTU, the switch enforces the new one.
+ */
 #define VNIC_SET_FLAGS 0x01
 #define VNIC_SET_ALLOWED 0x02
 #define VNIC_SET_MTU 0x04

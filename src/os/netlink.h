@@ -77,17 +77,18 @@ int nl_link_del_altname(struct nl *nl, int ifindex, const char *name, struct err
 int nl_link_move(struct nl *nl, int ifindex, int netns_fd, const char *name, struct error *err);
 
 /*
- * A veth pair: `name` here (no IPv6 address, no ARP: a switch port), its peer
- * named peer_name in peer_netns (-1: here too), with peer_mac.  Both down.
+ * A veth pair: `name` here, its peer named peer_name in peer_netns (-1: here
+ * too), with peer_mac.  Both down.
  */
 struct nl_veth {
 	const char *name;
-	uint32_t group;
 	uint32_t mtu;
 	const char *peer_name;
 	int peer_netns;
 	struct mac_addr peer_mac;
 };
+/* Makes a link that is down a switch port: no ARP, no IPv6 address, that group and mtu. */
+int nl_link_make_port(struct nl *nl, int ifindex, uint32_t group, uint32_t mtu, struct error *err);
 int nl_veth_create(struct nl *nl, const struct nl_veth *v, struct error *err);
 int nl_vlan_create(struct nl *nl, const char *name, int over, uint16_t vid, struct error *err);
 struct nl_bond {
