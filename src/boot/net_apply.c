@@ -9,6 +9,8 @@
 #include "base/file.h"
 #include "boot/method.h"
 #include "boot/resolv.h"
+#include "net/net.h"
+#include "net/vnic.h"
 #include "os/run.h"
 
 #define DHCP_EVENT "/usr/lib/atoll/dhcp-event"
@@ -105,7 +107,7 @@ set_up(const struct net_if *i, struct error *err)
 	char mtu[16];
 	int r;
 
-	if (i->mtu) {
+	if (i->mtu && !i->tag[0]) {
 		snprintf(mtu, sizeof(mtu), "%u", i->mtu);
 		r = RUN(err, "ip", "link", "set", "dev", i->name, "mtu", mtu);
 		if (r < 0)
@@ -120,11 +122,31 @@ set_up(const struct net_if *i, struct error *err)
 	return RUN(err, "ip", "link", "set", "dev", i->name, "up");
 }
 
+/* A VNIC of the global zone's own, over a nic tag; made anew, it has what the configuration says. */
 static int
-apply_if(const struct net_if *i, const char *hostname, struct error *err)
+make_vnic(struct net *net, const struct net_if *i, struct error *err)
 {
-	int r = set_up(i, err);
+	struct vnic_spec spec = {
+		.zone = NET_GLOBAL,
+		.name = i->name,
+		.kind = VNIC_ZONE,
+		.nic_tag = i->tag,
+		.mac = i->mac,
+		.vid = i->vid,
+		.mtu = i->mtu,
+		.netns_fd = -1,
+	};
 
+	return vnic_create(net, &spec, NULL, NULL, err);
+}
+
+static int
+apply_if(struct net *net, const struct net_if *i, const char *hostname, struct error *err)
+{
+	int r = i->tag[0] ? make_vnic(net, i, err) : 0;
+
+	if (r == 0)
+		r = set_up(i, err);
 	if (r == 0 && i->ip6.family)
 		r = set_address(i, &i->ip6, err);
 	if (r < 0)
@@ -170,20 +192,41 @@ write_static_resolv(const struct net_plan *plan, struct error *err)
 	return r < 0 ? r : resolv_update(err);
 }
 
+static bool
+wants_switch(const struct net_plan *plan)
+{
+	bool wants = plan->etherstubs.n > 0;
+
+	for (size_t i = 0; i < plan->n_ifs; i++)
+		wants = wants || plan->ifs[i].tag[0];
+	return wants;
+}
+
 void
 net_apply(const struct net_plan *plan, const char *hostname,
 	  void (*say)(const char *fmt, ...) __attribute__((format(printf, 1, 2))))
 {
 	cleanup_error struct error err = ERROR_INIT;
+	cleanup_net struct net *net = NULL;
 	char text[IP_STRLEN];
 
 	for (size_t i = 0; i < plan->problems.n; i++)
 		say("%s", plan->problems.v[i]);
 	if (write_static_resolv(plan, &err) < 0)
 		say("resolv.conf: %s", error_message(&err));
-	for (size_t i = 0; i < plan->n_ifs; i++)
-		if (apply_if(&plan->ifs[i], hostname, &err) < 0)
+	if (wants_switch(plan) && net_open(NULL, &net, &err) < 0) {
+		say("no VNICs: %s", error_message(&err));
+		error_done(&err);
+	}
+	for (size_t i = 0; net && i < plan->etherstubs.n; i++)
+		if (etherstub_create(net, plan->etherstubs.v[i], 0, &err) < 0)
+			say("etherstub %s: %s", plan->etherstubs.v[i], error_message(&err));
+	for (size_t i = 0; i < plan->n_ifs; i++) {
+		if (plan->ifs[i].tag[0] && !net)
+			continue;
+		if (apply_if(net, &plan->ifs[i], hostname, &err) < 0)
 			say("%s: %s", plan->ifs[i].name, error_message(&err));
+	}
 	if (set_gateway(&plan->gateway, &err) < 0)
 		say("default route %s: %s", ip_print(&plan->gateway, text), error_message(&err));
 	if (set_gateway(&plan->gateway6, &err) < 0)

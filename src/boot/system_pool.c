@@ -70,12 +70,12 @@ mount_dataset(const char *name, const char *target, bool seed, struct error *err
 		r = file_mkdir_p(staging, 0700, err);
 		if (r < 0)
 			return r;
-		if (mount(name, staging, "zfs", 0, NULL) < 0)
+		if (mount(name, staging, "zfs", MS_NOATIME, NULL) < 0)
 			return error_set_errno(err, errno, "mount %s", name);
 		r = seed_tree(target, staging, err);
 		if (r == 0 && mount(staging, target, NULL, MS_MOVE, NULL) < 0) {
 			/* A shared parent cannot be moved from: mount it a second time. */
-			if (umount2(staging, 0) < 0 || mount(name, target, "zfs", 0, NULL) < 0)
+			if (umount2(staging, 0) < 0 || mount(name, target, "zfs", MS_NOATIME, NULL) < 0)
 				r = error_set_errno(err, errno, "mount %s on %s", name, target);
 		}
 		if (r < 0)
@@ -84,7 +84,7 @@ mount_dataset(const char *name, const char *target, bool seed, struct error *err
 			keep_early_logs(old);
 		return r;
 	}
-	if (mount(name, target, "zfs", 0, NULL) < 0)
+	if (mount(name, target, "zfs", MS_NOATIME, NULL) < 0)
 		return error_set_errno(err, errno, "mount %s on %s", name, target);
 	return 0;
 }
