@@ -78,6 +78,14 @@ mnt_set(int fd, uint64_t attrs, bool recursive, struct error *err)
 }
 
 int
+mnt_clear(int fd, uint64_t attrs, struct error *err)
+{
+	struct mount_attr attr = {.attr_clr = attrs};
+
+	return set_attr(fd, &attr, false, "mount attributes", err);
+}
+
+int
 mnt_idmap(int fd, int userns_fd, bool recursive, struct error *err)
 {
 	struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns_fd};

@@ -23,6 +23,7 @@ int mnt_new(const char *fstype, const char *const opts[], uint64_t attrs, int *r
 int mnt_clone(int dirfd, const char *path, bool recursive, int *ret_fd, struct error *err);
 /* Sets MOUNT_ATTR_* on a mount and, if recursive, those below. */
 int mnt_set(int fd, uint64_t attrs, bool recursive, struct error *err);
+int mnt_clear(int fd, uint64_t attrs, struct error *err);
 /* Files show their owners as userns maps them.  Only before it is attached. */
 int mnt_idmap(int fd, int userns_fd, bool recursive, struct error *err);
 /* At the directory or file that target_fd is. */

@@ -1,0 +1,202 @@
+/*
+ * Asking a zone's daemon.  Whoever needs it starts it: there is no other order in
+ * which it could be missing.  It leaves by itself when its zone is installed and
+ * nobody asks, so a connection may be closed under us; then we ask again.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/ipc.h"
+#include "base/json.h"
+#include "os/run.h"
+#include "zone/exec.h"
+#include "zone/model.h"
+
+#define ZONEADMD "/usr/lib/zones/zoneadmd"
+
+static int
+start_daemon(const char *name, struct error *err)
+{
+	const char *program = getenv("ATOLL_ZONEADMD");
+	const char *argv[] = {program ? program : ZONEADMD, "-z", name, "-R",
+			      *zone_root() ? zone_root() : "/", NULL};
+	int r;
+
+	r = run_capture(argv, NULL, NULL, err);
+	return r < 0 ? error_wrap(err, r, "zone %s: no zoneadmd", name) : 0;
+}
+
+static int
+connect_daemon(const char *name, bool start, int *ret_fd, struct error *err)
+{
+	cleanup_free char *sock = zone_path_run(name, "zoneadmd.sock");
+	int r;
+
+	if (ipc_connect(sock, ret_fd, NULL) == 0)
+		return 0;
+	if (!start)
+		return error_set(err, ESRCH, "zone %s is not running", name);
+	r = start_daemon(name, err);
+	if (r < 0)
+		return r;
+	return ipc_connect(sock, ret_fd, err);
+}
+
+/* Takes request over.  start: a daemon that is missing is started. */
+static int
+ask(const char *name, bool start, struct json *request, struct ipc_message *ret, struct error *err)
+{
+	cleanup_json struct json *q = request;
+	struct ipc_message answer = IPC_MESSAGE_INIT;
+	int r = 0;
+
+	for (int tries = 0; tries < 5; tries++) {
+		cleanup_close int fd = -1;
+
+		error_done(err);
+		r = connect_daemon(name, start, &fd, err);
+		if (r == -ECONNREFUSED || r == -ENOENT)
+			continue; /* it was just leaving */
+		if (r < 0)
+			return r;
+		r = ipc_call(fd, q, NULL, 0, &answer, err);
+		if (r != -ECONNRESET && r != -EPIPE)
+			break;
+	}
+	if (r < 0)
+		return r;
+	if (ret)
+		*ret = answer;
+	else
+		ipc_message_done(&answer);
+	return 0;
+}
+
+static struct json *
+request(const char *op)
+{
+	struct json *q = json_new_object();
+
+	json_set_str(q, "op", op);
+	return q;
+}
+
+/* Is there such a zone at all, and is it far enough?  The message is made here, without a daemon. */
+static int
+check(const char *name, bool must_be_up, enum zone_state *ret, struct error *err)
+{
+	enum zone_state s;
+	int r;
+
+	r = zone_name_check(name, err);
+	if (r == 0)
+		r = zone_state_now(name, &s, err);
+	if (r < 0)
+		return r;
+	if (s < ZONE_INSTALLED)
+		return error_set(err, EBUSY, "zone %s is %s: it is not installed", name,
+				 zone_state_name(s));
+	if (must_be_up && s == ZONE_INSTALLED)
+		return error_set(err, ESRCH, "zone %s is not running", name);
+	if (ret)
+		*ret = s;
+	return 0;
+}
+
+int
+zone_boot(const char *name, const struct zone_boot_opts *opts, struct error *err)
+{
+	enum zone_state s;
+	struct json *q;
+	int r;
+
+	r = check(name, false, &s, err);
+	if (r < 0)
+		return r;
+	if (s != ZONE_INSTALLED && !(s == ZONE_READY && !(opts && opts->ready_only)))
+		return error_set(err, EBUSY, "zone %s is already %s", name, zone_state_name(s));
+	q = request("boot");
+	if (opts && opts->bootargs)
+		json_set_str(q, "bootargs", opts->bootargs);
+	if (opts && opts->ready_only)
+		json_set_bool(q, "ready", true);
+	return ask(name, true, q, NULL, err);
+}
+
+int
+zone_halt(const char *name, struct error *err)
+{
+	int r = check(name, true, NULL, err);
+
+	return r < 0 ? r : ask(name, true, request("halt"), NULL, err);
+}
+
+int
+zone_shutdown(const char *name, bool reboot, unsigned timeout_s, struct error *err)
+{
+	struct json *q;
+	int r = check(name, true, NULL, err);
+
+	if (r < 0)
+		return r;
+	q = request("shutdown");
+	json_set_bool(q, "reboot", reboot);
+	json_set_int(q, "timeout", timeout_s);
+	return ask(name, true, q, NULL, err);
+}
+
+int
+zone_reboot(const char *name, struct error *err)
+{
+	int r = check(name, true, NULL, err);
+
+	return r < 0 ? r : ask(name, true, request("reboot"), NULL, err);
+}
+
+int
+zone_apply(const char *name, struct error *err)
+{
+	int r = check(name, true, NULL, err);
+
+	return r < 0 ? r : ask(name, true, request("apply"), NULL, err);
+}
+
+int
+zone_kill(const char *name, int signo, struct error *err)
+{
+	struct json *q;
+	int r = check(name, true, NULL, err);
+
+	if (r < 0)
+		return r;
+	q = request("kill");
+	json_set_int(q, "signo", signo);
+	return ask(name, true, q, NULL, err);
+}
+
+int
+zone_console_open(const char *name, int *ret_fd, struct error *err)
+{
+	struct ipc_message m = IPC_MESSAGE_INIT;
+	int r = check(name, false, NULL, err);
+
+	if (r < 0)
+		return r;
+	r = ask(name, true, request("console"), &m, err);
+	if (r < 0)
+		return r;
+	if (m.n_fds != 1)
+		r = error_set(err, EPROTO, "zone %s: no console in the answer", name);
+	else
+		*ret_fd = ipc_message_steal_fd(&m, 0);
+	ipc_message_done(&m);
+	return r;
+}
+
+/* Makes sure that a zone which runs has its daemon (after both of its processes were killed). */
+int
+zone_daemon_ensure(const char *name, struct error *err)
+{
+	return ask(name, true, request("ping"), NULL, err);
+}
