@@ -9,9 +9,12 @@
 #include <linux/veth.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "base/str.h"
 
 #define SEND_MAX 4096
@@ -73,6 +76,22 @@ nl_socket_in(int netns_fd, int domain, int type, int protocol, int *ret_fd, stru
 		return r;
 	*ret_fd = fd;
 	return 0;
+}
+
+int
+nl_sysctl(int netns_fd, const char *name, const char *value, struct error *err)
+{
+	cleanup_free char *path = str_printf("/proc/sys/net/%s", name);
+	int back = -1, r;
+
+	if (netns_fd >= 0) {
+		r = netns_enter(netns_fd, &back, err);
+		if (r < 0)
+			return r;
+	}
+	r = file_write(path, value, err);
+	netns_leave(&back);
+	return r;
 }
 
 int

@@ -35,7 +35,8 @@ int nl_netns_open(const char *path, int *ret_fd, struct error *err);
 /* A new empty namespace with its loopback up; the caller's own is left. */
 int nl_netns_new(int *ret_fd, struct error *err);
 
-#define NL_ALIAS_MAX 256
+/* Writes a file below /proc/sys/net as netns_fd (-1: ours) sees it: "ipv6/conf/net0/accept_ra". */
+int nl_sysctl(int netns_fd, const char *name, const char *value, struct error *err);
 
 struct nl_link {
 	int ifindex;
