@@ -42,84 +42,6 @@ fail(struct ctx *c, struct xml_node *n, const char *fmt, ...)
 	return error_set(c->err, EINVAL, "%s:%d: %s", c->file, xml_line(n), text);
 }
 
-struct json *
-bundle_find(const struct json *list, const char *name)
-{
-	struct json *x;
-
-	json_array_each(x, list)
-	{
-		if (str_eq(json_str(json_get(x, "name"), NULL), name))
-			return x;
-	}
-	return NULL;
-}
-
-/* A new named member of list; its address inside the list. */
-static struct json *
-add_named(struct json *list, const char *name, const char *type)
-{
-	struct json *x = json_new_object();
-
-	json_set_str(x, "name", name);
-	if (type)
-		json_set_str(x, "type", type);
-	json_push(list, x);
-	return json_at(list, json_len(list) - 1);
-}
-
-static struct json *
-sub_list(struct json *object, const char *key)
-{
-	if (!json_get(object, key))
-		json_set(object, key, json_new_array());
-	return json_get(object, key);
-}
-
-struct json *
-bundle_pg(struct json *pgs, const char *name, const char *type)
-{
-	struct json *pg = bundle_find(pgs, name);
-
-	if (!pg) {
-		pg = add_named(pgs, name, type);
-		json_set(pg, "props", json_new_array());
-	}
-	return pg;
-}
-
-static struct json *
-new_prop(struct json *pg, const char *name, const char *type)
-{
-	struct json *props = sub_list(pg, "props"), *prop = bundle_find(props, name);
-
-	if (!prop)
-		prop = add_named(props, name, type);
-	json_set_str(prop, "type", type);
-	json_set(prop, "values", json_new_array());
-	return prop;
-}
-
-static void
-add_value(struct json *prop, const char *value)
-{
-	json_push(sub_list(prop, "values"), json_new_str(value));
-}
-
-void
-bundle_prop(struct json *pg, const char *name, const char *type, const char *value)
-{
-	add_value(new_prop(pg, name, type), value);
-}
-
-const char *
-bundle_value(const struct json *pgs, const char *pg, const char *prop)
-{
-	struct json *g = bundle_find(pgs, pg), *p = bundle_find(json_get(g, "props"), prop);
-
-	return json_str(json_at(json_get(p, "values"), 0), NULL);
-}
-
 /* A required attribute. */
 static int
 need(struct ctx *c, struct xml_node *n, const char *name, const char **ret)
@@ -167,7 +89,7 @@ check_type(struct ctx *c, struct xml_node *n, const char *type, const char *valu
 static int
 on_propval(struct ctx *c, struct xml_node *n, struct json *pg)
 {
-	const char *name, *value, *type = xml_attr(n, "type") ?: "astring";
+	const char *name = NULL, *value = NULL, *type = xml_attr(n, "type") ?: "astring";
 	int r;
 
 	r = need_name(c, n, false, &name);
@@ -183,7 +105,7 @@ on_propval(struct ctx *c, struct xml_node *n, struct json *pg)
 static int
 on_property(struct ctx *c, struct xml_node *n, struct json *pg)
 {
-	const char *name, *type = xml_attr(n, "type"), *value;
+	const char *name = NULL, *type = xml_attr(n, "type"), *value = NULL;
 	struct xml_node *list, *v;
 	struct json *prop;
 	int r;
@@ -198,7 +120,7 @@ on_property(struct ctx *c, struct xml_node *n, struct json *pg)
 		type = "astring";
 	if (!smf_type_known(type))
 		return fail(c, n, "unknown property type \"%s\"", type);
-	prop = new_prop(pg, name, type);
+	prop = bundle_new_prop(pg, name, type);
 	for (; list; list = xml_next(list, NULL)) {
 		if (!str_eq(smf_type_of_list(xml_name(list)), type))
 			return fail(c, list, "<%s> in a property of type %s", xml_name(list), type);
@@ -208,7 +130,7 @@ on_property(struct ctx *c, struct xml_node *n, struct json *pg)
 				r = check_type(c, v, type, value);
 			if (r < 0)
 				return r;
-			add_value(prop, value);
+			bundle_add_value(prop, value);
 		}
 	}
 	return 0;
@@ -237,7 +159,7 @@ group_children(struct ctx *c, struct xml_node *n, struct json *pg)
 static int
 on_property_group(struct ctx *c, struct xml_node *n)
 {
-	const char *name, *type;
+	const char *name = NULL, *type = NULL;
 	struct json *pg;
 	int r;
 
@@ -256,7 +178,7 @@ on_property_group(struct ctx *c, struct xml_node *n)
 static int
 dependency_words(struct ctx *c, struct xml_node *n, struct json *pg)
 {
-	const char *grouping, *restart_on;
+	const char *grouping = NULL, *restart_on = NULL;
 	enum smf_grouping g;
 	enum smf_restart_on ro;
 	int r;
@@ -280,7 +202,7 @@ service_fmris(struct ctx *c, struct xml_node *n, struct json *prop, bool path)
 {
 	struct xml_node *k;
 	struct smf_fmri f;
-	const char *value;
+	const char *value = NULL;
 	int r, count = 0;
 
 	xml_each(k, n, "service_fmri") {
@@ -291,7 +213,7 @@ service_fmris(struct ctx *c, struct xml_node *n, struct json *prop, bool path)
 			return r;
 		if (smf_fmri_parse(value, &f, NULL) == 0 && (f.kind == SMF_FMRI_PATH) != path)
 			return fail(c, k, "\"%s\" is not a %s", value, path ? "path" : "service");
-		add_value(prop, value);
+		bundle_add_value(prop, value);
 		count++;
 	}
 	return count ? 0 : fail(c, n, "<%s> names no service", xml_name(n));
@@ -300,7 +222,7 @@ service_fmris(struct ctx *c, struct xml_node *n, struct json *prop, bool path)
 static int
 on_dependency(struct ctx *c, struct xml_node *n)
 {
-	const char *name, *type;
+	const char *name = NULL, *type = NULL;
 	struct json *pg;
 	bool path;
 	int r;
@@ -324,14 +246,14 @@ on_dependency(struct ctx *c, struct xml_node *n)
 	if (r < 0)
 		return r;
 	bundle_prop(pg, "type", "astring", type);
-	r = service_fmris(c, n, new_prop(pg, "entities", "fmri"), path);
+	r = service_fmris(c, n, bundle_new_prop(pg, "entities", "fmri"), path);
 	return r < 0 ? r : group_children(c, n, pg);
 }
 
 static int
 on_dependent(struct ctx *c, struct xml_node *n)
 {
-	const char *name;
+	const char *name = NULL;
 	struct json *pg;
 	int r;
 
@@ -346,7 +268,7 @@ on_dependent(struct ctx *c, struct xml_node *n)
 		return 0;
 	}
 	r = dependency_words(c, n, pg);
-	return r < 0 ? r : service_fmris(c, n, new_prop(pg, "target", "fmri"), false);
+	return r < 0 ? r : service_fmris(c, n, bundle_new_prop(pg, "target", "fmri"), false);
 }
 
 /* The properties of a <method_context>, into a method or the method_context group. */
@@ -369,12 +291,12 @@ copy_attrs(struct xml_node *n, struct json *pg, const char *const *names, size_t
 static int
 environment(struct ctx *c, struct xml_node *n, struct json *pg)
 {
-	struct json *prop = new_prop(pg, "environment", "astring");
+	struct json *prop = bundle_new_prop(pg, "environment", "astring");
 	struct xml_node *k;
 
 	xml_each(k, n, "envvar") {
 		cleanup_free char *text = NULL;
-		const char *name, *value;
+		const char *name = NULL, *value = NULL;
 		int r;
 
 		r = need(c, k, "name", &name);
@@ -385,7 +307,7 @@ environment(struct ctx *c, struct xml_node *n, struct json *pg)
 		if (!*name || strchr(name, '='))
 			return fail(c, k, "\"%s\" cannot name an environment variable", name);
 		text = str_printf("%s=%s", name, value);
-		add_value(prop, text);
+		bundle_add_value(prop, text);
 	}
 	return 0;
 }
@@ -398,7 +320,7 @@ context_into(struct ctx *c, struct xml_node *n, struct json *pg)
 
 	copy_attrs(n, pg, context_attrs, ARRAY_SIZE(context_attrs));
 	xml_each(k, n, NULL) {
-		const char *name = xml_name(k), *profile;
+		const char *name = xml_name(k), *profile = NULL;
 
 		if (str_eq(name, "method_credential")) {
 			copy_attrs(k, pg, credential_attrs, ARRAY_SIZE(credential_attrs));
@@ -429,7 +351,7 @@ on_method_context(struct ctx *c, struct xml_node *n)
 static int
 on_exec_method(struct ctx *c, struct xml_node *n)
 {
-	const char *name, *type, *exec, *timeout;
+	const char *name = NULL, *type = NULL, *exec = NULL, *timeout = NULL;
 	struct xml_node *k;
 	struct json *pg;
 	int r;
@@ -476,7 +398,7 @@ static int
 on_restarter(struct ctx *c, struct xml_node *n)
 {
 	struct xml_node *f = xml_child(n, "service_fmri");
-	const char *value;
+	const char *value = NULL;
 	int r;
 
 	if (!f)
@@ -492,7 +414,7 @@ on_restarter(struct ctx *c, struct xml_node *n)
 static int
 on_stability(struct ctx *c, struct xml_node *n)
 {
-	const char *value;
+	const char *value = NULL;
 	int r = need(c, n, "value", &value);
 
 	if (r == 0)
@@ -505,16 +427,16 @@ static int
 on_default_instance(struct ctx *c, struct xml_node *n)
 {
 	struct json *inst, *pgs;
-	const char *enabled;
+	const char *enabled = NULL;
 	int r;
 
 	r = need_bool(c, n, "enabled", &enabled);
 	if (r < 0)
 		return r;
-	inst = bundle_find(sub_list(c->entity, "instances"), "default");
+	inst = bundle_find(bundle_list(c->entity, "instances"), "default");
 	if (!inst)
-		inst = add_named(json_get(c->entity, "instances"), "default", NULL);
-	pgs = sub_list(inst, "pgs");
+		inst = bundle_add(json_get(c->entity, "instances"), "default", NULL);
+	pgs = bundle_list(inst, "pgs");
 	bundle_prop(bundle_pg(pgs, "general", "framework"), "enabled", "boolean", enabled);
 	return 0;
 }
@@ -523,7 +445,7 @@ static int
 on_notification(struct ctx *c, struct xml_node *n)
 {
 	struct xml_node *k, *type, *param, *v;
-	const char *event = NULL, *name, *value;
+	const char *event = NULL, *name = NULL, *value = NULL;
 	cleanup_free char *group = NULL;
 	struct json *pg;
 	int r;
@@ -546,12 +468,12 @@ on_notification(struct ctx *c, struct xml_node *n)
 			if (r < 0)
 				return r;
 			key = str_printf("%s,%s", name, value);
-			prop = new_prop(pg, key, "astring");
+			prop = bundle_new_prop(pg, key, "astring");
 			xml_each(v, param, "value_node") {
 				r = need(c, v, "value", &value);
 				if (r < 0)
 					return r;
-				add_value(prop, value);
+				bundle_add_value(prop, value);
 			}
 		}
 		xml_each(param, type, "paramval") {
@@ -597,7 +519,7 @@ static int
 documentation(struct ctx *c, struct xml_node *n)
 {
 	struct xml_node *k;
-	const char *a, *b;
+	const char *a = NULL, *b = NULL;
 	int r = 0;
 
 	xml_each(k, n, NULL) {
@@ -642,7 +564,7 @@ prop_pattern(struct ctx *c, struct xml_node *n, const char *pg_name)
 	cleanup_free char *group = NULL;
 	struct xml_node *k;
 	struct json *pg;
-	const char *name;
+	const char *name = NULL;
 	int r;
 
 	r = need(c, n, "name", &name);
@@ -755,8 +677,8 @@ static int
 on_instance(struct ctx *c, struct xml_node *n)
 {
 	struct ctx in = {.file = c->file, .instance = true, .err = c->err};
-	struct json *instances = sub_list(c->entity, "instances");
-	const char *name, *enabled;
+	struct json *instances = bundle_list(c->entity, "instances");
+	const char *name = NULL, *enabled = NULL;
 	int r;
 
 	r = need_name(c, n, false, &name);
@@ -764,8 +686,8 @@ on_instance(struct ctx *c, struct xml_node *n)
 		return r;
 	in.entity = bundle_find(instances, name);
 	if (!in.entity)
-		in.entity = add_named(instances, name, NULL);
-	in.pgs = sub_list(in.entity, "pgs");
+		in.entity = bundle_add(instances, name, NULL);
+	in.pgs = bundle_list(in.entity, "pgs");
 	if (xml_attr(n, "enabled")) {
 		r = need_bool(c, n, "enabled", &enabled);
 		if (r < 0)
@@ -790,18 +712,18 @@ service(struct ctx *c, struct xml_node *n, struct json *services)
 		return fail(c, n, "unknown service type \"%s\"", type);
 	if (bundle_find(services, name))
 		return fail(c, n, "service \"%s\" is there twice", name);
-	c->entity = add_named(services, name, type ?: "service");
-	c->pgs = sub_list(c->entity, "pgs");
-	sub_list(c->entity, "instances");
+	c->entity = bundle_add(services, name, type ?: "service");
+	c->pgs = bundle_list(c->entity, "pgs");
+	bundle_list(c->entity, "instances");
 	return entity_children(c, n);
 }
 
 static int
 whole_bundle(struct ctx *c, struct xml_node *root, struct json *tree)
 {
-	struct json *services = sub_list(tree, "services");
+	struct json *services = bundle_list(tree, "services");
 	struct xml_node *k;
-	const char *type;
+	const char *type = NULL;
 	int r;
 
 	if (!str_eq(xml_name(root), "service_bundle"))

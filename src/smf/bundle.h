@@ -34,6 +34,11 @@ char *bundle_print(const struct json *tree);
 /* The tree: look up, or add at the end. */
 struct json *bundle_find(const struct json *list, const char *name); /* NULL if absent */
 struct json *bundle_pg(struct json *pgs, const char *name, const char *type);
+/* A new named member of list, the list at key (made if absent), an empty property, a value. */
+struct json *bundle_add(struct json *list, const char *name, const char *type);
+struct json *bundle_list(struct json *object, const char *key);
+struct json *bundle_new_prop(struct json *pg, const char *name, const char *type);
+void bundle_add_value(struct json *prop, const char *value);
 void bundle_prop(struct json *pg, const char *name, const char *type, const char *value);
 /* First value of pg/prop in a list of groups, or NULL. */
 const char *bundle_value(const struct json *pgs, const char *pg, const char *prop);
