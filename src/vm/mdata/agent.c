@@ -1,0 +1,375 @@
+/*
+ * The metadata agent, in the global zone.
+ *
+ * Every VM has a listening socket /var/zonecontrol/UUID/metadata.sock from when it
+ * is made until it is deleted, whether it runs or not: the zone's own view of that
+ * directory (/.zonecontrol, or /native/.zonecontrol for brand lx) is a bind mount
+ * of it, and the VMM of a virtual machine connects its second serial port to it.
+ * So a guest that asks in its first millisecond finds somebody, and this daemon
+ * may die and come back: it makes the sockets again.
+ *
+ * The socket belongs to the zone's root (the first uid of its range) and nobody
+ * else.  Which VM asks is known by the socket, never by what is said on it.
+ *
+ * Guests are hostile: lines are bounded, connections per VM are bounded, answers
+ * that are not fetched hold at most one request back, and one guest's request
+ * is answered before its next one is read, so that guests take turns.
+ */
+#include "vm/mdata/agent.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "vm/mdata/keys.h"
+#include "vm/vm.h"
+#include "zone/zone.h"
+
+#define CLIENTS_MAX 32 /* per VM */
+#define RESCAN_MS 60000 /* events may be lost when there are very many */
+
+struct guest {
+	struct mdata_agent *agent;
+	char *uuid;
+	int fd;
+	struct event_source *source;
+	struct list_head clients;
+	int n_clients;
+};
+
+struct client {
+	struct list_head link;
+	struct guest *guest;
+	int fd;
+	struct event_source *source;
+	struct strbuf in;   /* an unfinished line */
+	bool skipping;      /* the line is too long: up to its end it is thrown away */
+	char *out;          /* an answer under way */
+	size_t out_len, out_done;
+};
+
+struct mdata_agent {
+	struct event_loop *loop;
+	struct map *guests; /* by uuid */
+	int zones;
+	struct event_source *zone_source, *rescan;
+};
+
+static void
+client_free(struct client *c)
+{
+	list_del(&c->link);
+	c->guest->n_clients--;
+	event_source_free(c->source);
+	close(c->fd);
+	strbuf_done(&c->in);
+	free(c->out);
+	free(c);
+}
+
+/* ---- one connection ------------------------------------------------------------------ */
+
+/* Sends what is left of the answer; false: the connection is over. */
+static bool
+client_send(struct client *c)
+{
+	while (c->out && c->out_done < c->out_len) {
+		ssize_t n = send(c->fd, c->out + c->out_done, c->out_len - c->out_done,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return true;
+		if (n < 0)
+			return false;
+		c->out_done += (size_t)n;
+	}
+	free(steal_ptr(&c->out));
+	return true;
+}
+
+static void
+client_answer(struct client *c, const char *line, size_t len)
+{
+	struct mdata_request q = {0};
+
+	if (c->skipping || !mdata_request_parse(line, len, &q))
+		c->out = xstrdup("invalid command\n");
+	else
+		c->out = mdata_answer(c->guest->uuid, &q);
+	mdata_request_done(&q);
+	c->skipping = false;
+	c->out_len = strlen(c->out);
+	c->out_done = 0;
+}
+
+/* Lines that have arrived, one at a time, each answered before the next. */
+static bool
+client_lines(struct client *c)
+{
+	size_t done = 0;
+	bool ok = true;
+
+	while (ok && !c->out) {
+		char *end = c->in.len > done ? memchr(c->in.data + done, '\n', c->in.len - done)
+					     : NULL;
+
+		if (!end)
+			break;
+		client_answer(c, c->in.data + done, (size_t)(end - c->in.data) - done);
+		done = (size_t)(end - c->in.data) + 1;
+		ok = client_send(c);
+	}
+	if (done) {
+		memmove(c->in.data, c->in.data + done, c->in.len - done);
+		c->in.len -= done;
+		c->in.data[c->in.len] = '\0';
+	}
+	if (c->in.len > MDATA_LINE_MAX && !memchr(c->in.data, '\n', c->in.len)) {
+		strbuf_reset(&c->in);
+		c->skipping = true;
+	}
+	return ok;
+}
+
+static void
+client_event(struct event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct client *c = arg;
+	bool ok = !(events & EPOLLERR);
+
+	if (ok && (events & EPOLLOUT))
+		ok = client_send(c) && client_lines(c);
+	if (ok && (events & (EPOLLIN | EPOLLHUP)) && !c->out) {
+		char *room = strbuf_reserve(&c->in, 16384);
+		ssize_t n = recv(fd, room, 16384, MSG_DONTWAIT);
+
+		if (n > 0) {
+			c->in.len += (size_t)n;
+			c->in.data[c->in.len] = '\0';
+			ok = client_lines(c);
+		} else
+			ok = n < 0 && (errno == EAGAIN || errno == EINTR);
+	}
+	if (!ok)
+		client_free(c);
+	else
+		event_mod_fd(s, c->out ? EPOLLOUT : EPOLLIN);
+}
+
+/* ---- one VM ----------------------------------------------------------------------------- */
+
+static void
+guest_accept(struct event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct guest *g = arg;
+	cleanup_error struct error err = ERROR_INIT;
+	struct client *c;
+	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (conn < 0)
+		return;
+	if (g->n_clients >= CLIENTS_MAX) {
+		close(conn);
+		return;
+	}
+	c = xcalloc(1, sizeof(*c));
+	c->guest = g;
+	c->fd = conn;
+	list_add_tail(&g->clients, &c->link);
+	g->n_clients++;
+	if (event_add_fd(g->agent->loop, conn, EPOLLIN, client_event, c, &c->source, &err) < 0) {
+		log_error("%s: %s", g->uuid, error_message(&err));
+		client_free(c);
+	}
+}
+
+static void
+guest_free(void *p)
+{
+	struct guest *g = p;
+	struct client *c, *next;
+
+	list_for_each_safe(c, next, &g->clients, link)
+		client_free(c);
+	event_source_free(g->source);
+	if (g->fd >= 0)
+		close(g->fd);
+	free(g->uuid);
+	free(g);
+}
+
+static char *
+control_dir(const char *uuid)
+{
+	return str_printf("%s/var/zonecontrol/%s", zone_root(), uuid);
+}
+
+/*
+ * The directory is seen by the zone, whose root owns the socket in it but not the
+ * directory: it cannot put a link in our way.
+ */
+static int
+guest_bind(struct guest *g, uint32_t uid, struct error *err)
+{
+	cleanup_free char *dir = control_dir(g->uuid);
+	cleanup_free char *path = str_printf("%s/metadata.sock", dir);
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	cleanup_close int dirfd = -1;
+	int r;
+
+	r = file_mkdir_p(dir, 0755, err);
+	if (r < 0)
+		return r;
+	dirfd = open(dir, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dirfd < 0)
+		return error_set_errno(err, errno, "%s", dir);
+	/* Through the descriptor: a socket's path may be at most 107 bytes long. */
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/metadata.sock", dirfd);
+	g->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (g->fd < 0)
+		return error_set_errno(err, errno, "socket");
+	unlinkat(dirfd, "metadata.sock", 0);
+	if (bind(g->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+	    fchmodat(dirfd, "metadata.sock", 0600, 0) < 0 ||
+	    (uid && fchownat(dirfd, "metadata.sock", uid, uid, AT_SYMLINK_NOFOLLOW) < 0) ||
+	    listen(g->fd, 16) < 0)
+		return error_set_errno(err, errno, "%s", path);
+	return event_add_fd(g->agent->loop, g->fd, EPOLLIN, guest_accept, g, &g->source, err);
+}
+
+static void
+guest_add(struct mdata_agent *a, const char *uuid)
+{
+	cleanup_zone_config struct zone_config *c = NULL;
+	cleanup_error struct error err = ERROR_INIT;
+	struct guest *g;
+	uint32_t uid = 0;
+
+	if (map_has(a->guests, uuid))
+		return;
+	/* Not to be served before its uids are known: the next event says so again. */
+	if (zone_config_read(uuid, &c, &err) < 0 || zone_config_uid_base(c, &uid, &err) < 0) {
+		log_warn("%s: %s", uuid, error_message(&err));
+		return;
+	}
+	g = xcalloc(1, sizeof(*g));
+	g->agent = a;
+	g->uuid = xstrdup(uuid);
+	g->fd = -1;
+	list_init(&g->clients);
+	if (guest_bind(g, uid, &err) < 0) {
+		log_error("%s: %s", uuid, error_message(&err));
+		guest_free(g);
+		return;
+	}
+	map_set(a->guests, uuid, g);
+}
+
+static void
+guest_remove(struct mdata_agent *a, const char *uuid)
+{
+	cleanup_free char *dir = control_dir(uuid);
+	cleanup_free char *path = str_printf("%s/metadata.sock", dir);
+
+	if (!map_remove(a->guests, uuid))
+		return;
+	unlink(path);
+	rmdir(dir); /* not ours alone: stays if something else is in it */
+}
+
+/* ---- all VMs -------------------------------------------------------------------------------- */
+
+static int
+scan(struct mdata_agent *a, struct error *err)
+{
+	cleanup_zone_list struct zone_list zones = {0};
+	cleanup_strv struct strv gone = STRV_INIT, there = STRV_INIT;
+	struct map_iter it = {0};
+	int r = zone_list_read(&zones, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < zones.n; i++)
+		if (str_is_uuid(zones.v[i].name)) {
+			strv_add(&there, zones.v[i].name);
+			guest_add(a, zones.v[i].name);
+		}
+	while (map_next(a->guests, &it))
+		if (!strv_has(&there, it.key))
+			strv_add(&gone, it.key);
+	for (size_t i = 0; i < gone.n; i++)
+		guest_remove(a, gone.v[i]);
+	return 0;
+}
+
+static void
+on_zone_event(struct event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct mdata_agent *a = arg;
+	cleanup_error struct error err = ERROR_INIT;
+	struct zone_event e = {0};
+
+	while (zone_events_read(a->zones, &e, &err) == 0) {
+		if (e.to == ZONE_ABSENT)
+			guest_remove(a, e.name);
+		else if (str_is_uuid(e.name))
+			guest_add(a, e.name);
+		zone_event_done(&e);
+	}
+}
+
+static void
+on_rescan(struct event_source *s, void *arg)
+{
+	struct mdata_agent *a = arg;
+	cleanup_error struct error err = ERROR_INIT;
+
+	if (scan(a, &err) < 0)
+		log_error("%s", error_message(&err));
+	event_timer_reset(s, RESCAN_MS);
+}
+
+int
+mdata_agent_start(struct event_loop *l, struct mdata_agent **ret, struct error *err)
+{
+	struct mdata_agent *a = xcalloc(1, sizeof(*a));
+	int r;
+
+	a->loop = l;
+	a->zones = -1;
+	a->guests = map_new(guest_free);
+	r = zone_events_open(&a->zones, err);
+	if (r == 0)
+		r = event_add_fd(l, a->zones, EPOLLIN, on_zone_event, a, &a->zone_source, err);
+	if (r == 0)
+		r = event_add_timer(l, RESCAN_MS, on_rescan, a, &a->rescan, err);
+	if (r == 0)
+		r = scan(a, err);
+	if (r < 0) {
+		mdata_agent_free(a);
+		return r;
+	}
+	*ret = a;
+	return 0;
+}
+
+void
+mdata_agent_free(struct mdata_agent *a)
+{
+	if (!a)
+		return;
+	map_free(a->guests);
+	event_source_free(a->zone_source);
+	event_source_free(a->rescan);
+	if (a->zones >= 0)
+		zone_events_close(a->zones);
+	free(a);
+}
