@@ -19,7 +19,7 @@ boots 'network' uefi --pxe --uefi
 
 # Eject: read back every byte of the image afterwards; programs that were never touched start.
 node --keep eject --iso -- true >/dev/null 2>&1
-printf 'eject -f cdrom\n' | tools/sysroot run socat -t 2 - unix-connect:build/node/eject/monitor >/dev/null
+printf 'eject -f cd\n' | tools/sysroot run socat -t 2 - unix-connect:build/node/eject/monitor >/dev/null
 out=$(node --keep eject -- 'cat /platform/*.squashfs | sha256sum >/dev/null && qemu-img --version && blockdev --getsize64 /dev/sr0 2>&1' 2>&1)
 like 'with the medium ejected programs still start' "$out" 'qemu-img version'
 like 'the drive is empty' "$out" 'No medium|^0$'
