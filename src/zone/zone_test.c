@@ -551,3 +551,62 @@ TEST(not_installed_does_not_boot)
 	check_int(zone_boot("nosuch", NULL, &h.err), ==, -ENOENT);
 	check_int(zone_boot("../x", NULL, &h.err), ==, -EINVAL);
 }
+
+/* A virtual machine without disks: its firmware runs, and QEMU has nothing but its jail. */
+TEST(kvm_in_its_jail)
+{
+	cleanup_home struct home h = make_zone("kvm");
+	cleanup_zone_config struct zone_config *c = NULL;
+	cleanup_free char *status_path = NULL, *status = NULL, *qmp = NULL, *iso = NULL;
+	cleanup_free char *maps_path = NULL, *mounts = NULL, *cmd_path = NULL, *cmd = NULL;
+	struct zone_res *cd;
+	struct stat st;
+	size_t len;
+	pid_t pid;
+
+	if (access("/usr/bin/qemu-system-x86_64", X_OK) < 0)
+		test_skip("needs QEMU");
+	iso = in_root(&h, "cd.iso");
+	check_ok(file_write_atomic(iso, "not much of a CD", 16, 0644, NULL), NULL);
+	check_int(truncate(iso, 65536), ==, 0);
+	check_ok(zone_config_read(h.name, &c, &h.err), &h.err);
+	zone_config_set(c, "brand", "kvm");
+	zone_config_set_attr(c, "ram", "uint", "64");
+	cd = zone_res_add(c, "device");
+	zone_res_set(cd, "match", "/cd.iso");
+	zone_res_set_attr(cd, "media", "cdrom");
+	zone_res_set_attr(cd, "model", "ide");
+	check_ok(zone_config_write(c, &h.err), &h.err);
+	check_ok(zone_boot(h.name, NULL, &h.err), &h.err);
+
+	pid = init_pid(&h);
+	status_path = str_printf("/proc/%d/status", (int)pid);
+	check_ok(file_read(status_path, 0, &status, NULL, &h.err), &h.err);
+	check_has(status, "Uid:\t1048577\t1048577\t1048577\t1048577");
+	check_has(status, "CapEff:\t0000000000000000");
+	check_has(status, "CapBnd:\t0000000000000000");
+	check_has(status, "NoNewPrivs:\t1");
+	check_has(status, "Seccomp:\t2");
+	maps_path = str_printf("/proc/%d/mountinfo", (int)pid);
+	check_ok(file_read(maps_path, 0, &mounts, NULL, &h.err), &h.err);
+	check(!strstr(mounts, "/sys "));
+	check(!strstr(mounts, "/home"));
+	cmd_path = str_printf("/proc/%d/cmdline", (int)pid);
+	check_ok(file_read(cmd_path, 0, &cmd, &len, &h.err), &h.err);
+	for (size_t i = 0; i + 1 < len; i++)
+		if (!cmd[i])
+			cmd[i] = ' ';
+	check_has(cmd, "product=SmartDC HVM");
+	check_has(cmd, "ide-cd,drive=drive0,id=disk0,bootindex=");
+
+	qmp = in_root(&h, "tmp/vm.qmp");
+	for (int i = 0; i < 200 && stat(qmp, &st) < 0; i++)
+		poll(NULL, 0, 50); /* QEMU tells nobody when it listens */
+	check_int(stat(qmp, &st), ==, 0);
+	check_int(zone_exec(h.name, (const char *const[]){"true", NULL},
+			    &(struct zone_exec_opts){0}, &(int){0}, &h.err), ==, -ENOTSUP);
+	kill(find_process(&h, "zoneadmd"), SIGKILL);
+	/* nothing in there hears the power button: after its time it is killed */
+	check_ok(zone_shutdown(h.name, false, 1, &h.err), &h.err);
+	check_nothing_left(&h);
+}

@@ -527,7 +527,7 @@ static const struct brand_ops joyent_ops = {
 	.stopped = lx_stopped,
 };
 
-static const struct brand_ops *const all[] = {&lx_ops, &joyent_ops};
+static const struct brand_ops *const all[] = {&lx_ops, &joyent_ops, &kvm_ops};
 
 const struct brand_ops *
 brand_ops_find(const char *name)

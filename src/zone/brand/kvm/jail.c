@@ -1,0 +1,504 @@
+/*
+ * A virtual machine monitor is the most attacked program of a node: its guest is
+ * hostile by assumption.  So it gets a zone in which there is next to nothing:
+ *
+ *  - a root of its own, read-only: the platform's /usr (read-only, no devices, no setuid)
+ *    and empty directories; no /etc, no /sys, no shell history of anybody;
+ *  - /tmp: the zone's root/tmp, for its sockets (vm.console, vm.ttyb, vm.vnc, vm.qmp);
+ *  - /dev: null, random, kvm, and the zone's own disks, by their numbers;
+ *  - the network: an empty namespace; frames pass through descriptors of tap devices
+ *    that the host made and enforces its rules on;
+ *  - a uid that owns nothing but the above, no capability, no way to get one, and a
+ *    filter against the system calls a monitor has no use for.
+ *
+ * What it names in its own /tmp is not trusted from outside: see jail_connect().
+ */
+#include "zone/brand/kvm/jail.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "net/dhcpd.h"
+#include "os/mount.h"
+#include "store/zfs.h"
+#include "zone/config.h"
+
+void
+jail_free(struct jail *j)
+{
+	if (!j)
+		return;
+	for (size_t i = 0; i < j->n_disks; i++)
+		free(j->disks[i].path);
+	for (size_t i = 0; i < j->n_nics; i++)
+		nic_done(&j->nics[i].nic);
+	for (size_t i = 0; j->dhcpd && i < JAIL_MAX_NICS; i++)
+		dhcpd_stop(j->dhcpd[i]);
+	free(j->dhcpd);
+	free(j);
+}
+
+/* ---- root ---- */
+
+/* What is a link into /usr on the host is one here; what is a directory is bound. */
+static const char *const usr_dirs[] = {"bin", "sbin", "lib", "lib64"};
+
+static int
+bind_readonly(struct zone_plan *p, const char *path, const char *target, struct error *err)
+{
+	int fd = -1, r;
+
+	r = mnt_clone(AT_FDCWD, path, false, &fd, err);
+	if (r == 0)
+		r = mnt_set(fd, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, false,
+			    err);
+	if (r < 0)
+		return r;
+	plan_mount_fd(p, target, fd);
+	return 0;
+}
+
+static int
+plan_root(struct zone_plan *p, struct error *err)
+{
+	static const char *const dirs[] = {"usr", "dev", "proc", "tmp", "run", "etc", "var"};
+	int r;
+
+	r = mnt_new("tmpfs", (const char *const[]){"mode=0755", "size=256k", NULL},
+		    MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID, &p->root, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		if (mkdirat(p->root, dirs[i], 0755) < 0)
+			return error_set_errno(err, errno, "/%s", dirs[i]);
+	r = bind_readonly(p, "/usr", "/usr", err);
+	for (size_t i = 0; i < ARRAY_SIZE(usr_dirs) && r == 0; i++) {
+		cleanup_free char *path = str_printf("/%s", usr_dirs[i]);
+		char to[64];
+		ssize_t n = readlink(path, to, sizeof(to) - 1);
+
+		if (n > 0) {
+			to[n] = '\0';
+			if (symlinkat(to, p->root, usr_dirs[i]) < 0)
+				return error_set_errno(err, errno, "%s", path);
+		} else if (errno == EINVAL) {
+			if (mkdirat(p->root, usr_dirs[i], 0755) < 0)
+				return error_set_errno(err, errno, "%s", path);
+			r = bind_readonly(p, path, path, err);
+		}
+	}
+	if (r == 0)
+		r = mnt_idmap(p->root, p->user_ns, false, err);
+	return r < 0 ? r : mnt_set(p->root, MOUNT_ATTR_RDONLY, false, err);
+}
+
+/* The zone's root/tmp: where the operator's tools look for the machine's sockets. */
+static int
+plan_tmp(struct daemon *d, struct zone_plan *p, struct error *err)
+{
+	cleanup_free char *path = str_printf("%s/root", zone_config_get(d->config, "zonepath"));
+	cleanup_close int root = -1;
+	cleanup_close int tmp = -1;
+	int fd = -1, r;
+
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return error_set_errno(err, errno, "%s", path);
+	root = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (root < 0)
+		return error_set_errno(err, errno, "%s", path);
+	if (mkdirat(root, "tmp", 0700) < 0 && errno != EEXIST)
+		return error_set_errno(err, errno, "%s/tmp", path);
+	tmp = openat(root, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (tmp < 0 || fchown(tmp, JAIL_UID, JAIL_UID) < 0 || fchmod(tmp, 0700) < 0)
+		return error_set_errno(err, errno, "%s/tmp", path);
+	/* sockets of the last run: a monitor that finds them refuses to bind */
+	{
+		static const char *const old[] = {"vm.console", "vm.ttyb", "vm.vnc", "vm.qmp",
+						  "vm.ctl", "vm.pid"};
+
+		for (size_t i = 0; i < ARRAY_SIZE(old); i++)
+			unlinkat(tmp, old[i], 0);
+	}
+	r = mnt_clone(tmp, "", false, &fd, err);
+	if (r == 0)
+		r = mnt_idmap(fd, p->user_ns, false, err);
+	if (r == 0)
+		r = mnt_set(fd, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, false,
+			    err);
+	if (r < 0)
+		return error_wrap(err, r, "%s/tmp", path);
+	plan_mount_fd(p, "/tmp", fd);
+	return 0;
+}
+
+/* ---- disks ---- */
+
+static bool
+attr_is(const struct zone_res *res, const char *name, const char *value)
+{
+	return str_eq(zone_res_attr(res, name), value);
+}
+
+static int
+add_device(int dev, struct jail_disk *disk, const char *host, const char *name, struct error *err)
+{
+	int r = plan_device(dev, name, host, 0600, err);
+
+	if (r == 0 && fchownat(dev, name, JAIL_UID, JAIL_UID, 0) < 0)
+		return error_set_errno(err, errno, "%s", host);
+	disk->device = true;
+	return r;
+}
+
+/* An image file (a CD): of the zone's own root, where vmadm says the path is, read-only. */
+static int
+add_file(struct daemon *d, struct zone_plan *p, const char *path, const char *name,
+	 struct error *err)
+{
+	cleanup_free char *root = str_printf("%s/root", zone_config_get(d->config, "zonepath"));
+	cleanup_free char *target = str_printf("/dev/%s", name);
+	cleanup_close int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int file = -1;
+	struct stat st;
+	int fd = -1, r;
+
+	r = path_open_in(root_fd, path, 0, &file, NULL);
+	if (r < 0) {
+		/* not the zone's: then the operator's (device@match may name any file) */
+		file = open(path, O_PATH | O_CLOEXEC);
+		if (file < 0)
+			return error_set_errno(err, errno, "disk %s", path);
+	}
+	if (fstat(file, &st) < 0 || !S_ISREG(st.st_mode))
+		return error_set(err, EINVAL, "disk %s is neither a volume nor a file", path);
+	r = mnt_clone(file, "", false, &fd, err);
+	if (r == 0)
+		r = mnt_set(fd, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID, false,
+			    err);
+	if (r < 0)
+		return error_wrap(err, r, "disk %s", path);
+	plan_mount_fd(p, target, fd)->file = true;
+	return 0;
+}
+
+static int
+add_disk(struct daemon *d, struct zone_plan *p, struct jail *j, int dev, const char *path,
+	 struct zone_res *res, struct error *err)
+{
+	struct jail_disk *disk = &j->disks[j->n_disks];
+	cleanup_free char *name = str_printf("disk%zu", j->n_disks);
+	cleanup_free char *volume = zvol_name_of_path(path);
+	cleanup_free char *host = NULL;
+	int r;
+
+	if (j->n_disks == JAIL_MAX_DISKS)
+		return error_set(err, E2BIG, "more than %d disks", JAIL_MAX_DISKS);
+	*disk = (struct jail_disk){.res = res};
+	if (volume) {
+		r = zvol_wait(volume, 10000, err);
+		if (r < 0)
+			return r;
+		host = zvol_path(volume);
+		r = add_device(dev, disk, host, name, err);
+	} else if (str_after(path, "/dev/")) {
+		r = add_device(dev, disk, path, name, err);
+	} else {
+		/* the target of a bind must be there before /dev is attached */
+		cleanup_close int fd = openat(dev, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+		r = fd < 0 ? error_set_errno(err, errno, "%s", name) :
+			     add_file(d, p, path, name, err);
+	}
+	if (r < 0)
+		return r;
+	disk->path = str_printf("/dev/%s", name);
+	j->n_disks++; /* the caller fills in how the guest sees it */
+	return 0;
+}
+
+/* `vmadm start UUID cdrom=/x.iso,ide disk=/y,virtio`: for this boot only. */
+static int
+plan_boot_media(struct daemon *d, struct zone_plan *p, struct jail *j, int dev, struct error *err)
+{
+	static const char *const models[] = {"virtio", "ide", "scsi", "ahci"};
+	cleanup_strv struct strv words = STRV_INIT;
+
+	if (d->bootargs)
+		strv_words(&words, d->bootargs, " ");
+	for (size_t i = 0; i < words.n; i++) {
+		const char *cdrom = str_after(words.v[i], "cdrom=");
+		const char *disk = str_after(words.v[i], "disk=");
+		const char *spec = cdrom ? cdrom : disk;
+		cleanup_free char *path = NULL;
+		struct jail_disk *added;
+		int r;
+
+		if (!spec)
+			continue;
+		path = xstrndup(spec, strcspn(spec, ","));
+		r = add_disk(d, p, j, dev, path, NULL, err);
+		if (r < 0)
+			return r;
+		added = &j->disks[j->n_disks - 1];
+		added->cdrom = cdrom != NULL;
+		added->model = "ide";
+		for (size_t k = 0; k < ARRAY_SIZE(models); k++)
+			if (str_ends(spec, models[k]))
+				added->model = models[k];
+	}
+	return 0;
+}
+
+static int
+plan_disks(struct daemon *d, struct zone_plan *p, struct jail *j, int dev, struct error *err)
+{
+	zone_res_each(res, d->config, "device") {
+		struct jail_disk *disk = &j->disks[j->n_disks];
+		const char *notrim = zone_res_attr(res, "notrim");
+		int r = add_disk(d, p, j, dev, zone_res_get(res, "match"), res, err);
+
+		if (r < 0)
+			return r;
+		/* add_disk() filled this place */
+		disk->boot = attr_is(res, "boot", "true");
+		disk->cdrom = attr_is(res, "media", "cdrom");
+		disk->notrim = str_eq(notrim, "true");
+		disk->model = zone_res_attr(res, "model");
+		if (!disk->model)
+			disk->model = zone_config_attr(d->config, "disk-driver");
+	}
+	return plan_boot_media(d, p, j, dev, err);
+}
+
+static int
+plan_dev_mount(struct daemon *d, struct zone_plan *p, struct jail *j, struct error *err)
+{
+	int dev = -1, r;
+
+	r = plan_dev(&dev, err);
+	if (r < 0)
+		return r;
+	plan_mount_fd(p, "/dev", dev);
+	/* files of disks are mounted above it: they come later in the list */
+	if (access("/dev/kvm", R_OK | W_OK) == 0) {
+		r = plan_device(dev, "kvm", "/dev/kvm", 0600, err);
+		if (r == 0 && fchownat(dev, "kvm", JAIL_UID, JAIL_UID, 0) < 0)
+			r = error_set_errno(err, errno, "/dev/kvm");
+		if (r < 0)
+			return r;
+		j->kvm = true;
+	}
+	r = plan_disks(d, p, j, dev, err);
+	return r < 0 ? r : mnt_idmap(dev, p->user_ns, false, err);
+}
+
+/* ---- NICs ---- */
+
+static int
+keep(struct zone_plan *p, int fd)
+{
+	p->keep_fds = xreallocarray(p->keep_fds, p->n_keep_fds + 1, sizeof(int));
+	p->keep_fds[p->n_keep_fds++] = fd;
+	return (int)(3 + p->n_keep_fds - 1); /* child.c puts them at 3, 4, ... */
+}
+
+static bool
+answers_dhcp(const struct nic *n)
+{
+	for (size_t i = 0; i < n->n_ips; i++)
+		if (n->ips[i].family == AF_INET)
+			return true;
+	return false;
+}
+
+static int
+parse_nics(struct daemon *d, struct jail *j, struct error *err)
+{
+	zone_res_each(res, d->config, "net") {
+		struct jail_nic *n = &j->nics[j->n_nics];
+		int r;
+
+		if (j->n_nics == JAIL_MAX_NICS)
+			return error_set(err, E2BIG, "more than %d NICs", JAIL_MAX_NICS);
+		r = nic_parse(res, &n->nic, err);
+		if (r < 0)
+			return r;
+		n->tap_fd = n->vhost_fd = -1;
+		n->model = nic_attr(res, "model");
+		if (!n->model)
+			n->model = zone_config_attr(d->config, "nic-driver");
+		if (answers_dhcp(&n->nic))
+			n->nic.flags |= VNIC_DHCP_ANSWER;
+		j->n_nics++;
+	}
+	return 0;
+}
+
+static int
+plan_nics(struct daemon *d, struct zone_plan *p, struct jail *j, struct error *err)
+{
+	cleanup_net struct net *net = NULL;
+	int r;
+
+	r = parse_nics(d, j, err);
+	if (r == 0 && j->n_nics)
+		r = net_open(NULL, &net, err);
+	for (size_t i = 0; i < j->n_nics && r == 0; i++) {
+		struct jail_nic *n = &j->nics[i];
+		struct vnic_spec spec;
+		int tap = -1, vhost;
+
+		nic_spec(&n->nic, d->name, &spec);
+		spec.kind = VNIC_TAP;
+		r = vnic_create(net, &spec, &n->ifindex, &tap, err);
+		if (r < 0)
+			return error_wrap(err, r, "NIC %s", n->nic.name);
+		n->tap_fd = keep(p, tap);
+		/* without vhost the monitor copies frames itself: slower, and it works */
+		vhost = str_eq(n->model, "virtio") || !n->model ?
+				open("/dev/vhost-net", O_RDWR | O_CLOEXEC) : -1;
+		if (vhost >= 0)
+			n->vhost_fd = keep(p, vhost);
+	}
+	return r;
+}
+
+/* ---- DHCP ---- */
+
+static void
+fill_resolvers(struct daemon *d, struct dhcpd_config *c)
+{
+	const char *list = zone_config_attr(d->config, "resolvers");
+	cleanup_strv struct strv words = STRV_INIT;
+
+	if (list)
+		strv_words(&words, list, ", ");
+	for (size_t i = 0; i < words.n && c->n_resolvers < DHCPD_MAX_RESOLVERS; i++)
+		if (ip_parse(words.v[i], &c->resolvers[c->n_resolvers]) == 0 &&
+		    c->resolvers[c->n_resolvers].family == AF_INET)
+			c->n_resolvers++;
+}
+
+int
+jail_dhcp_start(struct daemon *d, struct jail *j, struct error *err)
+{
+	const char *hostname = zone_config_attr(d->config, "hostname");
+	const char *domain = zone_config_attr(d->config, "dns-domain");
+
+	j->dhcpd = xcalloc(JAIL_MAX_NICS, sizeof(struct dhcpd *));
+	for (size_t i = 0; i < j->n_nics; i++) {
+		struct nic *n = &j->nics[i].nic;
+		struct dhcpd_config c = {.mac = n->mac, .mtu = (uint16_t)n->mtu};
+		int r;
+
+		if (!(n->flags & VNIC_DHCP_ANSWER) || j->nics[i].ifindex == 0)
+			continue;
+		for (size_t k = n->n_ips; k-- > 0;)
+			if (n->ips[k].family == AF_INET)
+				c.ip = n->ips[k];
+		if (n->primary || !zone_res_find_primary(d->config))
+			for (size_t k = n->n_gateways; k-- > 0;)
+				if (n->gateways[k].family == AF_INET)
+					c.gateway = n->gateways[k];
+		fill_resolvers(d, &c);
+		snprintf(c.hostname, sizeof(c.hostname), "%s", hostname ? hostname : "");
+		snprintf(c.domain, sizeof(c.domain), "%s", domain ? domain : "");
+		r = dhcpd_start(d->loop, j->nics[i].ifindex, &c, &j->dhcpd[i], err);
+		if (r < 0)
+			return error_wrap(err, r, "DHCP for NIC %s", n->name);
+	}
+	return 0;
+}
+
+int
+jail_resume(struct daemon *d, struct jail **ret, struct error *err)
+{
+	struct jail *j = xcalloc(1, sizeof(*j));
+	cleanup_net struct net *net = NULL;
+	int r;
+
+	r = parse_nics(d, j, err);
+	if (r == 0 && j->n_nics)
+		r = net_open(NULL, &net, err);
+	for (size_t i = 0; i < j->n_nics && r == 0; i++) {
+		cleanup_vnic_info struct vnic_info v = {0};
+
+		r = vnic_get(net, d->name, j->nics[i].nic.name, &v, err);
+		j->nics[i].ifindex = r == 0 ? v.ifindex : 0;
+	}
+	if (r < 0) {
+		jail_free(j);
+		return r;
+	}
+	*ret = j;
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+int
+jail_plan(struct daemon *d, struct zone_plan *p, struct jail **ret, struct error *err)
+{
+	struct jail *j = xcalloc(1, sizeof(*j));
+	int r;
+
+	r = plan_root(p, err);
+	if (r == 0)
+		r = plan_dev_mount(d, p, j, err);
+	if (r == 0)
+		r = plan_tmp(d, p, err);
+	if (r == 0)
+		r = plan_nics(d, p, j, err);
+	if (r < 0) {
+		jail_free(j);
+		return r;
+	}
+	plan_mount_fs(p, "/proc", "proc",
+		      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY,
+		      NULL);
+	p->uid = JAIL_UID;
+	p->gid = JAIL_UID;
+	p->lock_down = true;
+	p->hostname = xstrdup(d->name);
+	strv_add(&p->env, "PATH=/usr/bin");
+	strv_add(&p->env, "HOME=/tmp");
+	*ret = j;
+	return 0;
+}
+
+int
+jail_connect(struct daemon *d, const char *path, int *ret_fd, struct error *err)
+{
+	cleanup_free char *root = str_printf("%s/root", zone_config_get(d->config, "zonepath"));
+	cleanup_close int root_fd = open(root, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_close int node = -1;
+	cleanup_close int fd = -1;
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct stat st;
+	int r;
+
+	if (root_fd < 0)
+		return error_set_errno(err, errno, "%s", root);
+	/* the monitor could put a link there to a socket of the host's */
+	r = path_open_in(root_fd, path, PATH_NO_LINKS, &node, err);
+	if (r < 0)
+		return r;
+	if (fstat(node, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return error_set(err, EINVAL, "%s is not a socket", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return error_set_errno(err, errno, "socket");
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d", node);
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return error_set_errno(err, errno, "%s", path);
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
