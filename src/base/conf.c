@@ -161,6 +161,7 @@ conf_parse(const char *text, size_t len, const char *name, struct conf **ret,
 		if (memchr(s, '\0', n))
 			why = "there is a NUL byte in it";
 		l->text = xstrndup(s, n);
+		n = strlen(l->text);
 		if (n && l->text[n - 1] == '\r')
 			l->text[n - 1] = '\0';
 		if (!why)

@@ -839,7 +839,7 @@ install_config(const struct install *in)
 	struct ip_addr net;
 	char text[IP_STRLEN];
 
-	conf_add_comment(c, "Configuration of this node; see config(5).  Lines are KEY=VALUE as a");
+	conf_add_comment(c, "Configuration of this node; see usbkey-config(5).  Lines are KEY=VALUE as a");
 	conf_add_comment(c, "shell could read them.  Changes take effect at the next boot.");
 	conf_add_comment(c, NULL);
 	set_unless_none(c, "admin_nic", install_answer(in, "admin_mac"));
