@@ -116,7 +116,7 @@ TEST(conf_survives_mutation)
 	static const char seed[] = "# c\na=1\nb=\"q \\\" r\" # c\nexport c='v w'\nd=a\\ b\nadmin_ip=10.0.0.5\n";
 	uint32_t x = 12345;
 
-	for (int round = 0; round < 30000; round++) {
+	for (int round = 0; round < 6000; round++) {
 		char text[sizeof(seed)];
 		size_t len = sizeof(seed) - 1;
 

@@ -335,7 +335,7 @@ TEST(environment_survives_mutation)
 				   "\ntries=2\nargs=console=ttyS0 a\\\\b\ngen=12\n";
 	uint32_t x = 54321;
 
-	for (int round = 0; round < 30000; round++) {
+	for (int round = 0; round < 6000; round++) {
 		char text[sizeof(seed)];
 		size_t len = sizeof(seed) - 1;
 
