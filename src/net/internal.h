@@ -59,6 +59,7 @@ bool net_is_zone_name(const char *s);
 /* -ENOENT if there is none. */
 int record_read(struct net *n, const char *zone, const char *name, struct record *ret,
 		struct error *err);
+bool record_exists(struct net *n, const char *zone, const char *name);
 int record_write(struct net *n, const struct record *r, struct error *err);
 int record_remove(struct net *n, const char *zone, const char *name, struct error *err);
 /* zone NULL: all; sorted, global first. */

@@ -248,6 +248,14 @@ record_read(struct net *n, const char *zone, const char *name, struct record *re
 	return 0;
 }
 
+bool
+record_exists(struct net *n, const char *zone, const char *name)
+{
+	cleanup_free char *path = record_path(n, zone, name);
+
+	return file_exists(path);
+}
+
 int
 record_write(struct net *n, const struct record *r, struct error *err)
 {

@@ -242,6 +242,8 @@ check_spec(const struct vnic_spec *s, struct error *err)
 	if (s->mtu && (s->mtu < MTU_MIN || s->mtu > MTU_MAX))
 		return error_set(err, EINVAL, "%s: mtu %u is not within %d and %d", s->name,
 				 s->mtu, MTU_MIN, MTU_MAX);
+	if (s->maxbw)
+		return error_set(err, EOPNOTSUPP, "%s: maxbw is not supported yet", s->name);
 	if (s->queues > VNIC_MAX_QUEUES)
 		return error_set(err, EINVAL, "%s: at most %d queues", s->name, VNIC_MAX_QUEUES);
 	return 0;
@@ -830,6 +832,8 @@ vnic_update(struct net *n, const char *zone, const char *name, unsigned set,
 		return s;
 	if (r.class != RECORD_VNIC)
 		return error_set(err, EINVAL, "%s is not a VNIC", name);
+	if ((set & VNIC_SET_MAXBW) && spec->maxbw)
+		return error_set(err, EOPNOTSUPP, "%s: maxbw is not supported yet", name);
 	if (set & VNIC_SET_MTU)
 		s = update_mtu(n, &r, spec, err);
 	if (s == 0 && (set & VNIC_SET_ALLOWED))
