@@ -1,12 +1,17 @@
 /*
  * The metadata agent, in the global zone.
  *
- * Every VM has a listening socket /var/zonecontrol/UUID/metadata.sock from when it
- * is made until it is deleted, whether it runs or not: the zone's own view of that
- * directory (/.zonecontrol, or /native/.zonecontrol for brand lx) is a bind mount
- * of it, and the VMM of a virtual machine connects its second serial port to it.
- * So a guest that asks in its first millisecond finds somebody, and this daemon
- * may die and come back: it makes the sockets again.
+ * Every zone has a listening socket /var/zonecontrol/UUID/metadata.sock from when
+ * it is made until it is deleted, whether it runs or not: the zone's own view of
+ * that directory (/.zonecontrol, or /native/.zonecontrol for brand lx) is a bind
+ * mount of it.  So a guest that asks in its first millisecond finds somebody, and
+ * this daemon may die and come back: it makes the sockets again.
+ *
+ * The second serial port of a virtual machine is a socket of its VMM,
+ * ZONEPATH/root/tmp/vm.ttyb: while the VM runs, we connect to it, and again when
+ * the connection ends (the guest was reset).  That directory belongs to the VMM,
+ * which may be in the guest's hands: the socket is opened as an inode, without
+ * following links, and that inode is what we connect to.
  *
  * The socket belongs to the zone's root (the first uid of its range) and nobody
  * else.  Which VM asks is known by the socket, never by what is said on it.
@@ -32,15 +37,18 @@
 #include "zone/zone.h"
 
 #define CLIENTS_MAX 32 /* per VM */
+#define RETRY_MS 200    /* until a VMM has made its socket */
 #define RESCAN_MS 60000 /* events may be lost when there are very many */
 
 struct guest {
 	struct mdata_agent *agent;
 	char *uuid;
-	int fd;
+	int fd; /* where a zone knocks; -1 for a virtual machine */
 	struct event_source *source;
 	struct list_head clients;
 	int n_clients;
+	char *serial; /* directory of a VMM's sockets; NULL for a zone */
+	struct event_source *retry;
 };
 
 struct client {
@@ -70,6 +78,8 @@ client_free(struct client *c)
 	close(c->fd);
 	strbuf_done(&c->in);
 	free(c->out);
+	if (c->guest->retry)
+		event_timer_reset(c->guest->retry, RETRY_MS);
 	free(c);
 }
 
@@ -166,29 +176,70 @@ client_event(struct event_source *s, int fd, uint32_t events, void *arg)
 
 /* ---- one VM ----------------------------------------------------------------------------- */
 
+/* Serves a connection; takes fd. */
 static void
-guest_accept(struct event_source *s, int fd, uint32_t events, void *arg)
+guest_serve(struct guest *g, int fd)
 {
-	struct guest *g = arg;
 	cleanup_error struct error err = ERROR_INIT;
 	struct client *c;
-	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (conn < 0)
-		return;
 	if (g->n_clients >= CLIENTS_MAX) {
-		close(conn);
+		close(fd);
 		return;
 	}
 	c = xcalloc(1, sizeof(*c));
 	c->guest = g;
-	c->fd = conn;
+	c->fd = fd;
 	list_add_tail(&g->clients, &c->link);
 	g->n_clients++;
-	if (event_add_fd(g->agent->loop, conn, EPOLLIN, client_event, c, &c->source, &err) < 0) {
+	if (event_add_fd(g->agent->loop, fd, EPOLLIN, client_event, c, &c->source, &err) < 0) {
 		log_error("%s: %s", g->uuid, error_message(&err));
 		client_free(c);
 	}
+}
+
+static void
+guest_accept(struct event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct guest *g = arg;
+	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (conn >= 0)
+		guest_serve(g, conn);
+}
+
+/* Connects to the VMM's end of the serial port; false: it is not there (yet). */
+static bool
+guest_connect(struct guest *g)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	cleanup_close int dir = open(g->serial, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_PATH);
+	cleanup_close int sock = -1, fd = -1;
+	struct stat st;
+
+	if (dir >= 0)
+		sock = openat(dir, "vm.ttyb", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (sock < 0 || fstat(sock, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", sock);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return false;
+	guest_serve(g, steal_fd(&fd));
+	return true;
+}
+
+/* While the VM runs and nobody is connected: try, and try again. */
+static void
+guest_retry(struct event_source *s, void *arg)
+{
+	struct guest *g = arg;
+	cleanup_zone_info struct zone_info zi = {0};
+
+	if (g->n_clients || zone_info_read(g->uuid, &zi, NULL) < 0 || zi.state != ZONE_RUNNING)
+		return; /* the event of its next start brings us back */
+	if (!guest_connect(g))
+		event_timer_reset(s, RETRY_MS);
 }
 
 static void
@@ -197,11 +248,13 @@ guest_free(void *p)
 	struct guest *g = p;
 	struct client *c, *next;
 
+	event_source_free(steal_ptr(&g->retry));
 	list_for_each_safe(c, next, &g->clients, link)
 		client_free(c);
 	event_source_free(g->source);
 	if (g->fd >= 0)
 		close(g->fd);
+	free(g->serial);
 	free(g->uuid);
 	free(g);
 }
@@ -245,27 +298,44 @@ guest_bind(struct guest *g, uint32_t uid, struct error *err)
 	return event_add_fd(g->agent->loop, g->fd, EPOLLIN, guest_accept, g, &g->source, err);
 }
 
+/* What a virtual machine needs: no socket of ours, but one to connect to. */
+static int
+guest_serial(struct guest *g, const struct zone_config *c, struct error *err)
+{
+	g->serial = str_printf("%s%s/root/tmp", zone_root(), zone_config_get(c, "zonepath"));
+	return event_add_timer(g->agent->loop, 0, guest_retry, g, &g->retry, err);
+}
+
 static void
 guest_add(struct mdata_agent *a, const char *uuid)
 {
 	cleanup_zone_config struct zone_config *c = NULL;
 	cleanup_error struct error err = ERROR_INIT;
-	struct guest *g;
+	struct guest *g = map_get(a->guests, uuid);
 	uint32_t uid = 0;
+	bool hvm;
+	int r;
 
-	if (map_has(a->guests, uuid))
+	if (g) {
+		if (g->retry && !g->n_clients)
+			event_timer_reset(g->retry, 0);
 		return;
-	/* Not to be served before its uids are known: the next event says so again. */
-	if (zone_config_read(uuid, &c, &err) < 0 || zone_config_uid_base(c, &uid, &err) < 0) {
+	}
+	if (zone_config_read(uuid, &c, &err) < 0) {
 		log_warn("%s: %s", uuid, error_message(&err));
 		return;
 	}
+	hvm = vm_brand_parse(zone_config_get(c, "brand")) & VM_HVM;
+	/* Not to be served before its uids are known: the event that they are brings us back. */
+	if (!hvm && zone_config_uid_base(c, &uid, &err) < 0)
+		return;
 	g = xcalloc(1, sizeof(*g));
 	g->agent = a;
 	g->uuid = xstrdup(uuid);
 	g->fd = -1;
 	list_init(&g->clients);
-	if (guest_bind(g, uid, &err) < 0) {
+	r = hvm ? guest_serial(g, c, &err) : guest_bind(g, uid, &err);
+	if (r < 0) {
 		log_error("%s: %s", uuid, error_message(&err));
 		guest_free(g);
 		return;

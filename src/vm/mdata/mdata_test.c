@@ -388,6 +388,47 @@ TEST(sockets_follow_the_zones)
 	teardown();
 }
 
+/* A virtual machine: we play its VMM, and connect, reset and connect again. */
+TEST(serial_port_of_a_virtual_machine)
+{
+	static const char payload[] =
+		"{\"brand\":\"kvm\",\"uuid\":\"" UUID "\",\"autoboot\":false,"
+		"\"customer_metadata\":{\"k\":\"v\"},"
+		"\"disks\":[{\"size\":64,\"model\":\"virtio\"}]}";
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	cleanup_json struct json *j = NULL;
+	cleanup_free char *uuid = NULL;
+	cleanup_free char *tmp = NULL;
+	cleanup_error struct error err = ERROR_INIT;
+	int listener;
+
+	vm_fake_init(test_tmpdir());
+	require(json_parse(payload, (size_t)-1, &j, NULL) == 0);
+	check_ok(vm_create(j, &uuid, &err), &err);
+	start_agent();
+	tmp = str_printf("%s/zones/" UUID "/root/tmp", test_tmpdir());
+	check_ok(file_mkdir_p(tmp, 0755, &err), &err);
+	check_ok(vm_start(UUID, NULL, &err), &err);
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/vm.ttyb", tmp);
+	require(bind(listener, (struct sockaddr *)&addr, sizeof(addr)) == 0);
+	require(listen(listener, 4) == 0);
+	for (int i = 0; i < 2; i++) {
+		struct pollfd p = {.fd = listener, .events = POLLIN};
+		cleanup_free char *text = NULL;
+		int fd;
+
+		require(poll(&p, 1, 5000) == 1);
+		fd = accept(listener, NULL, NULL);
+		require(fd_write_all(fd, "\nGET k\r\n", 8) == 0);
+		text = hear(fd, ".\n");
+		check_str(text, "invalid command\nSUCCESS\nv\n.\n");
+		close(fd); /* the guest is reset */
+	}
+	close(listener);
+	teardown();
+}
+
 TEST(corpus_replays)
 {
 	const char *dir = test_data("src/vm/mdata/corpus");
