@@ -1,0 +1,475 @@
+/*
+ * Aggregations read, sorted and printed: the per-CPU parts are put together,
+ * keys that show alike (the same function by two probes) are one row.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtrace/show.h"
+
+struct row {
+	char *key;	/* as in the map */
+	int64_t *words; /* summed over CPUs */
+};
+
+struct rows {
+	struct row *v;
+	size_t n;
+};
+
+static void
+rows_free(struct rows *rows)
+{
+	for (size_t i = 0; i < rows->n; i++) {
+		free(rows->v[i].key);
+		free(rows->v[i].words);
+	}
+	free(rows->v);
+}
+
+/* to += from, as the function adds. */
+static void
+merge(const struct agg *a, int64_t *to, const int64_t *from)
+{
+	if (!from[0])
+		return;
+	if (a->func == AGG_MIN || a->func == AGG_MAX) {
+		bool less = a->is_signed ? from[1] < to[1]
+					 : (uint64_t)from[1] < (uint64_t)to[1];
+
+		if (!to[0] || (from[1] != to[1] && less == (a->func == AGG_MIN)))
+			to[1] = from[1];
+		to[0] += from[0];
+		return;
+	}
+	for (size_t i = 0; i < a->n_words; i++) {
+		uint64_t sum = (uint64_t)to[i] + (uint64_t)from[i];
+
+		if (a->func == AGG_STDDEV && i == 2 && sum < (uint64_t)to[i])
+			to[3]++; /* carry of the 128-bit sum of squares */
+		to[i] = (int64_t)sum;
+	}
+}
+
+static int
+compare_keys(struct dt *dt, const struct agg *a, const char *x, const char *y, size_t from)
+{
+	for (size_t n = 0; n < a->n_keys; n++) {
+		size_t i = (from + n) % a->n_keys;
+		struct value v = show_value(dt, &a->keys[i], x), w = show_value(dt, &a->keys[i], y);
+		int r;
+
+		if (v.text || w.text)
+			r = strcmp(v.text ? v.text : "", w.text ? w.text : "");
+		else if (v.is_signed)
+			r = (v.number > w.number) - (v.number < w.number);
+		else
+			r = ((uint64_t)v.number > (uint64_t)w.number) -
+			    ((uint64_t)v.number < (uint64_t)w.number);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int
+read_rows(struct dt *dt, struct agg *a, struct rows *rows, struct error *err)
+{
+	size_t cpus = (size_t)libbpf_num_possible_cpus(), value = a->n_words;
+	cleanup_free int64_t *parts = xcalloc(cpus * value, 8);
+	cleanup_free char *key = xcalloc(1, a->key_size + 8), *next = xcalloc(1, a->key_size + 8);
+	bool first = true;
+	uint32_t zero = 0;
+
+	for (;;) {
+		struct row row = {0};
+
+		if (a->n_keys) {
+			if (bpf_map_get_next_key(a->fd, first ? NULL : key, next) < 0)
+				return 0;
+			memcpy(key, next, a->key_size);
+		} else if (!first) {
+			return 0;
+		}
+		first = false;
+		if (bpf_map_lookup_elem(a->fd, a->n_keys ? (void *)key : (void *)&zero, parts) < 0)
+			continue; /* removed meanwhile */
+		row.words = xcalloc(value, 8);
+		for (size_t c = 0; c < cpus; c++)
+			merge(a, row.words, parts + c * value);
+		if (!row.words[0] && !a->n_keys) {
+			free(row.words);
+			continue;
+		}
+		row.key = xmemdup(key, a->key_size + 8);
+		rows->v = xreallocarray(rows->v, rows->n + 1, sizeof(*rows->v));
+		rows->v[rows->n++] = row;
+	}
+}
+
+/* What rows are sorted by, and what is printed, of a function that gives one number. */
+static double
+result_of(const struct agg *a, const int64_t *w)
+{
+	double n = (double)w[0], sum, squares;
+
+	switch (a->func) {
+	case AGG_COUNT:
+		return n;
+	case AGG_AVG:
+		return n ? (double)(w[1] / w[0]) : 0;
+	case AGG_STDDEV:
+		sum = (double)w[1];
+		squares = (double)(uint64_t)w[2] + (double)(uint64_t)w[3] * 18446744073709551616.0;
+		return n ? sqrt(fmax(0, squares / n - (sum / n) * (sum / n))) : 0;
+	case AGG_QUANTIZE:
+	case AGG_LQUANTIZE:
+	case AGG_LLQUANTIZE:
+	case AGG_NONE:
+		sum = 0;
+		for (size_t i = 1; i < a->n_words; i++)
+			sum += (double)w[i];
+		return sum;
+	case AGG_SUM:
+	case AGG_MIN:
+	case AGG_MAX:
+		break;
+	}
+	return a->is_signed ? (double)w[1] : (double)(uint64_t)w[1];
+}
+
+struct order {
+	struct dt *dt;
+	struct agg *a;
+};
+
+static int
+by_value(const void *px, const void *py, void *arg)
+{
+	const struct row *x = px, *y = py;
+	struct order *o = arg;
+	const struct dt_opts *opts = &o->dt->opts;
+	double a = result_of(o->a, x->words), b = result_of(o->a, y->words);
+	int r = (a > b) - (a < b);
+
+	if (opts->aggsortkey || !r)
+		r = compare_keys(o->dt, o->a, x->key, y->key, (size_t)opts->aggsortkeypos);
+	return opts->aggsortrev ? -r : r;
+}
+
+static int
+by_key(const void *px, const void *py, void *arg)
+{
+	struct order *o = arg;
+
+	return compare_keys(o->dt, o->a, ((const struct row *)px)->key,
+			    ((const struct row *)py)->key, 0);
+}
+
+static int
+collect(struct dt *dt, struct agg *a, struct rows *rows, struct error *err)
+{
+	struct order order = {dt, a};
+	size_t to = 0;
+	int r = read_rows(dt, a, rows, err);
+
+	if (r < 0 || rows->n < 2)
+		return r;
+	qsort_r(rows->v, rows->n, sizeof(*rows->v), by_key, &order);
+	for (size_t i = 1; i < rows->n; i++) {
+		if (compare_keys(dt, a, rows->v[to].key, rows->v[i].key, 0) == 0) {
+			merge(a, rows->v[to].words, rows->v[i].words);
+			free(rows->v[i].key);
+			free(rows->v[i].words);
+		} else {
+			rows->v[++to] = rows->v[i];
+		}
+	}
+	rows->n = to + 1;
+	qsort_r(rows->v, rows->n, sizeof(*rows->v), by_value, &order);
+	return 0;
+}
+
+/* --- histograms */
+
+static void
+print_bar(struct dt *dt, int64_t n, double total, int64_t normal)
+{
+	char bar[41];
+	int len = total > 0 ? (int)(40.0 * (double)n / total + 0.5) : 0;
+
+	if (len > 40)
+		len = 40;
+	memset(bar, ' ', 40);
+	if (len > 0)
+		memset(bar, '@', (size_t)len);
+	bar[40] = '\0';
+	fprintf(dt->out, "|%s %-9lld\n", bar, (long long)(n / normal));
+}
+
+/* Lower bound of a bucket, for its label. */
+static int64_t
+bucket_value(const struct agg *a, size_t word)
+{
+	int64_t i = (int64_t)word - 1, low, step, factor, unit, m, power = 1;
+
+	switch (a->func) {
+	case AGG_QUANTIZE:
+		return i == 63 ? 0 : i > 63 ? 1ll << (i - 64) : -(1ll << (62 - i));
+	case AGG_LQUANTIZE:
+		return a->params[0] + (i - 1) * a->params[2];
+	default:
+		factor = a->params[0];
+		low = a->params[1];
+		unit = a->params[3];
+		m = (i - 1) / unit;
+		step = (i - 1) % unit;
+		for (int64_t k = 0; k < low + m; k++)
+			power *= factor;
+		return step * (power * factor / unit ? power * factor / unit : 1);
+	}
+}
+
+static void
+print_label(struct dt *dt, const struct agg *a, size_t word)
+{
+	char text[32];
+
+	if (a->func == AGG_LQUANTIZE && word == 1)
+		snprintf(text, sizeof(text), "< %lld", (long long)a->params[0]);
+	else if (a->func == AGG_LQUANTIZE && word + 1 == a->n_words)
+		snprintf(text, sizeof(text), ">= %lld", (long long)bucket_value(a, word));
+	else if (a->func == AGG_LLQUANTIZE && word == 1)
+		snprintf(text, sizeof(text), "< %lld", (long long)bucket_value(a, 2));
+	else if (a->func == AGG_LLQUANTIZE && word + 1 == a->n_words)
+		snprintf(text, sizeof(text), ">= %lld", (long long)bucket_value(a, word));
+	else
+		snprintf(text, sizeof(text), "%lld", (long long)bucket_value(a, word));
+	fprintf(dt->out, "%16s ", text);
+}
+
+static void
+print_histogram(struct dt *dt, const struct agg *a, const int64_t *w)
+{
+	size_t first = 1, last = a->n_words - 1;
+	double total = 0;
+
+	while (first < last && !w[first])
+		first++;
+	while (last > first && !w[last])
+		last--;
+	for (size_t i = first; i <= last; i++)
+		total += (double)(w[i] < 0 ? -w[i] : w[i]);
+	/* One empty bucket at each side frames the rest. */
+	if (first > 1)
+		first--;
+	if (last + 1 < a->n_words)
+		last++;
+	fprintf(dt->out, "\n%16s %41s %-9s\n", "value", "------------- Distribution -------------",
+		"count");
+	for (size_t i = first; i <= last; i++) {
+		if (a->func == AGG_LLQUANTIZE && i > 1 && i + 1 < a->n_words && !w[i] &&
+		    i > (size_t)a->params[3] + 1 &&
+		    (int64_t)((i - 2) % (size_t)a->params[3]) < a->params[3] / a->params[0])
+			continue; /* a bucket that repeats one of the power before */
+		print_label(dt, a, i);
+		print_bar(dt, w[i], total, a->normal);
+	}
+}
+
+static bool
+is_histogram(const struct agg *a)
+{
+	return a->func == AGG_QUANTIZE || a->func == AGG_LQUANTIZE || a->func == AGG_LLQUANTIZE;
+}
+
+static struct value
+result_value(const struct agg *a, const int64_t *w)
+{
+	struct value v = {.size = 8, .is_signed = a->is_signed};
+
+	switch (a->func) {
+	case AGG_COUNT:
+		v.number = w[0];
+		break;
+	case AGG_AVG:
+		v.number = w[0] ? w[1] / w[0] : 0;
+		break;
+	case AGG_STDDEV:
+		v.number = (int64_t)result_of(a, w);
+		break;
+	default:
+		v.number = w[1];
+		break;
+	}
+	if (a->normal != 1)
+		v.number /= a->normal;
+	return v;
+}
+
+/* --- printing */
+
+static void
+print_row(struct dt *dt, const struct agg *a, const struct row *row)
+{
+	for (size_t i = 0; i < a->n_keys; i++) {
+		struct value v = show_value(dt, &a->keys[i], row->key);
+
+		if (v.text)
+			fprintf(dt->out, "  %-*s", a->n_keys == 1 ? 50 : 27, v.text);
+		else
+			fprintf(dt->out, " %*lld", 16, (long long)v.number);
+	}
+	if (is_histogram(a))
+		print_histogram(dt, a, row->words);
+	else
+		fprintf(dt->out, " %16lld", (long long)result_value(a, row->words).number);
+	fputc('\n', dt->out);
+}
+
+/* Walks the keys of a row for printa() with a format. */
+struct row_values {
+	struct dt *dt;
+	const struct agg *a;
+	const struct row *row;
+	size_t i;
+};
+
+static bool
+next_key(void *arg, struct value *ret)
+{
+	struct row_values *v = arg;
+
+	if (v->i >= v->a->n_keys)
+		return false;
+	*ret = show_value(v->dt, &v->a->keys[v->i++], v->row->key);
+	return true;
+}
+
+static void
+print_result(void *arg, const struct piece *piece, int width, int precision)
+{
+	struct row_values *v = arg;
+	struct value result;
+
+	if (is_histogram(v->a)) {
+		print_histogram(v->dt, v->a, v->row->words);
+		return;
+	}
+	result = result_value(v->a, v->row->words);
+	format_value(v->dt->out, v->dt, piece, &result, width, precision);
+}
+
+static int
+print_agg(struct dt *dt, struct agg *a, const struct format *f, struct error *err)
+{
+	struct rows rows = {0};
+	int r = collect(dt, a, &rows, err);
+
+	for (size_t i = 0; r == 0 && i < rows.n; i++) {
+		struct row_values v = {dt, a, &rows.v[i], 0};
+
+		if (f)
+			format_print(dt->out, dt, f, next_key, &v, print_result);
+		else
+			print_row(dt, a, &rows.v[i]);
+	}
+	rows_free(&rows);
+	return r;
+}
+
+/* Those that no printa() printed, at the end. */
+int
+dt_aggs_print(struct dt *dt, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < dt->n_aggs; i++) {
+		if (dt->agg_list[i]->printed)
+			continue;
+		fputc('\n', dt->out);
+		r = print_agg(dt, dt->agg_list[i], NULL, err);
+	}
+	fflush(dt->out);
+	return r;
+}
+
+static void
+remove_row(const struct agg *a, const struct row *row, size_t cpus)
+{
+	cleanup_free int64_t *zeros = xcalloc(cpus * a->n_words, 8);
+	uint32_t zero = 0;
+
+	if (a->n_keys)
+		bpf_map_delete_elem(a->fd, row->key);
+	else
+		bpf_map_update_elem(a->fd, &zero, zeros, BPF_ANY);
+}
+
+/* trunc(@a, n): the n greatest stay (n < 0: the least); trunc(@a): none. */
+static int
+truncate_agg(struct dt *dt, struct agg *a, int64_t n, struct error *err)
+{
+	size_t cpus = (size_t)libbpf_num_possible_cpus(), keep = (size_t)(n < 0 ? -n : n);
+	struct rows rows = {0};
+	int r = collect(dt, a, &rows, err);
+
+	for (size_t i = 0; r == 0 && i < rows.n; i++)
+		if (n < 0 ? i >= keep : i + keep < rows.n)
+			remove_row(a, &rows.v[i], cpus);
+	rows_free(&rows);
+	return r;
+}
+
+static int
+clear_agg(struct dt *dt, struct agg *a, struct error *err)
+{
+	size_t cpus = (size_t)libbpf_num_possible_cpus();
+	cleanup_free int64_t *zeros = xcalloc(cpus * a->n_words, 8);
+	struct rows rows = {0};
+	uint32_t zero = 0;
+	int r = collect(dt, a, &rows, err);
+
+	for (size_t i = 0; r == 0 && i < rows.n; i++)
+		bpf_map_update_elem(a->fd, a->n_keys ? (void *)rows.v[i].key : (void *)&zero, zeros,
+				    BPF_ANY);
+	rows_free(&rows);
+	return r;
+}
+
+int
+dt_agg_act(struct dt *dt, const struct act *act, int64_t n, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < act->n_aggs; i++) {
+		struct agg *a = act->aggs[i];
+
+		switch (act->action) {
+		case A_PRINTA:
+			a->printed = true;
+			if (!act->format)
+				fputc('\n', dt->out);
+			r = print_agg(dt, a, act->format, err);
+			break;
+		case A_CLEAR:
+			r = clear_agg(dt, a, err);
+			break;
+		case A_TRUNC:
+			r = truncate_agg(dt, a, n, err);
+			break;
+		case A_NORMALIZE:
+			a->normal = n ? n : 1;
+			break;
+		case A_DENORMALIZE:
+			a->normal = 1;
+			break;
+		default:
+			break;
+		}
+	}
+	return r;
+}

@@ -1,0 +1,887 @@
+/*
+ * Types and names.
+ *
+ * Arithmetic is done in 64 bits; a value is cut to its type where it is stored.
+ * A variable that no declaration names gets its type by its first assignment.
+ * Checking a clause also lays it out: which values it records and where.
+ */
+#include <string.h>
+
+#include "dtrace/check.h"
+
+bool
+dt_is_string(struct dt *dt, const struct ctf_type *t)
+{
+	return t == dt->t_string;
+}
+
+/* Text of some kind: D's string, char * or char []. */
+static bool
+is_text(struct dt *dt, const struct ctf_type *t)
+{
+	return dt_is_string(dt, t) || ctf_is_string(t);
+}
+
+static bool
+is_scalar(struct dt *dt, const struct ctf_type *t)
+{
+	return !dt_is_string(dt, t) && (ctf_is_integral(t) || ctf_is_pointer(t));
+}
+
+/* --- types as written */
+
+static int
+type_base(struct dt *dt, const struct node *where, const struct type_expr *t,
+	  const struct ctf_type **ret, struct error *err);
+
+static int
+build_aggregate(struct dt *dt, const struct type_body *body, const struct ctf_type **ret,
+		struct error *err)
+{
+	struct ctf_type *made =
+		ctf_make_aggregate(dt->types, body->kind, body->tag ? body->tag : "");
+
+	for (const struct node *m = body->members; m; m = m->next) {
+		const struct ctf_type *type = NULL;
+		int r = dt_type(dt, m, m->type_expr, &type, err);
+
+		if (r < 0)
+			return r;
+		r = ctf_add_member(made, m->name ? m->name : "", type, m->bit_size, err);
+		if (r < 0)
+			return d_error(err, m->line, "D_DECL_INCOMPLETE", "%s",
+				       error_message(err));
+	}
+	*ret = made;
+	return 0;
+}
+
+static int
+build_enum(struct dt *dt, const struct type_body *body, const struct ctf_type **ret,
+	   struct error *err)
+{
+	struct ctf_type *made = ctf_make_enum(dt->types, body->tag ? body->tag : "");
+	int64_t next = 0;
+
+	for (struct node *m = body->members; m; m = m->next) {
+		int r;
+
+		if (m->left) {
+			struct checker c = {.dt = dt};
+
+			if ((r = check_expr(&c, m->left, err)) < 0)
+				return r;
+			if (!m->left->is_const)
+				return d_error(err, m->line, "D_DECL_ENCONST",
+					       "enumerator '%s' must be a constant", m->name);
+			next = m->left->value;
+		}
+		r = ctf_add_enumerator(made, m->name, next++, err);
+		if (r < 0)
+			return d_error(err, m->line, "D_DECL_ENOFLOW", "%s", error_message(err));
+	}
+	*ret = made;
+	return 0;
+}
+
+static int
+type_base(struct dt *dt, const struct node *where, const struct type_expr *t,
+	  const struct ctf_type **ret, struct error *err)
+{
+	const struct ctf_type *found;
+
+	if (t->body)
+		return t->body->kind == CTF_ENUM ? build_enum(dt, t->body, ret, err)
+						 : build_aggregate(dt, t->body, ret, err);
+	if (str_eq(t->base, "string")) {
+		*ret = dt->t_string;
+		return 0;
+	}
+	found = ctf_find(dt->types, *t->base ? t->base : "int");
+	if (!found)
+		return d_error(err, where->line, "D_DECL_TYPE", "no type \"%s\" is known", t->base);
+	*ret = found;
+	return 0;
+}
+
+int
+dt_type(struct dt *dt, const struct node *where, const struct type_expr *t,
+	const struct ctf_type **ret, struct error *err)
+{
+	const struct ctf_type *type;
+	int r = type_base(dt, where, t, &type, err);
+
+	if (r < 0)
+		return r;
+	if (t->is_const && type != dt->t_string)
+		type = ctf_make_qualified(dt->types, CTF_CONST, type);
+	for (size_t i = t->n_parts; i-- > 0;) { /* from the base outwards */
+		switch (t->parts[i].kind) {
+		case DECL_POINTER:
+			type = ctf_make_pointer(dt->types, type);
+			break;
+		case DECL_ARRAY:
+			if (t->parts[i].size)
+				return d_error(err, where->line, "D_DECL_ARRSUB",
+					       "array size must be a constant");
+			type = ctf_make_array(dt->types, type, t->parts[i].count);
+			break;
+		case DECL_FUNCTION: {
+			struct ctf_type *f = ctf_make_function(dt->types, type, false);
+
+			for (const struct node *p = t->parts[i].keys; p; p = p->next) {
+				const struct ctf_type *pt;
+
+				if (!p->type_expr)
+					continue;
+				if ((r = dt_type(dt, p, p->type_expr, &pt, err)) < 0)
+					return r;
+				ctf_add_param(f, p->name, pt);
+			}
+			type = f;
+			break;
+		}
+		case DECL_ASSOC: /* the variable's affair: declare_var() */
+			break;
+		}
+	}
+	*ret = type;
+	return 0;
+}
+
+/* --- expressions */
+
+static int
+bad_operand(const struct node *n, struct error *err)
+{
+	cleanup_free char *l = n->left && n->left->type ? ctf_name(n->left->type) : xstrdup("?");
+	cleanup_free char *r = n->right && n->right->type ? ctf_name(n->right->type) : NULL;
+
+	return d_error(err, n->line, n->right ? "D_OP_INCOMPAT" : "D_OP_INT",
+		       "operands of \"%s\" have incompatible types: \"%s\"%s%s%s", op_name(n->op), l,
+		       r ? " and \"" : "", r ? r : "", r ? "\"" : "");
+}
+
+static void
+set_const(struct node *n, int64_t value)
+{
+	n->is_const = true;
+	n->value = value;
+}
+
+static int
+check_int(struct checker *c, struct node *n)
+{
+	struct dt *dt = c->dt;
+	bool wide = n->is_long || n->number > (n->is_unsigned ? UINT32_MAX : INT32_MAX);
+	bool is_unsigned = n->is_unsigned || n->number > INT64_MAX;
+
+	n->type = wide ? (is_unsigned ? dt->t_ulong : dt->t_long)
+		       : (is_unsigned ? dt->t_uint : dt->t_int);
+	set_const(n, (int64_t)n->number);
+	return 0;
+}
+
+/* A reference to a variable of the program; makes it if the clause may. */
+struct ident *
+var_find(struct dt *dt, enum scope scope, const char *name)
+{
+	static const char *const prefix[] = {"", "self->", "this->", "`"};
+	cleanup_free char *key = str_printf("%s%s", prefix[scope], name);
+
+	return map_get(dt->vars, key);
+}
+
+struct ident *
+var_make(struct dt *dt, enum scope scope, const char *name, enum ident_kind kind)
+{
+	static const char *const prefix[] = {"", "self->", "this->", "`"};
+	cleanup_free char *key = str_printf("%s%s", prefix[scope], name);
+	struct ident *v = xcalloc(1, sizeof(*v));
+
+	v->kind = kind;
+	v->scope = scope;
+	v->map = -1;
+	v->offset = -1;
+	map_set(dt->vars, key, v);
+	v->name = map_key(dt->vars, key);
+	return v;
+}
+
+static int
+check_builtin(struct checker *c, struct node *n, const struct ident *row, struct error *err)
+{
+	unsigned i = (unsigned)(row->builtin - B_ARG0);
+
+	n->ident = (struct ident *)(uintptr_t)row;
+	if (row->builtin == B_ARGS)
+		return d_error(err, n->line, "D_ARGS_IDX",
+			       "args[] needs an index: args[0] is the first argument");
+	if (row->builtin <= B_ARG9 && c->clause && i > c->clause->max_arg)
+		c->clause->max_arg = i;
+	if (!row->type_name)
+		return d_error(err, n->line, "D_IDENT_BADREF", "\"%s\" cannot be used here",
+			       n->name);
+	if (str_eq(row->type_name, "string")) {
+		n->type = c->dt->t_string;
+		return 0;
+	}
+	return ctf_parse(c->dt->types, row->type_name, &n->type, err) < 0
+		       ? d_error(err, n->line, "D_TYPE_ERR", "%s", error_message(err))
+		       : 0;
+}
+
+static int
+check_ident(struct checker *c, struct node *n, struct error *err)
+{
+	struct ident *v;
+	const struct ident *row;
+	int64_t value;
+
+	if (n->scope == SCOPE_KERNEL) {
+		n->type = ctf_find_variable(c->dt->kernel, n->name);
+		if (!n->type)
+			return d_error(err, n->line, "D_SYM_NOTYPES",
+				       "the kernel's type data has no variable \"%s\"", n->name);
+		n->is_lvalue = true;
+		return 0;
+	}
+	for (size_t i = 0; n->scope == SCOPE_GLOBAL && i < c->n_params; i++) {
+		if (str_eq(c->params[i].name, n->name)) {
+			struct node *arg = c->params[i].value;
+
+			*n = (struct node){.kind = N_CAST, .line = n->line, .next = n->next,
+					   .left = arg, .type = c->params[i].type, .slot = -1};
+			return 0;
+		}
+	}
+	v = var_find(c->dt, n->scope, n->name);
+	if (v) {
+		n->ident = v;
+		n->is_lvalue = true;
+		n->is_user = v->is_user;
+		if (v->kind == ID_ASSOC)
+			return d_error(err, n->line, "D_IDENT_BADREF",
+				       "\"%s\" is an associative array: it needs a key", n->name);
+		if (!v->type && !c->assigning)
+			return d_error(err, n->line, "D_IDENT_UNDEF",
+				       "\"%s\" is used before anything was assigned to it", n->name);
+		n->type = v->type;
+		return 0;
+	}
+	if (n->scope == SCOPE_GLOBAL) {
+		v = map_get(c->dt->inlines, n->name);
+		if (v)
+			return check_inline(c, n, v, NULL, err);
+		row = ident_lookup(n->name);
+		if (row && row->kind == ID_BUILTIN)
+			return check_builtin(c, n, row, err);
+		if (row)
+			return d_error(err, n->line, "D_IDENT_BADREF",
+				       "\"%s\" is a function and needs ( )", n->name);
+		if (ctf_find_enumerator(c->dt->types, n->name, &value)) {
+			n->type = c->dt->t_int;
+			if (value > INT32_MAX || value < INT32_MIN)
+				n->type = c->dt->t_long;
+			set_const(n, value);
+			return 0;
+		}
+	}
+	if (c->assigning) { /* its type comes with the value */
+		n->ident = var_make(c->dt, n->scope, n->name, ID_VAR);
+		n->is_lvalue = true;
+		return 0;
+	}
+	return d_error(err, n->line, "D_IDENT_UNDEF", "\"%s%s\" is not known",
+		       n->scope == SCOPE_SELF ? "self->" : n->scope == SCOPE_THIS ? "this->" : "",
+		       n->name);
+}
+
+static int
+check_macro(struct checker *c, struct node *n, struct error *err)
+{
+	struct dt *dt = c->dt;
+	const char *name = n->name, *value = NULL;
+	uint64_t index;
+	bool text = name[0] == '$';
+	int64_t number;
+
+	if (text)
+		name++;
+	if (str_eq(name, "target")) {
+		if (dt->target < 0)
+			return d_error(err, n->line, "D_MACRO_UNDEF",
+				       "$target needs -p PID or -c COMMAND");
+		number = dt->target;
+	} else if (str_to_u64(name, 10, &index) == 0) {
+		if (index > dt->args.n)
+			return d_error(err, n->line, "D_MACRO_UNDEF",
+				       "macro argument $%s is not given", n->name);
+		value = index ? dt->args.v[index - 1] : dt->script;
+		number = 0;
+	} else if (!macro_value(name, &number)) {
+		return d_error(err, n->line, "D_MACRO_UNDEF", "macro variable $%s is not known",
+			       name);
+	}
+	if (value && (text || str_to_i64(value, 0, &number) < 0)) {
+		n->kind = N_STRING;
+		n->text = (char *)(uintptr_t)value;
+		n->text_len = strlen(value);
+		n->type = dt->t_string;
+		return 0;
+	}
+	n->kind = N_INT;
+	n->number = (uint64_t)number;
+	n->type = dt->t_long;
+	if (number >= INT32_MIN && number <= INT32_MAX)
+		n->type = dt->t_int;
+	set_const(n, number);
+	return 0;
+}
+
+/* The usual arithmetic conversions, on what D has. */
+static const struct ctf_type *
+common_type(struct dt *dt, const struct node *a, const struct node *b)
+{
+	bool wide = ctf_size(a->type) > 4 || ctf_size(b->type) > 4;
+	bool ua = ctf_size(a->type) >= (wide ? 8 : 4) && !ctf_is_signed(a->type);
+	bool ub = ctf_size(b->type) >= (wide ? 8 : 4) && !ctf_is_signed(b->type);
+
+	if (wide)
+		return ua || ub ? dt->t_ulong : dt->t_long;
+	return ua || ub ? dt->t_uint : dt->t_int;
+}
+
+/* Folds constants as the generated code would compute them. */
+static bool
+fold(enum op op, int64_t a, int64_t b, bool is_signed, int64_t *ret)
+{
+	uint64_t ua = (uint64_t)a, ub = (uint64_t)b;
+
+	switch (op) {
+	case OP_ADD: *ret = (int64_t)(ua + ub); return true;
+	case OP_SUB: *ret = (int64_t)(ua - ub); return true;
+	case OP_MUL: *ret = (int64_t)(ua * ub); return true;
+	case OP_DIV:
+	case OP_MOD:
+		if (!b || (is_signed && a == INT64_MIN && b == -1))
+			return false;
+		if (op == OP_DIV)
+			*ret = is_signed ? a / b : (int64_t)(ua / ub);
+		else
+			*ret = is_signed ? a % b : (int64_t)(ua % ub);
+		return true;
+	case OP_AND: *ret = a & b; return true;
+	case OP_OR: *ret = a | b; return true;
+	case OP_XOR: *ret = a ^ b; return true;
+	case OP_SHL: *ret = (int64_t)(ua << (ub & 63)); return true;
+	case OP_SHR: *ret = is_signed ? a >> (ub & 63) : (int64_t)(ua >> (ub & 63)); return true;
+	case OP_EQ: *ret = a == b; return true;
+	case OP_NE: *ret = a != b; return true;
+	case OP_LT: *ret = is_signed ? a < b : ua < ub; return true;
+	case OP_LE: *ret = is_signed ? a <= b : ua <= ub; return true;
+	case OP_GT: *ret = is_signed ? a > b : ua > ub; return true;
+	case OP_GE: *ret = is_signed ? a >= b : ua >= ub; return true;
+	case OP_LAND: *ret = a && b; return true;
+	case OP_LOR: *ret = a || b; return true;
+	case OP_LXOR: *ret = !a != !b; return true;
+	case OP_NONE:
+	case OP_ASSIGN:
+	case OP_COMMA:
+	case OP_DOT:
+	case OP_ARROW:
+	case OP_NEG:
+	case OP_PLUS:
+	case OP_NOT:
+	case OP_BNOT:
+	case OP_DEREF:
+	case OP_ADDR:
+	case OP_PREINC:
+	case OP_PREDEC:
+	case OP_POSTINC:
+	case OP_POSTDEC:
+		return false;
+	}
+	return false;
+}
+
+static int
+check_binary(struct checker *c, struct node *n, struct error *err)
+{
+	struct dt *dt = c->dt;
+	struct node *l = n->left, *r = n->right;
+	bool compare = n->op >= OP_EQ && n->op <= OP_GE;
+	bool logical = n->op == OP_LAND || n->op == OP_LOR || n->op == OP_LXOR;
+	int status;
+
+	if ((status = check_expr(c, l, err)) < 0 || (status = check_expr(c, r, err)) < 0)
+		return status;
+	if (n->op == OP_COMMA) {
+		n->type = r->type;
+		n->is_user = r->is_user;
+		return 0;
+	}
+	if (compare && (dt_is_string(dt, l->type) || dt_is_string(dt, r->type))) {
+		if (!is_text(dt, l->type) || !is_text(dt, r->type))
+			return bad_operand(n, err);
+		n->type = dt->t_int;
+		return 0;
+	}
+	if (!is_scalar(dt, l->type) || !is_scalar(dt, r->type))
+		return bad_operand(n, err);
+	if (compare || logical) {
+		n->type = dt->t_int;
+	} else if (ctf_is_pointer(l->type) || ctf_is_pointer(r->type)) {
+		bool both = ctf_is_pointer(l->type) && ctf_is_pointer(r->type);
+
+		if ((n->op != OP_ADD && n->op != OP_SUB) || (both && n->op == OP_ADD) ||
+		    (n->op == OP_SUB && !both && ctf_is_pointer(r->type)))
+			return bad_operand(n, err);
+		n->type = both ? dt->t_long
+			       : decay(dt, ctf_is_pointer(l->type) ? l->type : r->type);
+		n->is_user = l->is_user || r->is_user;
+	} else {
+		n->type = common_type(dt, l, r);
+		if (n->op == OP_SHL || n->op == OP_SHR)
+			n->type = common_type(dt, l, l);
+	}
+	if (l->is_const && r->is_const && !ctf_is_pointer(n->type)) {
+		const struct ctf_type *t = common_type(dt, l, r);
+		int64_t v;
+
+		if ((n->op == OP_DIV || n->op == OP_MOD) && r->value == 0)
+			return d_error(err, n->line, "D_DIV_ZERO",
+				       "expression contains division by zero");
+		if (fold(n->op, l->value, r->value, ctf_is_signed(t), &v))
+			set_const(n, v);
+	}
+	return 0;
+}
+
+/* Arrays are used as pointers to their first element. */
+const struct ctf_type *
+decay(struct dt *dt, const struct ctf_type *t)
+{
+	const struct ctf_type *base = ctf_resolve(t);
+
+	if (t != dt->t_string && ctf_kind(base) == CTF_ARRAY)
+		return ctf_make_pointer(dt->types, ctf_target(base));
+	return t;
+}
+
+static bool
+may_assign(struct dt *dt, const struct ctf_type *to, const struct node *from)
+{
+	if (dt_is_string(dt, to))
+		return is_text(dt, from->type);
+	if (ctf_is_aggregate(to))
+		return ctf_same(to, from->type);
+	return is_scalar(dt, to) && is_scalar(dt, from->type);
+}
+
+static int
+check_assign(struct checker *c, struct node *n, struct error *err)
+{
+	struct dt *dt = c->dt;
+	bool assigning = c->assigning;
+	int r;
+
+	if (n->left->kind == N_AGG)
+		return d_error(err, n->line, "D_AGG_SCOPE",
+			       "an aggregation takes an aggregating function: @%s = count()",
+			       n->left->name);
+	if ((r = check_expr(c, n->right, err)) < 0)
+		return r;
+	c->assigning = true;
+	c->assign_type = dt_is_string(dt, n->right->type) || ctf_is_string(n->right->type)
+				 ? (dt_is_string(dt, n->right->type) ? dt->t_string
+								     : decay(dt, n->right->type))
+				 : decay(dt, n->right->type);
+	r = check_expr(c, n->left, err);
+	c->assigning = assigning;
+	if (r < 0)
+		return r;
+	if (!n->left->is_lvalue)
+		return d_error(err, n->line, "D_OP_LVAL", "operand of \"=\" cannot be assigned to");
+	if (n->left->kind != N_IDENT && n->left->kind != N_INDEX && !n->left->ident)
+		return d_error(err, n->line, "D_OP_WRITE",
+			       "the kernel's memory cannot be written");
+	if (!n->left->type) { /* the first assignment gives the type */
+		if (ctf_kind(ctf_resolve(n->right->type)) == CTF_VOID)
+			return d_error(err, n->line, "D_OP_VOID", "a void value is assigned");
+		n->left->type = n->left->ident->type = c->assign_type;
+	}
+	if (n->op2 == OP_NONE && n->left->ident)
+		n->left->ident->is_user |= n->right->is_user;
+	if (!may_assign(dt, n->left->type, n->right) ||
+	    (n->op2 != OP_NONE && !is_scalar(dt, n->left->type)))
+		return bad_operand(n, err);
+	n->type = n->left->type;
+	n->is_user = n->right->is_user;
+	return 0;
+}
+
+static int
+check_member(struct checker *c, struct node *n, struct error *err)
+{
+	const struct ctf_type *t;
+	struct ctf_member m;
+	int r = check_xlate_member(c, n, err);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if ((r = check_expr(c, n->left, err)) < 0)
+		return r;
+	t = n->left->type;
+	if (n->op == OP_ARROW) {
+		if (!ctf_is_pointer(t))
+			return d_error(err, n->line, "D_OP_PTR", "\"->\" needs a pointer");
+		t = ctf_target(ctf_resolve(t));
+	}
+	if (ctf_kind(ctf_resolve(t)) == CTF_FORWARD)
+		t = ctf_find(c->dt->types, ctf_spelling(c->dt, t));
+	if (!t || !ctf_is_aggregate(t)) {
+		cleanup_free char *name = ctf_name(n->left->type);
+
+		return d_error(err, n->line, "D_OP_SOU",
+			       "\"%s\" needs a struct or union, not \"%s\"", op_name(n->op), name);
+	}
+	if (!ctf_find_member(t, n->name, &m)) {
+		cleanup_free char *name = ctf_name(t);
+
+		return d_error(err, n->line, "D_TYPE_MEMBER", "%s has no member \"%s\"", name,
+			       n->name);
+	}
+	n->type = m.type;
+	n->number = m.bit_offset;
+	n->bit_size = m.bit_size;
+	n->is_user = n->left->is_user;
+	n->is_lvalue = true;
+	return 0;
+}
+
+static int
+check_unary(struct checker *c, struct node *n, struct error *err)
+{
+	struct dt *dt = c->dt;
+	bool assigning = c->assigning;
+	int r;
+
+	if (n->op == OP_DOT || n->op == OP_ARROW)
+		return check_member(c, n, err);
+	/* x++ makes x, as x += 1 would. */
+	c->assigning |= n->op >= OP_PREINC;
+	r = check_expr(c, n->left, err);
+	c->assigning = assigning;
+	if (r < 0)
+		return r;
+	n->is_user = n->left->is_user;
+	switch (n->op) {
+	case OP_DEREF:
+		if (!ctf_is_pointer(n->left->type))
+			return d_error(err, n->line, "D_OP_PTR", "\"*\" needs a pointer");
+		n->type = ctf_target(ctf_resolve(n->left->type));
+		if (ctf_kind(ctf_resolve(n->type)) == CTF_VOID)
+			return d_error(err, n->line, "D_DEREF_VOID",
+				       "a void pointer cannot be dereferenced");
+		n->is_lvalue = true;
+		return 0;
+	case OP_ADDR:
+		if (!n->left->is_lvalue || n->left->bit_size || n->left->ident)
+			return d_error(err, n->line, "D_OP_LVAL",
+				       "\"&\" needs something that stands in memory");
+		n->type = ctf_make_pointer(dt->types, n->left->type);
+		return 0;
+	case OP_PREINC:
+	case OP_PREDEC:
+	case OP_POSTINC:
+	case OP_POSTDEC:
+		if (!n->left->is_lvalue || !n->left->ident)
+			return d_error(err, n->line, "D_OP_LVAL",
+				       "operand of \"%s\" must be a variable", op_name(n->op));
+		if (!n->left->type)
+			n->left->type = n->left->ident->type = dt->t_long;
+		if (!is_scalar(dt, n->left->type))
+			return bad_operand(n, err);
+		n->type = n->left->type;
+		return 0;
+	default:
+		break;
+	}
+	if (!is_scalar(dt, n->left->type))
+		return bad_operand(n, err);
+	n->type = n->op == OP_NOT ? dt->t_int : common_type(dt, n->left, n->left);
+	if (n->left->is_const) {
+		int64_t v = n->left->value;
+
+		set_const(n, n->op == OP_NEG    ? (int64_t)-(uint64_t)v
+			     : n->op == OP_NOT  ? !v
+			     : n->op == OP_BNOT ? ~v
+						: v);
+	}
+	return 0;
+}
+
+static int
+check_cond(struct checker *c, struct node *n, struct error *err)
+{
+	struct dt *dt = c->dt;
+	int r;
+
+	if ((r = check_expr(c, n->left, err)) < 0 || (r = check_expr(c, n->right, err)) < 0 ||
+	    (r = check_expr(c, n->third, err)) < 0)
+		return r;
+	if (!is_scalar(dt, n->left->type))
+		return d_error(err, n->line, "D_OP_SCALAR", "the condition of ?: must be a scalar");
+	if (dt_is_string(dt, n->right->type) || dt_is_string(dt, n->third->type)) {
+		if (!is_text(dt, n->right->type) || !is_text(dt, n->third->type))
+			return bad_operand(n, err);
+		n->type = dt->t_string;
+	} else if (ctf_is_pointer(n->right->type)) {
+		n->type = decay(dt, n->right->type);
+	} else if (is_scalar(dt, n->right->type) && is_scalar(dt, n->third->type)) {
+		n->type = ctf_is_pointer(n->third->type) ? n->third->type
+							 : common_type(dt, n->right, n->third);
+	} else {
+		return bad_operand(n, err);
+	}
+	n->is_user = n->right->is_user || n->third->is_user;
+	return 0;
+}
+
+/* args[i]: the probe's typed argument. */
+static int
+check_args_index(struct checker *c, struct node *n, struct error *err)
+{
+	const struct probe *p = c->probe;
+	const struct ctf_type *t;
+
+	if (!n->args || n->args->next || n->args->kind != N_INT)
+		return d_error(err, n->line, "D_ARGS_IDX", "args[] takes one constant index");
+	if (!p)
+		return d_error(err, n->line, "D_ARGS_NONE", "args[] has no meaning here");
+	t = p->ops->arg_type(c->dt, p, (unsigned)n->args->number);
+	if (!t)
+		return d_error(err, n->line, "D_ARGS_IDX", "index %llu is out of range for %s:%s:%s:%s args[]",
+			       (unsigned long long)n->args->number, p->prov, p->mod, p->func,
+			       p->name);
+	n->type = t;
+	n->number = n->args->number;
+	n->ident = (struct ident *)(uintptr_t)ident_lookup("args");
+	if (c->clause && n->number > c->clause->max_arg)
+		c->clause->max_arg = (unsigned)n->number;
+	return 0;
+}
+
+/* a[keys]: associative, unless it is known to be a C array or pointer. */
+static int
+check_index(struct checker *c, struct node *n, struct error *err)
+{
+	struct node *base = n->left;
+	struct ident *v = NULL;
+	bool assigning = c->assigning;
+	size_t i = 0;
+	int r;
+
+	if (base->kind == N_IDENT && base->scope == SCOPE_GLOBAL && str_eq(base->name, "args") &&
+	    !var_find(c->dt, SCOPE_GLOBAL, "args"))
+		return check_args_index(c, n, err);
+	if (base->kind == N_IDENT && base->scope == SCOPE_GLOBAL &&
+	    (v = map_get(c->dt->inlines, base->name)))
+		return check_inline(c, n, v, n->args, err);
+	c->assigning = false;
+	for (struct node *k = n->args; k; k = k->next)
+		if ((r = check_expr(c, k, err)) < 0)
+			return r;
+	c->assigning = assigning;
+	if (base->kind == N_IDENT && base->scope != SCOPE_KERNEL)
+		v = var_find(c->dt, base->scope, base->name);
+	if (!v && base->kind == N_IDENT && base->scope != SCOPE_KERNEL && assigning &&
+	    !ident_lookup(base->name))
+		v = var_make(c->dt, base->scope, base->name, ID_ASSOC);
+	if (v && v->kind == ID_ASSOC) {
+		for (struct node *k = n->args; k; k = k->next, i++) {
+			const struct ctf_type *t = decay(c->dt, k->type);
+
+			if (i == DT_MAX_KEYS)
+				return d_error(err, n->line, "D_PROTO_LEN", "too many keys");
+			if (v->n_keys && i >= v->n_keys)
+				break;
+			if (!v->keys[i])
+				v->keys[i] = t;
+			if (dt_is_string(c->dt, v->keys[i]) != dt_is_string(c->dt, t) ||
+			    (!dt_is_string(c->dt, t) && !is_scalar(c->dt, t)))
+				return d_error(err, n->line, "D_PROTO_ARG",
+					       "key %zu of \"%s\" has another type than before", i + 1,
+					       base->name);
+		}
+		if (!i || (v->n_keys && i != v->n_keys) || (i < DT_MAX_KEYS && v->keys[i]))
+			return d_error(err, n->line, "D_PROTO_LEN",
+				       "\"%s\" takes another number of keys", base->name);
+		v->n_keys = i;
+		n->ident = base->ident = v;
+		n->is_lvalue = true;
+		if (!v->type && !assigning)
+			return d_error(err, n->line, "D_IDENT_UNDEF",
+				       "\"%s\" is used before anything was assigned to it",
+				       base->name);
+		n->type = v->type;
+		n->is_user = v->is_user;
+		return 0;
+	}
+	c->assigning = false;
+	r = check_expr(c, base, err);
+	c->assigning = assigning;
+	if (r < 0)
+		return r;
+	if (!ctf_is_pointer(base->type) || !n->args || n->args->next)
+		return d_error(err, n->line, "D_OP_ARRAY",
+			       "\"[ ]\" needs an array or pointer and one index");
+	n->type = ctf_target(ctf_resolve(base->type));
+	n->is_lvalue = true;
+	n->is_user = base->is_user;
+	return 0;
+}
+
+static int
+check_call(struct checker *c, struct node *n, struct error *err)
+{
+	const struct ident *row = ident_lookup(n->name);
+	int args = 0, r;
+
+	if (!row || row->kind == ID_BUILTIN)
+		return d_error(err, n->line, "D_PROTO_UNDEF", "no function \"%s\" is known",
+			       n->name);
+	if (row->kind != ID_FUNC)
+		return d_error(err, n->line, "D_PROTO_ACT",
+			       "%s( ) is an action and has no value", n->name);
+	for (struct node *a = n->args; a; a = a->next, args++)
+		if ((r = check_expr(c, a, err)) < 0)
+			return r;
+	if (args < row->min_args || args > row->max_args)
+		return d_error(err, n->line, "D_PROTO_LEN", "%s( ) takes %d%s argument%s, not %d",
+			       n->name, row->min_args, row->max_args > row->min_args ? " or more" : "",
+			       row->min_args == 1 ? "" : "s", args);
+	n->ident = (struct ident *)(uintptr_t)row;
+	if (str_eq(row->type_name, "string"))
+		n->type = c->dt->t_string;
+	else if (ctf_parse(c->dt->types, row->type_name, &n->type, err) < 0)
+		return d_error(err, n->line, "D_TYPE_ERR", "%s", error_message(err));
+	return func_check(c, n, row->func, err);
+}
+
+static int
+check_sizeof(struct checker *c, struct node *n, struct error *err)
+{
+	const struct ctf_type *t = NULL;
+	struct ctf_member m;
+	int r;
+
+	if (n->type_expr)
+		r = dt_type(c->dt, n, n->type_expr, &t, err);
+	else if ((r = check_expr(c, n->left, err)) == 0)
+		t = n->left->type;
+	if (r < 0)
+		return r;
+	n->type = c->dt->t_ulong;
+	if (n->kind == N_OFFSETOF) {
+		if (!ctf_find_member(t, n->name, &m))
+			return d_error(err, n->line, "D_TYPE_MEMBER", "no member \"%s\"", n->name);
+		if (m.bit_size)
+			return d_error(err, n->line, "D_OFFSETOF_BITFIELD",
+				       "\"%s\" is a bit-field", n->name);
+		set_const(n, (int64_t)m.bit_offset / 8);
+		return 0;
+	}
+	if (!n->type_expr && n->left->bit_size)
+		return d_error(err, n->line, "D_SIZEOF_BITFIELD", "sizeof of a bit-field");
+	if (!ctf_size(t))
+		return d_error(err, n->line, "D_SIZEOF_TYPE", "sizeof of an incomplete type");
+	set_const(n, (int64_t)ctf_size(t));
+	return 0;
+}
+
+static int
+check_cast(struct checker *c, struct node *n, struct error *err)
+{
+	int r;
+
+	if (!n->type_expr) /* an inline's parameter, typed by its declaration */
+		return 0;
+	if ((r = dt_type(c->dt, n, n->type_expr, &n->type, err)) < 0 ||
+	    (r = check_expr(c, n->left, err)) < 0)
+		return r;
+	n->is_user = n->left->is_user;
+	if (dt_is_string(c->dt, n->type))
+		return is_text(c->dt, n->left->type) ? 0 : bad_operand(n, err);
+	if (ctf_kind(ctf_resolve(n->type)) == CTF_VOID)
+		return 0;
+	if (!is_scalar(c->dt, n->type) || !is_scalar(c->dt, n->left->type))
+		return d_error(err, n->line, "D_CAST_INVAL",
+			       "only numbers and pointers can be cast");
+	if (n->left->is_const && ctf_is_integral(n->type)) {
+		unsigned shift = 64 - 8 * (unsigned)ctf_size(n->type);
+		uint64_t v = (uint64_t)n->left->value << shift;
+
+		set_const(n, ctf_is_signed(n->type) ? (int64_t)v >> shift : (int64_t)(v >> shift));
+	}
+	return 0;
+}
+
+int
+check_expr(struct checker *c, struct node *n, struct error *err)
+{
+	int r;
+
+	switch (n->kind) {
+	case N_INT:
+		return n->type ? 0 : check_int(c, n);
+	case N_STRING:
+		n->type = c->dt->t_string;
+		return 0;
+	case N_IDENT:
+		return check_ident(c, n, err);
+	case N_MACRO:
+		return check_macro(c, n, err);
+	case N_OP1:
+		return check_unary(c, n, err);
+	case N_OP2:
+		return n->op == OP_ASSIGN ? check_assign(c, n, err) : check_binary(c, n, err);
+	case N_COND:
+		return check_cond(c, n, err);
+	case N_INDEX:
+		return check_index(c, n, err);
+	case N_CALL:
+		return check_call(c, n, err);
+	case N_CAST:
+		return check_cast(c, n, err);
+	case N_SIZEOF:
+	case N_OFFSETOF:
+		return check_sizeof(c, n, err);
+	case N_STRINGOF:
+		if ((r = check_expr(c, n->left, err)) < 0)
+			return r;
+		if (!is_text(c->dt, n->left->type) && !is_scalar(c->dt, n->left->type))
+			return d_error(err, n->line, "D_STRINGOF_TYPE",
+				       "stringof needs an address or text");
+		n->type = c->dt->t_string;
+		n->is_user = n->left->is_user;
+		return 0;
+	case N_XLATE:
+		return check_xlate(c, n, err);
+	case N_AGG:
+		return d_error(err, n->line, "D_AGG_SCOPE", "@%s has no value: print it with printa()",
+			       n->name);
+	case N_EXPR:
+	case N_IF:
+	case N_BLOCK:
+	case N_CLAUSE:
+	case N_DECL:
+	case N_INLINE:
+	case N_TRANSLATOR:
+	case N_PROVIDER:
+	case N_PRAGMA:
+		break;
+	}
+	abort();
+}

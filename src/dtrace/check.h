@@ -1,0 +1,44 @@
+/* Between the parts of the checker. */
+#ifndef DTRACE_CHECK_H
+#define DTRACE_CHECK_H
+
+#include "dtrace/dt.h"
+
+/* What a name stands for inside an inline or a translator. */
+struct param {
+	const char *name;
+	struct node *value; /* checked */
+	const struct ctf_type *type;
+};
+
+struct checker {
+	struct dt *dt;
+	struct ast *ast;
+	struct clause *clause;	   /* NULL outside of clauses */
+	const struct probe *probe; /* the first that the clause matches, for args[] */
+	bool assigning;		   /* the left side of =: names may be made */
+	const struct ctf_type *assign_type;
+	const struct param *params;
+	size_t n_params;
+	int depth; /* of inlines and translators inside each other */
+};
+
+int check_expr(struct checker *c, struct node *n, struct error *err);
+const struct ctf_type *decay(struct dt *dt, const struct ctf_type *t);
+struct ident *var_find(struct dt *dt, enum scope scope, const char *name);
+struct ident *var_make(struct dt *dt, enum scope scope, const char *name, enum ident_kind kind);
+/* "struct foo" of a forward declaration; owned by dt. */
+const char *ctf_spelling(struct dt *dt, const struct ctf_type *t);
+bool macro_value(const char *name, int64_t *ret); /* $pid $uid ... */
+
+/* check_clause.c */
+int check_inline(struct checker *c, struct node *n, struct ident *v, struct node *args,
+		 struct error *err);
+int check_xlate(struct checker *c, struct node *n, struct error *err);
+/* n is xlate<..>(..)->member: becomes the translator's expression. 1 if it was one. */
+int check_xlate_member(struct checker *c, struct node *n, struct error *err);
+
+/* func.c: argument types of subroutines */
+int func_check(struct checker *c, struct node *n, enum func f, struct error *err);
+
+#endif

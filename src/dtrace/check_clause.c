@@ -1,0 +1,883 @@
+/*
+ * Clauses: statements, actions, aggregations; and the program's declarations.
+ *
+ * An action's values get their places in the clause's record here, so that the
+ * generator knows where to write and the consumer where to read.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dtrace/check.h"
+
+const char *
+ctf_spelling(struct dt *dt, const struct ctf_type *t)
+{
+	cleanup_free char *name = ctf_name(t);
+
+	map_set(dt->probe_names, name, NULL);
+	return map_key(dt->probe_names, name);
+}
+
+bool
+macro_value(const char *name, int64_t *ret)
+{
+	const struct {
+		const char *name;
+		int64_t value;
+	} rows[] = {{"pid", getpid()},	 {"ppid", getppid()}, {"uid", getuid()},
+		    {"euid", geteuid()}, {"gid", getgid()},   {"egid", getegid()},
+		    {"pgid", getpgrp()}, {"sid", getsid(0)}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (str_eq(rows[i].name, name)) {
+			*ret = rows[i].value;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* --- inlines and translators: expressions put in place of a name */
+
+static struct node *clone(struct arena *a, const struct node *n);
+
+static struct node *
+clone_list(struct arena *a, const struct node *n)
+{
+	struct node *first = NULL, **tail = &first;
+
+	for (; n; n = n->next) {
+		*tail = clone(a, n);
+		tail = &(*tail)->next;
+	}
+	return first;
+}
+
+static struct node *
+clone(struct arena *a, const struct node *n)
+{
+	struct node *copy = node_new(a, n->kind, n->line);
+
+	*copy = *n;
+	copy->next = NULL;
+	copy->left = n->left ? clone(a, n->left) : NULL;
+	copy->right = n->right ? clone(a, n->right) : NULL;
+	copy->third = n->third ? clone(a, n->third) : NULL;
+	copy->args = clone_list(a, n->args);
+	return copy;
+}
+
+/* Checks a copy of expr with params bound, and makes n be it, as `type`. */
+static int
+substitute(struct checker *c, struct node *n, const struct node *expr, const struct param *params,
+	   size_t n_params, const struct ctf_type *type, struct error *err)
+{
+	const struct param *outer = c->params;
+	size_t n_outer = c->n_params;
+	struct node *copy = clone(c->ast->arena, expr), *next = n->next;
+	bool assigning = c->assigning;
+	int r;
+
+	if (++c->depth > 32)
+		return d_error(err, n->line, "D_IDENT_BADREF",
+			       "\"%s\" is defined by itself", n->name ? n->name : "translator");
+	c->params = params;
+	c->n_params = n_params;
+	c->assigning = false;
+	r = check_expr(c, copy, err);
+	c->params = outer;
+	c->n_params = n_outer;
+	c->assigning = assigning;
+	c->depth--;
+	if (r < 0)
+		return r;
+	if (dt_is_string(c->dt, type) != dt_is_string(c->dt, copy->type) &&
+	    !(dt_is_string(c->dt, type) && ctf_is_string(copy->type)))
+		return d_error(err, n->line, "D_OP_INCOMPAT", "\"%s\" has another type than declared",
+			       n->name);
+	if (ctf_is_aggregate(type) || ctf_kind(ctf_resolve(type)) == CTF_ARRAY) {
+		*n = *copy;
+		n->next = next;
+		return 0;
+	}
+	*n = (struct node){.kind = N_CAST, .line = n->line, .left = copy, .type = type, .slot = -1,
+			   .next = next, .is_user = copy->is_user, .is_const = copy->is_const,
+			   .value = copy->value};
+	return 0;
+}
+
+int
+check_inline(struct checker *c, struct node *n, struct ident *v, struct node *args,
+	     struct error *err)
+{
+	const struct type_expr *t = v->inline_node->type_expr;
+	struct param params[DT_MAX_KEYS];
+	size_t n_params = 0;
+	const struct node *decl = NULL;
+	int r;
+
+	for (size_t i = 0; i < t->n_parts; i++)
+		if (t->parts[i].kind == DECL_ASSOC)
+			decl = t->parts[i].keys;
+	for (; decl && args && n_params < DT_MAX_KEYS; decl = decl->next, args = args->next) {
+		if ((r = check_expr(c, args, err)) < 0)
+			return r;
+		params[n_params] = (struct param){decl->name ? decl->name : "", args, NULL};
+		if ((r = dt_type(c->dt, decl, decl->type_expr, &params[n_params].type, err)) < 0)
+			return r;
+		n_params++;
+	}
+	if (decl || args)
+		return d_error(err, n->line, "D_PROTO_LEN", "\"%s\" takes another number of keys",
+			       v->name);
+	return substitute(c, n, v->inline_node->left, params, n_params, v->type, err);
+}
+
+/* The translator from type `in` to type `out`, or NULL. */
+static struct node *
+find_translator(struct dt *dt, const struct ctf_type *out, const struct ctf_type *in)
+{
+	struct map_iter it = {0};
+
+	while (map_next(dt->translators, &it)) {
+		struct node *t = it.value;
+
+		if (ctf_same(t->type, out) &&
+		    (ctf_same(t->left->type, in) ||
+		     (ctf_is_integral(t->left->type) && ctf_is_integral(in))))
+			return t;
+	}
+	return NULL;
+}
+
+static int
+bind_translator(struct checker *c, struct node *x, struct node **ret, struct param *ret_param,
+		struct error *err)
+{
+	const struct ctf_type *out;
+	int r;
+
+	if ((r = dt_type(c->dt, x, x->type_expr, &out, err)) < 0 ||
+	    (r = check_expr(c, x->left, err)) < 0)
+		return r;
+	if (ctf_is_pointer(out))
+		out = ctf_target(ctf_resolve(out));
+	*ret = find_translator(c->dt, ctf_resolve(out), x->left->type);
+	if (!*ret) {
+		cleanup_free char *from = ctf_name(x->left->type), *to = ctf_name(out);
+
+		return d_error(err, x->line, "D_XLATE_NONE",
+			       "translator does not exist from %s to %s", from, to);
+	}
+	*ret_param = (struct param){(*ret)->left->name, x->left, (*ret)->left->type};
+	return 0;
+}
+
+int
+check_xlate_member(struct checker *c, struct node *n, struct error *err)
+{
+	struct node *t;
+	struct param param;
+	struct ctf_member m;
+	int r;
+
+	if (n->left->kind != N_XLATE)
+		return 0;
+	if ((r = bind_translator(c, n->left, &t, &param, err)) < 0)
+		return r;
+	for (struct node *e = t->body; e; e = e->next) {
+		if (!str_eq(e->name, n->name))
+			continue;
+		if (!ctf_find_member(t->type, e->name, &m))
+			break;
+		r = substitute(c, n, e->left, &param, 1, m.type, err);
+		return r < 0 ? r : 1;
+	}
+	return d_error(err, n->line, "D_XLATE_MEMB", "translator does not define member \"%s\"",
+		       n->name);
+}
+
+int
+check_xlate(struct checker *c, struct node *n, struct error *err)
+{
+	return d_error(err, n->line, "D_XLATE_SOU",
+		       "a translation is used by its members: xlate <type> (expr)->member");
+}
+
+/* --- records */
+
+static void
+add_rec(struct clause *cl, struct act *a, struct rec rec)
+{
+	size_t align = rec.kind == REC_INT ? rec.size : 8;
+
+	if (!cl->rec_size)
+		cl->rec_size = sizeof(struct rec_head);
+	cl->rec_size = (cl->rec_size + align - 1) / align * align;
+	rec.offset = cl->rec_size;
+	cl->rec_size += rec.size;
+	a->recs = xreallocarray(a->recs, a->n_recs + 1, sizeof(*a->recs));
+	a->recs[a->n_recs++] = rec;
+}
+
+/* Is it one of probeprov, probemod, probefunc, probename? */
+static bool
+probe_part(const struct node *n, enum builtin *ret)
+{
+	if (n->kind != N_IDENT || !n->ident || n->ident->kind != ID_BUILTIN)
+		return false;
+	*ret = n->ident->builtin;
+	return *ret == B_PROBEFUNC || *ret == B_PROBEMOD || *ret == B_PROBENAME ||
+	       *ret == B_PROBEPROV;
+}
+
+/* How a value is recorded; also a key's place. */
+static struct rec
+value_rec(struct dt *dt, const struct node *n)
+{
+	struct rec rec = {.kind = REC_INT};
+	enum builtin part;
+
+	if (probe_part(n, &part)) {
+		rec.kind = REC_PROBE;
+		rec.part = part;
+		rec.size = 4;
+	} else if (dt_is_string(dt, n->type)) {
+		rec.kind = REC_STRING;
+		rec.size = text_bound(dt, n);
+	} else if (ctf_is_aggregate(n->type) ||
+		   (ctf_kind(ctf_resolve(n->type)) == CTF_ARRAY && n->is_lvalue)) {
+		rec.kind = ctf_is_string(n->type) ? REC_STRING : REC_BYTES;
+		rec.size = ctf_size(n->type);
+	} else {
+		rec.size = ctf_size(n->type);
+		rec.is_signed = ctf_is_signed(n->type);
+	}
+	return rec;
+}
+
+size_t
+text_bound(struct dt *dt, const struct node *n)
+{
+	size_t bound = dt->opts.strsize;
+
+	if (n->kind == N_STRING)
+		bound = n->text_len + 1;
+	else if (n->kind == N_IDENT && n->ident && n->ident->kind == ID_BUILTIN &&
+		 n->ident->builtin == B_EXECNAME)
+		bound = 16;
+	else if (n->kind == N_STRINGOF && ctf_kind(ctf_resolve(n->left->type)) == CTF_ARRAY)
+		bound = ctf_size(n->left->type) + 1;
+	bound = (bound + 7) & ~(size_t)7;
+	return bound > dt->opts.strsize ? dt->opts.strsize : bound;
+}
+
+static int
+record_value(struct checker *c, struct act *a, struct node *n, struct error *err)
+{
+	struct rec rec;
+
+	if (ctf_kind(ctf_resolve(n->type)) == CTF_VOID)
+		return d_error(err, n->line, "D_TRACE_VOID", "a void value cannot be recorded");
+	rec = value_rec(c->dt, n);
+	if (!rec.size || rec.size > 8192)
+		return d_error(err, n->line, "D_TRACE_DYN", "a value of %zu bytes cannot be recorded",
+			       rec.size);
+	add_rec(c->clause, a, rec);
+	n->slot = (int)a->recs[a->n_recs - 1].offset;
+	return 0;
+}
+
+/* --- aggregations */
+
+static struct agg *
+agg_get(struct dt *dt, const char *name)
+{
+	struct agg *a = map_get(dt->aggs, name);
+
+	if (a)
+		return a;
+	a = xcalloc(1, sizeof(*a));
+	a->name = xstrdup(name);
+	a->func = AGG_NONE;
+	a->fd = -1;
+	a->normal = 1;
+	a->id = (uint32_t)dt->n_aggs;
+	map_set(dt->aggs, name, a);
+	dt->agg_list = xreallocarray(dt->agg_list, dt->n_aggs + 1, sizeof(*dt->agg_list));
+	dt->agg_list[dt->n_aggs++] = a;
+	return a;
+}
+
+static int
+agg_keys(struct checker *c, struct node *n, struct agg *a, bool first, struct error *err)
+{
+	size_t i = 0;
+	int r;
+
+	for (struct node *k = n->args; k; k = k->next, i++) {
+		struct rec rec;
+
+		if ((r = check_expr(c, k, err)) < 0)
+			return r;
+		if (i == DT_MAX_KEYS || (!first && i >= a->n_keys))
+			return d_error(err, n->line, "D_PROTO_LEN",
+				       "@%s[ ] has more keys than before", n->name);
+		rec = value_rec(c->dt, k);
+		if (rec.kind == REC_BYTES)
+			return d_error(err, n->line, "D_PROTO_ARG",
+				       "key %zu of @%s is neither number nor string", i + 1, n->name);
+		if (rec.kind == REC_INT) /* one size, so that int and long keys meet */
+			rec.size = 8;
+		if (first) {
+			a->keys[i] = rec;
+			continue;
+		}
+		if (a->keys[i].kind == REC_INT && rec.kind == REC_INT)
+			continue;
+		if (a->keys[i].kind == REC_INT || rec.kind == REC_INT)
+			return d_error(err, n->line, "D_PROTO_ARG",
+				       "key %zu of @%s has another type than before", i + 1, n->name);
+		/* Texts of two sorts meet as strings, of the longer bound. */
+		if (a->keys[i].kind != rec.kind || a->keys[i].part != rec.part) {
+			a->keys[i].kind = REC_STRING;
+			a->keys[i].size = c->dt->opts.strsize;
+		} else if (rec.size > a->keys[i].size) {
+			a->keys[i].size = rec.size;
+		}
+	}
+	if (!first && i != a->n_keys)
+		return d_error(err, n->line, "D_PROTO_LEN", "@%s[ ] has fewer keys than before",
+			       n->name);
+	a->n_keys = i;
+	return 0;
+}
+
+static int
+agg_params(struct node *call, struct agg *a, bool first, struct error *err)
+{
+	struct node *arg = call->args ? call->args->next : NULL;
+	int64_t params[5] = {0, 0, 1, 0, 0};
+	size_t wanted = a->func == AGG_LQUANTIZE ? 3 : 4;
+
+	if (a->func != AGG_LQUANTIZE && a->func != AGG_LLQUANTIZE)
+		return 0;
+	for (size_t i = 0; i < wanted && arg; i++, arg = arg->next) {
+		if (!arg->is_const)
+			return d_error(err, call->line, "D_LQUANT_BASETYPE",
+				       "%s( ) argument #%zu must be an integer constant", call->name,
+				       i + 2);
+		params[i] = arg->value;
+	}
+	if (a->func == AGG_LQUANTIZE) {
+		if (params[1] <= params[0])
+			return d_error(err, call->line, "D_LQUANT_BASEVAL",
+				       "lquantize( ) base must be less than limit");
+		if (params[2] <= 0 || params[2] > params[1] - params[0])
+			return d_error(err, call->line, "D_LQUANT_STEPVAL",
+				       "lquantize( ) step must be positive and no more than the range");
+		if ((params[1] - params[0]) / params[2] > 4096)
+			return d_error(err, call->line, "D_LQUANT_STEPSMALL",
+				       "lquantize( ) has too many levels");
+	} else if (params[0] < 2 || params[1] < 0 || params[2] < params[1] || params[2] > 18 ||
+		   params[3] < params[0] || params[3] % params[0]) {
+		return d_error(err, call->line, "D_LLQUANT_FACTORVAL",
+			       "llquantize( ) needs factor > 1, 0 <= low <= high <= 18, and steps a multiple of factor");
+	}
+	if (!first && memcmp(params, a->params, sizeof(params)) != 0)
+		return d_error(err, call->line, "D_LQUANT_MATCHBASE",
+			       "%s( ) has other parameters than before", call->name);
+	memcpy(a->params, params, sizeof(params));
+	return 0;
+}
+
+/* 64-bit words of a value: number of additions, then the function's own. */
+static size_t
+agg_words(const struct agg *a)
+{
+	switch (a->func) {
+	case AGG_COUNT:
+		return 1;
+	case AGG_SUM:
+	case AGG_AVG:
+	case AGG_MIN:
+	case AGG_MAX:
+		return 2;
+	case AGG_STDDEV:
+		return 4; /* sum, then the sum of squares in 128 bits */
+	case AGG_QUANTIZE:
+		return 1 + 127;
+	case AGG_LQUANTIZE:
+		return 1 + (size_t)((a->params[1] - a->params[0]) / a->params[2]) + 2;
+	case AGG_LLQUANTIZE:
+		return 1 + (size_t)((a->params[2] - a->params[1] + 1) * a->params[3]) + 2;
+	case AGG_NONE:
+		break;
+	}
+	return 0;
+}
+
+/* @name[keys] = func(args) */
+static int
+check_aggregate(struct checker *c, struct node *n, struct error *err)
+{
+	struct node *agg = n->left, *call = n->right;
+	const struct ident *row = call->kind == N_CALL ? ident_lookup(call->name) : NULL;
+	struct agg *a;
+	int args = 0, r;
+	bool first;
+
+	if (n->op2 != OP_NONE || !row || row->kind != ID_AGGFUNC)
+		return d_error(err, n->line, "D_AGG_FUNC",
+			       "@%s must be assigned an aggregating function such as count()",
+			       agg->name);
+	for (struct node *arg = call->args; arg; arg = arg->next, args++) {
+		if ((r = check_expr(c, arg, err)) < 0)
+			return r;
+		if (!ctf_is_integral(arg->type) && !ctf_is_pointer(arg->type))
+			return d_error(err, n->line, "D_PROTO_ARG", "%s( ) aggregates numbers",
+				       call->name);
+	}
+	if (args < row->min_args || args > row->max_args)
+		return d_error(err, n->line, "D_PROTO_LEN", "%s( ) takes %d argument%s, not %d",
+			       call->name, row->min_args, row->min_args == 1 ? "" : "s", args);
+	a = agg_get(c->dt, agg->name);
+	first = a->func == AGG_NONE;
+	if (!first && a->func != row->aggfunc)
+		return d_error(err, n->line, "D_AGG_REDEF", "@%s was another function before",
+			       agg->name);
+	a->func = row->aggfunc;
+	if (call->args)
+		a->is_signed |= ctf_is_signed(call->args->type);
+	if ((r = agg_keys(c, agg, a, first, err)) < 0 || (r = agg_params(call, a, first, err)) < 0)
+		return r;
+	a->n_words = agg_words(a);
+	call->ident = (struct ident *)(uintptr_t)row;
+	n->type = c->dt->t_int;
+	return 0;
+}
+
+/* --- actions */
+
+static struct act *
+act_new(struct clause *cl, enum action action)
+{
+	struct act *a = xcalloc(1, sizeof(*a));
+
+	a->action = action;
+	*cl->acts_tail = a;
+	cl->acts_tail = &a->next;
+	if (!cl->rec_size)
+		cl->rec_size = sizeof(struct rec_head);
+	return a;
+}
+
+static void
+act_agg(struct act *a, struct agg *agg)
+{
+	a->aggs = xreallocarray(a->aggs, a->n_aggs + 1, sizeof(struct agg *));
+	a->aggs[a->n_aggs++] = agg;
+}
+
+/* printf, printa, system, freopen: a format, then values or aggregations. */
+static int
+check_format(struct checker *c, struct node *n, struct act *a, struct error *err)
+{
+	struct node *arg = n->args;
+	size_t values = 0;
+	int r;
+
+	if (a->action != A_PRINTA || arg->kind == N_STRING) {
+		if (arg->kind != N_STRING)
+			return d_error(err, n->line, "D_PRINTF_ARG_FMT",
+				       "%s( ) argument #1 must be a format string", n->name);
+		if ((r = format_parse(arg->text, arg->text_len, n->line, &a->format, err)) < 0)
+			return r;
+		arg = arg->next;
+	}
+	for (; arg; arg = arg->next) {
+		if (arg->kind == N_AGG) {
+			if (a->action != A_PRINTA)
+				return d_error(err, n->line, "D_PRINTF_ARG_PROTO",
+					       "an aggregation is printed with printa( )");
+			if (!map_has(c->dt->aggs, arg->name))
+				return d_error(err, n->line, "D_PRINTA_AGGBAD", "@%s is not known",
+					       arg->name);
+			act_agg(a, agg_get(c->dt, arg->name));
+			continue;
+		}
+		if ((r = check_expr(c, arg, err)) < 0 || (r = record_value(c, a, arg, err)) < 0)
+			return r;
+		values++;
+	}
+	if (a->action == A_PRINTA) {
+		if (!a->n_aggs)
+			return d_error(err, n->line, "D_PRINTA_PROTO",
+				       "printa( ) needs an aggregation");
+		return 0;
+	}
+	if (format_args(a->format) != values)
+		return d_error(err, n->line, "D_PRINTF_ARG_PROTO",
+			       "%s( ) prototype mismatch: conversions take %zu values, %zu are given",
+			       n->name, format_args(a->format), values);
+	return 0;
+}
+
+/* clear(@a), trunc(@a, 5), normalize(@a, 10), denormalize(@a) */
+static int
+check_agg_action(struct checker *c, struct node *n, struct act *a, struct error *err)
+{
+	struct node *arg = n->args;
+	int r;
+
+	if (arg->kind != N_AGG || arg->args)
+		return d_error(err, n->line, "D_CLEAR_AGGARG",
+			       "%s( ) argument #1 must be an aggregation without keys", n->name);
+	if (!map_has(c->dt->aggs, arg->name))
+		return d_error(err, n->line, "D_CLEAR_AGGBAD", "@%s is not known", arg->name);
+	act_agg(a, agg_get(c->dt, arg->name));
+	arg = arg->next;
+	if (!arg)
+		return 0;
+	if ((r = check_expr(c, arg, err)) < 0)
+		return r;
+	if (!ctf_is_integral(arg->type))
+		return d_error(err, n->line, "D_TRUNC_SCALAR",
+			       "%s( ) argument #2 must be an integer", n->name);
+	a->has_number = true;
+	return record_value(c, a, arg, err);
+}
+
+static int
+check_stack(struct checker *c, struct node *n, struct act *a, struct error *err)
+{
+	struct dt *dt = c->dt;
+	unsigned frames = a->action == A_STACK ? dt->opts.stackframes : dt->opts.ustackframes;
+	int r;
+
+	if (n->args) {
+		if ((r = check_expr(c, n->args, err)) < 0)
+			return r;
+		if (!n->args->is_const || n->args->value < 1 || n->args->value > 127)
+			return d_error(err, n->line, "D_STACK_SIZE",
+				       "%s( ) size must be a constant from 1 to 127", n->name);
+		frames = (unsigned)n->args->value;
+	}
+	add_rec(c->clause, a,
+		(struct rec){.kind = a->action == A_STACK ? REC_STACK : REC_USTACK,
+			     .size = 8 * (size_t)(frames + (a->action != A_STACK))});
+	n->slot = (int)a->recs[a->n_recs - 1].offset;
+	n->number = frames;
+	return 0;
+}
+
+static int
+check_values(struct checker *c, struct node *n, struct act *a, struct error *err)
+{
+	for (struct node *arg = n->args; arg; arg = arg->next) {
+		int r = check_expr(c, arg, err);
+
+		if (r < 0 || (r = record_value(c, a, arg, err)) < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int
+check_tracemem(struct checker *c, struct node *n, struct act *a, struct error *err)
+{
+	int r;
+
+	for (struct node *arg = n->args; arg; arg = arg->next)
+		if ((r = check_expr(c, arg, err)) < 0)
+			return r;
+	if (!n->args->next->is_const || n->args->next->value < 1 || n->args->next->value > 8192)
+		return d_error(err, n->line, "D_TRACEMEM_SIZE",
+			       "tracemem( ) argument #2 must be a constant from 1 to 8192");
+	add_rec(c->clause, a,
+		(struct rec){.kind = REC_BYTES, .size = (size_t)n->args->next->value});
+	n->slot = (int)a->recs[0].offset;
+	return 0;
+}
+
+/* usym, uaddr, ufunc, umod: the process and the address. */
+static int
+check_usym(struct checker *c, struct node *n, struct act *a, struct error *err)
+{
+	int r = check_expr(c, n->args, err);
+
+	if (r < 0)
+		return r;
+	add_rec(c->clause, a, (struct rec){.kind = REC_USYM, .size = 16});
+	n->slot = (int)a->recs[0].offset;
+	return 0;
+}
+
+static int
+check_action(struct checker *c, struct node *n, const struct ident *row, struct error *err)
+{
+	struct act *a;
+	int args = 0;
+
+	for (struct node *arg = n->args; arg; arg = arg->next)
+		args++;
+	if (args < row->min_args || args > row->max_args)
+		return d_error(err, n->line, "D_PROTO_LEN", "%s( ) takes %d%s argument%s, not %d",
+			       n->name, row->min_args, row->max_args > row->min_args ? " or more" : "",
+			       row->min_args == 1 ? "" : "s", args);
+	if (row->destructive && !c->dt->opts.destructive)
+		return d_error(err, n->line, "D_ACT_DESTRUCT",
+			       "%s( ) is destructive: it needs -w or #pragma D option destructive",
+			       n->name);
+	n->ident = (struct ident *)(uintptr_t)row;
+	n->type = c->dt->t_int;
+	a = act_new(c->clause, row->action);
+	switch (row->action) {
+	case A_PRINTF:
+	case A_PRINTA:
+	case A_SYSTEM:
+	case A_FREOPEN:
+		return check_format(c, n, a, err);
+	case A_TRACE:
+		if (n->args->kind == N_AGG)
+			return d_error(err, n->line, "D_TRACE_AGG",
+				       "trace( ) may not be applied to an aggregation");
+		return check_values(c, n, a, err);
+	case A_EXIT:
+	case A_SYM:
+	case A_FUNC:
+	case A_MOD:
+	case A_FTRUNCATE:
+		return check_values(c, n, a, err);
+	case A_CLEAR:
+	case A_TRUNC:
+	case A_NORMALIZE:
+	case A_DENORMALIZE:
+		return check_agg_action(c, n, a, err);
+	case A_STACK:
+	case A_USTACK:
+	case A_JSTACK:
+		return check_stack(c, n, a, err);
+	case A_TRACEMEM:
+		return check_tracemem(c, n, a, err);
+	case A_USYM:
+	case A_UFUNC:
+	case A_UMOD:
+	case A_UADDR:
+		return check_usym(c, n, a, err);
+	case A_RAISE:
+	case A_STOP:
+	case A_CHILL:
+	case A_COPYOUT:
+	case A_COPYOUTSTR:
+	case A_SPECULATE:
+	case A_COMMIT:
+	case A_DISCARD:
+	case A_SETOPT:
+	case A_PANIC:
+	case A_BREAKPOINT:
+	case A_NACTIONS:
+		break;
+	}
+	return d_error(err, n->line, "D_UNKNOWN", "%s( ) is not supported yet on this system",
+		       n->name);
+}
+
+/* --- statements */
+
+static int
+check_statements(struct checker *c, struct node *n, struct error *err)
+{
+	int r = 0;
+
+	for (; n && r == 0; n = n->next) {
+		struct node *e = n->left;
+		const struct ident *row;
+
+		switch (n->kind) {
+		case N_BLOCK:
+			r = check_statements(c, n->body, err);
+			break;
+		case N_IF:
+			if ((r = check_expr(c, n->left, err)) < 0)
+				return r;
+			if (!ctf_is_integral(n->left->type) && !ctf_is_pointer(n->left->type))
+				return d_error(err, n->line, "D_OP_SCALAR",
+					       "the condition of if must be a scalar");
+			if ((r = check_statements(c, n->body, err)) == 0 && n->third)
+				r = check_statements(c, n->third->body, err);
+			break;
+		default:
+			row = e->kind == N_CALL ? ident_lookup(e->name) : NULL;
+			if (e->kind == N_OP2 && e->op == OP_ASSIGN && e->left->kind == N_AGG)
+				r = check_aggregate(c, e, err);
+			else if (row && row->kind == ID_ACTION)
+				r = check_action(c, e, row, err);
+			else if (row && row->kind == ID_AGGFUNC)
+				r = d_error(err, e->line, "D_AGG_NULL",
+					    "%s( ) must be assigned to an aggregation", e->name);
+			else
+				r = check_expr(c, e, err);
+			break;
+		}
+	}
+	return r;
+}
+
+static int
+check_clause(struct checker *c, struct node *n, struct error *err)
+{
+	struct dt *dt = c->dt;
+	struct clause *cl = xcalloc(1, sizeof(*cl));
+	int r = 0;
+
+	cl->node = n;
+	cl->id = (uint32_t)dt->n_clauses;
+	cl->acts_tail = &cl->acts;
+	dt->clauses = xreallocarray(dt->clauses, dt->n_clauses + 1, sizeof(struct clause *));
+	dt->clauses[dt->n_clauses++] = cl;
+	c->clause = cl;
+	c->probe = NULL;
+	for (struct probe_spec *s = n->probes; s; s = s->next) {
+		cleanup_free struct probe **matched = NULL;
+		size_t n_matched;
+
+		r = dt_probes_match(dt, s->text, s->line, &matched, &n_matched, err);
+		if (r == -ESRCH && dt->opts.zdefs) {
+			r = 0;
+			continue;
+		}
+		if (r < 0)
+			return r;
+		if (!c->probe)
+			c->probe = matched[0];
+		for (size_t i = 0; i < n_matched; i++) {
+			struct probe *p = matched[i];
+
+			if (p->n_clauses && p->clauses[p->n_clauses - 1] == cl)
+				continue;
+			p->clauses = xreallocarray(p->clauses, p->n_clauses + 1,
+						   sizeof(struct clause *));
+			p->clauses[p->n_clauses++] = cl;
+		}
+	}
+	if (n->left) {
+		if ((r = check_expr(c, n->left, err)) < 0)
+			return r;
+		if (!ctf_is_integral(n->left->type) && !ctf_is_pointer(n->left->type))
+			return d_error(err, n->line, "D_PRED_SCALAR",
+				       "predicate result must be of scalar type");
+	}
+	r = check_statements(c, n->body, err);
+	/* The default action: tell that the probe fired. */
+	if (r == 0 && !n->body)
+		cl->rec_size = sizeof(struct rec_head);
+	c->clause = NULL;
+	return r;
+}
+
+/* --- declarations */
+
+static int
+declare(struct checker *c, struct node *n, struct error *err)
+{
+	struct dt *dt = c->dt;
+	const struct ctf_type *type;
+	enum scope scope = n->storage == STORE_SELF   ? SCOPE_SELF
+			   : n->storage == STORE_THIS ? SCOPE_THIS
+						      : SCOPE_GLOBAL;
+	struct ident *v;
+	int r;
+
+	if (!*n->type_expr->base && n->storage != STORE_TYPEDEF)
+		return 0; /* "self x;": nothing is said */
+	if ((r = dt_type(dt, n, n->type_expr, &type, err)) < 0)
+		return r;
+	if (!n->name || n->storage == STORE_EXTERN)
+		return 0;
+	if (n->storage == STORE_TYPEDEF) {
+		ctf_make_typedef(dt->types, n->name, type);
+		return 0;
+	}
+	if (ident_lookup(n->name) || var_find(dt, scope, n->name))
+		return d_error(err, n->line, "D_DECL_IDRED", "\"%s\" is declared already", n->name);
+	v = var_make(dt, scope, n->name, ID_VAR);
+	v->type = type;
+	for (size_t i = 0; i < n->type_expr->n_parts; i++) {
+		if (n->type_expr->parts[i].kind != DECL_ASSOC)
+			continue;
+		v->kind = ID_ASSOC;
+		for (struct node *k = n->type_expr->parts[i].keys; k; k = k->next) {
+			if (v->n_keys == DT_MAX_KEYS)
+				return d_error(err, n->line, "D_PROTO_LEN", "too many keys");
+			if ((r = dt_type(dt, k, k->type_expr, &v->keys[v->n_keys++], err)) < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+static int
+declare_inline(struct checker *c, struct node *n, struct error *err)
+{
+	struct ident *v = xcalloc(1, sizeof(*v));
+	int r;
+
+	v->kind = ID_INLINE;
+	v->inline_node = n;
+	map_set(c->dt->inlines, n->name, v);
+	v->name = map_key(c->dt->inlines, n->name);
+	r = dt_type(c->dt, n, n->type_expr, &v->type, err);
+	return r;
+}
+
+static int
+declare_translator(struct checker *c, struct node *n, struct error *err)
+{
+	cleanup_free char *out = NULL, *in = NULL, *key = NULL;
+	int r;
+
+	if ((r = dt_type(c->dt, n, n->type_expr, &n->type, err)) < 0 ||
+	    (r = dt_type(c->dt, n, n->left->type_expr, &n->left->type, err)) < 0)
+		return r;
+	n->type = ctf_resolve(n->type);
+	if (!ctf_is_aggregate(n->type))
+		return d_error(err, n->line, "D_XLATE_SOU",
+			       "a translator's output must be a struct or union");
+	out = ctf_name(n->type);
+	in = ctf_name(n->left->type);
+	key = str_printf("%s<%s", out, in);
+	map_set(c->dt->translators, key, n);
+	return 0;
+}
+
+int
+dt_check(struct dt *dt, struct ast *ast, struct error *err)
+{
+	struct checker c = {.dt = dt, .ast = ast};
+	int r = 0;
+
+	for (struct node *n = ast->top; n && r == 0; n = n->next) {
+		switch (n->kind) {
+		case N_CLAUSE:
+			r = check_clause(&c, n, err);
+			break;
+		case N_DECL:
+			r = declare(&c, n, err);
+			break;
+		case N_INLINE:
+			r = declare_inline(&c, n, err);
+			break;
+		case N_TRANSLATOR:
+			r = declare_translator(&c, n, err);
+			break;
+		case N_PRAGMA:
+			r = dt_pragma(dt, n, err);
+			break;
+		default: /* N_PROVIDER: for -h and -G only */
+			break;
+		}
+	}
+	return r;
+}

@@ -1,0 +1,383 @@
+/* A consumer's life: opened, given programs and options, run, closed. */
+#include "dtrace/dt.h"
+
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "dtrace/ksyms.h"
+#include "dtrace/parse.h"
+
+/* Types that D has whatever the kernel's data say. */
+static void
+make_types(struct dt *dt)
+{
+	static const struct {
+		const char *name;
+		unsigned size;
+		bool is_signed;
+	} ints[] = {{"char", 1, true},		{"signed char", 1, true},
+		    {"unsigned char", 1, false}, {"short", 2, true},
+		    {"unsigned short", 2, false}, {"int", 4, true},
+		    {"unsigned int", 4, false},	{"long", 8, true},
+		    {"unsigned long", 8, false}, {"long long", 8, true},
+		    {"unsigned long long", 8, false}, {"_Bool", 1, false}};
+	static const struct {
+		const char *name, *of;
+	} names[] = {{"int8_t", "signed char"},	  {"int16_t", "short"},	 {"int32_t", "int"},
+		     {"int64_t", "long"},	  {"uint8_t", "unsigned char"},
+		     {"uint16_t", "unsigned short"}, {"uint32_t", "unsigned"},
+		     {"uint64_t", "unsigned long"}, {"intptr_t", "long"},
+		     {"uintptr_t", "unsigned long"}, {"size_t", "unsigned long"},
+		     {"ssize_t", "long"},	  {"pid_t", "int"},	 {"id_t", "int"},
+		     {"uid_t", "unsigned"},	  {"gid_t", "unsigned"}, {"zoneid_t", "int"},
+		     {"processorid_t", "int"},	  {"uint_t", "unsigned"}, {"ulong_t", "unsigned long"},
+		     {"uchar_t", "unsigned char"}, {"ushort_t", "unsigned short"},
+		     {"longlong_t", "long long"}, {"u_longlong_t", "unsigned long long"},
+		     {"hrtime_t", "long long"},	  {"boolean_t", "int"}};
+
+	dt->types = ctf_new("D", dt->kernel);
+	for (size_t i = 0; i < ARRAY_SIZE(ints); i++)
+		ctf_make_int(dt->types, ints[i].name, ints[i].size, ints[i].is_signed);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		ctf_make_typedef(dt->types, names[i].name, ctf_find(dt->types, names[i].of));
+	dt->t_int = ctf_find(dt->types, "int");
+	dt->t_uint = ctf_find(dt->types, "unsigned int");
+	dt->t_long = ctf_find(dt->types, "int64_t");
+	dt->t_ulong = ctf_find(dt->types, "uint64_t");
+	dt->t_void_ptr = ctf_make_pointer(dt->types, ctf_void(dt->types));
+	/* A type of its own, told from char [] by its address. */
+	dt->t_string = ctf_make_typedef(dt->types, "string",
+					ctf_make_array(dt->types, ctf_find(dt->types, "char"), 0));
+}
+
+static int
+quiet_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	return 0;
+}
+
+int
+dt_open(struct dt **ret, struct error *err)
+{
+	struct dt *dt;
+	struct ctf *kernel;
+	int r = ctf_open_kernel(&kernel, err);
+
+	if (r < 0)
+		return r;
+	libbpf_set_print(quiet_libbpf);
+	dt = xcalloc(1, sizeof(*dt));
+	dt->kernel = kernel;
+	dt->opts = (struct dt_opts){.strsize = 256,
+				    .bufsize = 4 << 20,
+				    .aggsize = 65536,
+				    .dynvarsize = 4 << 20,
+				    .stackframes = 20,
+				    .ustackframes = 20,
+				    .switchrate_ns = 100000000};
+	dt->vars = map_new(free);
+	dt->inlines = map_new(free);
+	dt->translators = map_new(NULL);
+	dt->aggs = map_new(NULL);
+	dt->probe_names = map_new(NULL);
+	dt->globals_fd = dt->scratch_fd = dt->level_fd = dt->ring_fd = dt->zeros_fd = -1;
+	dt->names_fd = -1;
+	dt->target = -1;
+	dt->script = xstrdup("");
+	dt->out = stdout;
+	make_types(dt);
+	*ret = dt;
+	return 0;
+}
+
+static void
+free_act(struct act *a)
+{
+	format_free(a->format);
+	free(a->recs);
+	free(a->aggs);
+	free(a);
+}
+
+static void
+free_clauses(struct dt *dt)
+{
+	for (size_t i = 0; i < dt->n_clauses; i++) {
+		struct act *a = dt->clauses[i]->acts, *next;
+
+		for (; a; a = next) {
+			next = a->next;
+			free_act(a);
+		}
+		free(dt->clauses[i]);
+	}
+	free(dt->clauses);
+}
+
+static void
+close_maps(struct dt *dt)
+{
+	int *fds[] = {&dt->globals_fd, &dt->scratch_fd, &dt->level_fd, &dt->ring_fd, &dt->zeros_fd,
+		      &dt->names_fd};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+	for (size_t i = 0; i < dt->n_var_fds; i++)
+		close(dt->var_fds[i]);
+	free(dt->var_fds);
+}
+
+void
+dt_close(struct dt *dt)
+{
+	if (!dt)
+		return;
+	dt_disable(dt);
+	ring_buffer__free(dt->ring);
+	free(dt->pass);
+	for (size_t i = 0; i < dt->n_hooks; i++) {
+		struct hook *h = dt->hooks[i];
+
+		if (h->prog_fd >= 0)
+			close(h->prog_fd);
+		if (h->table_fd >= 0)
+			close(h->table_fd);
+		free(h->fds);
+		free(h->probes);
+		free(h);
+	}
+	free(dt->hooks);
+	if (dt->globals && dt->globals != MAP_FAILED)
+		munmap(dt->globals, 4096 * ((dt->globals_size + 4095) / 4096));
+	close_maps(dt);
+	for (size_t i = 0; i < dt->n_aggs; i++) {
+		if (dt->agg_list[i]->fd >= 0)
+			close(dt->agg_list[i]->fd);
+		free(dt->agg_list[i]->name);
+		free(dt->agg_list[i]);
+	}
+	free(dt->agg_list);
+	free_clauses(dt);
+	for (size_t i = 0; i < dt->n_probes; i++) {
+		struct probe *p = dt->probes[i];
+
+		free(p->prov);
+		free(p->mod);
+		free(p->func);
+		free(p->name);
+		free(p->clauses);
+		free(p);
+	}
+	free(dt->probes);
+	for (size_t i = 0; i < dt->n_asts; i++)
+		ast_free(dt->asts[i]);
+	free(dt->asts);
+	map_free(dt->vars);
+	map_free(dt->inlines);
+	map_free(dt->translators);
+	map_free(dt->aggs);
+	map_free(dt->probe_names);
+	ctf_free(dt->types);
+	ctf_free(dt->kernel);
+	ksyms_free(dt->ksyms);
+	strv_done(&dt->args);
+	free(dt->script);
+	free(dt);
+}
+
+static bool
+is_type(const char *name, void *arg)
+{
+	struct dt *dt = arg;
+	/* Names of variables and functions are asked for too: those D knows are no types. */
+	return !ident_lookup(name) && ctf_find(dt->types, name);
+}
+
+int
+dt_compile(struct dt *dt, const char *text, size_t len, const char *file, struct error *err)
+{
+	const struct parse_opts opts = {is_type, dt};
+	struct ast *ast;
+	int r = parse_program(text, len, file, &opts, &ast, err);
+
+	if (r < 0)
+		return r;
+	dt->asts = xreallocarray(dt->asts, dt->n_asts + 1, sizeof(struct ast *));
+	dt->asts[dt->n_asts++] = ast;
+	return dt_check(dt, ast, err);
+}
+
+/* --- options: -x name=value and #pragma D option name=value */
+
+enum opt_type { OPT_FLAG, OPT_SIZE, OPT_UINT, OPT_RATE, OPT_INT };
+
+static const struct {
+	const char *name;
+	enum opt_type type;
+	size_t offset;
+} options[] = {
+	{"quiet", OPT_FLAG, offsetof(struct dt_opts, quiet)},
+	{"flowindent", OPT_FLAG, offsetof(struct dt_opts, flowindent)},
+	{"destructive", OPT_FLAG, offsetof(struct dt_opts, destructive)},
+	{"zdefs", OPT_FLAG, offsetof(struct dt_opts, zdefs)},
+	{"aggsortrev", OPT_FLAG, offsetof(struct dt_opts, aggsortrev)},
+	{"aggsortkey", OPT_FLAG, offsetof(struct dt_opts, aggsortkey)},
+	{"aggsortpos", OPT_INT, offsetof(struct dt_opts, aggsortpos)},
+	{"aggsortkeypos", OPT_INT, offsetof(struct dt_opts, aggsortkeypos)},
+	{"bufsize", OPT_SIZE, offsetof(struct dt_opts, bufsize)},
+	{"aggsize", OPT_SIZE, offsetof(struct dt_opts, aggsize)},
+	{"dynvarsize", OPT_SIZE, offsetof(struct dt_opts, dynvarsize)},
+	{"strsize", OPT_UINT, offsetof(struct dt_opts, strsize)},
+	{"stackframes", OPT_UINT, offsetof(struct dt_opts, stackframes)},
+	{"ustackframes", OPT_UINT, offsetof(struct dt_opts, ustackframes)},
+	{"switchrate", OPT_RATE, offsetof(struct dt_opts, switchrate_ns)},
+	{"aggrate", OPT_RATE, offsetof(struct dt_opts, aggrate_ns)},
+};
+
+/* "10hz", "1s", "200ms" */
+static int
+parse_rate(const char *value, uint64_t *ret)
+{
+	static const struct {
+		const char *suffix;
+		uint64_t ns;
+	} units[] = {{"ns", 1}, {"us", 1000}, {"ms", 1000000}, {"s", 1000000000}, {"sec", 1000000000}};
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (end == value || !n)
+		return -EINVAL;
+	if (!*end || str_eq(end, "hz")) {
+		*ret = 1000000000 / n;
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (str_eq(end, units[i].suffix)) {
+			*ret = n * units[i].ns;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int
+set_option(struct dt *dt, size_t i, const char *value)
+{
+	void *at = (char *)&dt->opts + options[i].offset;
+	uint64_t size;
+	int r = 0;
+
+	switch (options[i].type) {
+	case OPT_FLAG:
+		*(bool *)at = true;
+		return value ? str_to_bool(value, at) : 0;
+	case OPT_SIZE:
+		return value ? str_to_size(value, at) : -EINVAL;
+	case OPT_UINT:
+		r = value ? str_to_size(value, &size) : -EINVAL;
+		if (r == 0 && (size < 1 || size > 8192))
+			return -ERANGE;
+		if (r == 0)
+			*(unsigned *)at = (unsigned)size;
+		return r;
+	case OPT_INT:
+		return value ? str_to_int(value, at) : -EINVAL;
+	case OPT_RATE:
+		return value ? parse_rate(value, at) : -EINVAL;
+	}
+	return r;
+}
+
+int
+dt_set_option(struct dt *dt, const char *assignment, struct error *err)
+{
+	cleanup_free char *name = xstrdup(assignment);
+	char *value = strchr(name, '=');
+
+	if (value)
+		*value++ = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		if (!str_eq(options[i].name, name))
+			continue;
+		if (set_option(dt, i, value) < 0)
+			return error_set(err, EINVAL, "invalid value for option '%s': %s", name,
+					 value ? value : "none given");
+		dt->opts.strsize = (dt->opts.strsize + 7) & ~7u;
+		return 0;
+	}
+	return error_set(err, EINVAL, "invalid option name: %s", name);
+}
+
+int
+dt_pragma(struct dt *dt, const struct node *n, struct error *err)
+{
+	cleanup_strv struct strv words = STRV_INIT;
+	int r;
+
+	strv_words(&words, n->text, " \t");
+	if (words.n && str_eq(words.v[0], "option")) {
+		for (size_t i = 1; i < words.n; i++)
+			if ((r = dt_set_option(dt, words.v[i], err)) < 0)
+				return d_error(err, n->line, "D_PRAGMA_OPTSET", "%s",
+					       error_message(err));
+		return 0;
+	}
+	/* attributes, binding, depends_on, error, line: nothing follows from them here. */
+	if (words.n && (str_eq(words.v[0], "attributes") || str_eq(words.v[0], "binding") ||
+			str_eq(words.v[0], "depends_on") || str_eq(words.v[0], "line")))
+		return 0;
+	return d_error(err, n->line, "D_PRAGMA_INVAL", "invalid pragma \"%s\"", n->text);
+}
+
+/* --- kernel tracepoints, listed by tracefs */
+
+static int
+each_group(struct dt *dt, const char *root)
+{
+	struct dirent *e, *f;
+	DIR *d = opendir(root);
+
+	if (!d)
+		return -errno;
+	while ((e = readdir(d))) {
+		cleanup_free char *path = str_printf("%s/%s", root, e->d_name);
+		DIR *g = e->d_name[0] == '.' ? NULL : opendir(path);
+
+		while (g && (f = readdir(g))) {
+			cleanup_free char *type = str_printf("btf_trace_%s", f->d_name);
+
+			if (f->d_type == DT_DIR && f->d_name[0] != '.' &&
+			    ctf_find(dt->kernel, type))
+				dt_probe_add(dt, &provider_rawtp, "rawtp", e->d_name, "", f->d_name,
+					     0);
+		}
+		if (g)
+			closedir(g);
+	}
+	closedir(d);
+	return 0;
+}
+
+int
+tracepoints_each(struct dt *dt, struct error *err)
+{
+	/* Without tracefs the syscall and profile providers still work: no error. */
+	if (each_group(dt, "/sys/kernel/tracing/events") < 0)
+		each_group(dt, "/sys/kernel/debug/tracing/events");
+	return 0;
+}
+
+void
+dt_tell_matches(struct dt *dt, const char *what, const char *shown)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < dt->n_probes; i++)
+		n += dt->probes[i]->n_clauses > 0;
+	fprintf(stderr, "dtrace: %s '%s' matched %zu probe%s\n", what, shown, n, n == 1 ? "" : "s");
+}

@@ -1,0 +1,271 @@
+/*
+ * Inside libdtrace.  One struct dt is one consumer: its program, its probes,
+ * its buffers, its output.
+ *
+ * Walk of a program:
+ *	parse_*.c	text to tree
+ *	check.c		types and names; which variables, aggregations and records there are
+ *	gen*.c		the clauses of a probe to BPF instructions (asm.h)
+ *	enable.c	which probes; maps made, programs loaded and attached
+ *	consume.c	records printed as they come
+ *	agg.c		aggregations read, sorted and printed
+ *
+ * At run time data lives in BPF maps:
+ *	globals	    one array entry: struct dt_shared, then D's global scalars
+ *	scratch	    an area for each CPU and nesting level: clause-local variables,
+ *		    strings under work, keys, the record being written
+ *	records	    ring buffer of finished records
+ *	one hash for each associative array and thread-local variable;
+ *	one per-CPU hash (an array, if it has no keys) for each aggregation
+ */
+#ifndef DTRACE_DT_H
+#define DTRACE_DT_H
+
+#include <stdio.h>
+
+#include "base/map.h"
+#include "base/str.h"
+#include "dtrace/ast.h"
+#include "dtrace/ident.h"
+#include "dtrace/lex.h"
+
+#define DT_MAX_KEYS 16
+#define DT_LEVELS 4 /* nested probe firings on one CPU */
+
+struct dt_opts {
+	unsigned strsize;    /* bytes of a string, NUL included */
+	uint64_t bufsize;    /* of the ring buffer */
+	uint64_t aggsize;    /* entries of a keyed aggregation */
+	uint64_t dynvarsize; /* bytes of all dynamic variables */
+	unsigned stackframes, ustackframes;
+	uint64_t switchrate_ns, aggrate_ns;
+	bool quiet, flowindent, destructive, zdefs, aggsortrev, aggsortkey;
+	int aggsortpos, aggsortkeypos;
+};
+
+/* First bytes of `globals`: what programs and consumer tell each other. */
+struct dt_shared {
+	uint64_t stopped;     /* exit() was called: probes other than END do nothing */
+	uint64_t drops;	      /* records for which the ring had no room */
+	uint64_t agg_drops;
+	uint64_t dyn_drops;
+	uint64_t level_drops; /* fired too deeply nested */
+	uint64_t faults;      /* invalid addresses */
+	int64_t wall_offset;  /* CLOCK_REALTIME less CLOCK_MONOTONIC at start */
+};
+
+/* Room for each of a probe's four names in the `names` map. */
+#define DT_NAME_SIZE 128
+
+/* --- records */
+
+enum rec_kind { REC_INT, REC_STRING, REC_BYTES, REC_PROBE, REC_STACK, REC_USTACK, REC_USYM };
+
+struct rec {
+	enum rec_kind kind;
+	size_t offset, size;
+	bool is_signed;
+	enum builtin part; /* REC_PROBE: which of the probe's four names */
+};
+
+/* Every record begins with this. */
+struct rec_head {
+	uint32_t clause, probe, cpu, pad;
+};
+
+/* One action as the consumer sees it; a clause has a list. */
+struct act {
+	enum action action;
+	struct rec *recs;
+	size_t n_recs;
+	struct format *format; /* printf, printa, system, freopen */
+	struct agg **aggs;
+	size_t n_aggs;
+	uint64_t number; /* constant argument: trunc's, normalize's factor */
+	bool has_number;
+	struct act *next;
+};
+
+struct clause {
+	struct node *node;
+	uint32_t id;
+	struct act *acts, **acts_tail;
+	size_t rec_size; /* head included; 0: records nothing */
+	unsigned max_arg;
+};
+
+/* --- aggregations */
+
+struct agg {
+	char *name;
+	uint32_t id; /* in order of first use */
+	enum aggfunc func;
+	struct rec keys[DT_MAX_KEYS];
+	const struct ctf_type *key_types[DT_MAX_KEYS];
+	size_t n_keys, key_size;
+	int64_t params[5]; /* lquantize: base, limit, step; llquantize: factor, low, high, steps */
+	size_t n_words;	   /* of a value, 64 bits each; the first counts additions */
+	bool is_signed;
+	int fd;
+	int64_t normal; /* divisor of normalize(); 1 */
+	bool printed;	/* by printa(): not again at the end */
+};
+
+/* --- probes */
+
+struct dt;
+struct gen;
+struct provider;
+
+struct probe {
+	uint32_t id; /* from 1 */
+	char *prov, *mod, *func, *name;
+	const struct provider *ops;
+	uint64_t data; /* the provider's own */
+	struct clause **clauses;
+	size_t n_clauses;
+};
+
+/* How a group of probes is hooked: one BPF program serves them all. */
+struct hook {
+	struct probe **probes; /* all with the same clauses */
+	size_t n;
+	int prog_fd;
+	int *fds; /* links and events */
+	size_t n_fds;
+	int table_fd; /* the provider's, or -1 */
+};
+
+/*
+ * A provider: which probes there are, what their arguments are, and how a
+ * BPF program gets at them.  One file each.
+ */
+struct provider {
+	const char *name;
+	/* Makes known (dt_probe_add) what may match; parts are globs, "" matches all. */
+	int (*provide)(struct dt *dt, const char *const part[4], struct error *err);
+	/* Two probes of one group may share a program: same attach point or attach type. */
+	bool (*together)(const struct probe *a, const struct probe *b);
+	const struct ctf_type *(*arg_type)(struct dt *dt, const struct probe *p, unsigned i);
+	/* Makes what the code needs (tables); may be NULL. */
+	int (*prepare)(struct dt *dt, struct hook *h, struct error *err);
+	/* Code at the program's start: leaves the probe's id in r0, or leaves the program. */
+	int (*gen_probe)(struct gen *g, const struct hook *h, struct error *err);
+	/* Code that puts argument i into r0. */
+	int (*gen_arg)(struct gen *g, const struct hook *h, unsigned i, struct error *err);
+	/* Loads insns (type and attach point are the provider's) and attaches. */
+	int (*attach)(struct dt *dt, struct hook *h, struct gen *g, struct error *err);
+	/* Fires by itself when the consumer says (BEGIN, END). */
+	bool manual;
+};
+
+extern const struct provider provider_dtrace, provider_profile, provider_tick, provider_syscall,
+	provider_rawtp;
+
+/* --- the consumer */
+
+struct dt {
+	struct dt_opts opts;
+	struct ctf *kernel;
+	struct ctf *types; /* D's own, parent: kernel */
+	const struct ctf_type *t_string, *t_int, *t_uint, *t_long, *t_ulong, *t_void_ptr;
+
+	struct ast **asts;
+	size_t n_asts;
+	struct map *vars;	 /* "x", "self->x", "this->x": struct ident */
+	struct map *inlines;	 /* name: struct ident */
+	struct map *translators; /* "out<in": N_TRANSLATOR */
+	struct map *aggs;	 /* name: struct agg */
+	struct agg **agg_list;
+	size_t n_aggs;
+	struct clause **clauses;
+	size_t n_clauses;
+
+	struct probe **probes; /* by id - 1 */
+	size_t n_probes;
+	struct map *probe_names;
+
+	struct hook **hooks;
+	size_t n_hooks;
+	size_t globals_size, this_size, record_max, scratch_size;
+	int globals_fd, scratch_fd, level_fd, ring_fd, zeros_fd, names_fd;
+	int *var_fds; /* maps of self-> variables and associative arrays */
+	size_t n_var_fds;
+	void *globals; /* mapped */
+	struct ring_buffer *ring;
+	void *pass; /* consume.c's */
+	bool exiting, ending;
+	int exit_status;
+	int64_t target; /* $target */
+	struct strv args; /* $1 ... */
+	char *script;	  /* $0 */
+	FILE *out;
+	uint64_t seen_drops, seen_agg_drops, seen_dyn_drops, seen_faults;
+	uint32_t last_clause;
+	int indent; /* -F */
+	bool header_shown;
+	struct ksyms *ksyms;
+};
+
+/* dt.c */
+int dt_open(struct dt **ret, struct error *err);
+void dt_close(struct dt *dt);
+int dt_compile(struct dt *dt, const char *text, size_t len, const char *file, struct error *err);
+/* "name=value" or "name" */
+int dt_set_option(struct dt *dt, const char *assignment, struct error *err);
+/* "dtrace: description 'x' matched N probes" on stderr. */
+void dt_tell_matches(struct dt *dt, const char *what, const char *shown);
+
+/* check.c */
+int dt_check(struct dt *dt, struct ast *ast, struct error *err);
+/* Resolves a type as written. */
+int dt_type(struct dt *dt, const struct node *where, const struct type_expr *t,
+	    const struct ctf_type **ret, struct error *err);
+bool dt_is_string(struct dt *dt, const struct ctf_type *t);
+/* Bytes that the text of n may take, NUL included; a multiple of 8. */
+size_t text_bound(struct dt *dt, const struct node *n);
+int dt_pragma(struct dt *dt, const struct node *n, struct error *err);
+
+/* probe.c */
+struct probe *dt_probe_add(struct dt *dt, const struct provider *ops, const char *prov,
+			   const char *mod, const char *func, const char *name, uint64_t data);
+/* Probes that a description matches, in order of id.  -ESRCH with D_PDESC_ZERO if none. */
+int dt_probes_match(struct dt *dt, const char *spec, int line, struct probe ***ret, size_t *ret_n,
+		    struct error *err);
+int dt_probes_all(struct dt *dt, struct error *err);
+const char *dt_probe_part(const struct probe *p, enum builtin part);
+
+/* gen.c */
+int dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err);
+void gen_free(struct gen *g);
+
+/* enable.c */
+int dt_enable(struct dt *dt, struct error *err);
+void dt_disable(struct dt *dt);
+void dt_stop(struct dt *dt); /* probes fire no more, but END may */
+
+/* For providers: load the program; attach it; keep an fd with the hook. */
+int hook_load(struct dt *dt, struct hook *h, struct gen *g, int prog_type, int attach_type,
+	      uint32_t btf_id, struct error *err);
+int hook_attach_tracepoint(struct dt *dt, struct hook *h, struct gen *g, const char *name,
+			   struct error *err);
+int hook_table(struct hook *h, const void *data, size_t size, struct error *err);
+void hook_add_fd(struct hook *h, int fd);
+int tracepoints_each(struct dt *dt, struct error *err); /* rawtp probes of all tracepoints */
+
+/* consume.c */
+int dt_consume(struct dt *dt, int timeout_ms, struct error *err);
+int dt_fire(struct dt *dt, const char *name, struct error *err); /* BEGIN, END */
+
+/* agg.c */
+int dt_aggs_print(struct dt *dt, struct error *err);
+/* printa(), clear(), trunc() ...; n is the action's number. */
+int dt_agg_act(struct dt *dt, const struct act *a, int64_t n, struct error *err);
+
+/* format.c: printf() */
+int format_parse(const char *text, size_t len, int line, struct format **ret, struct error *err);
+void format_free(struct format *f);
+/* Number of values it takes, '*' widths counted. */
+size_t format_args(const struct format *f);
+
+#endif

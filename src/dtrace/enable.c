@@ -1,0 +1,366 @@
+/*
+ * From checked clauses to running programs: variables get their places, maps
+ * are made, probes with the same clauses are grouped into hooks, a program is
+ * generated, loaded and attached for each.
+ */
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <linux/bpf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dtrace/gen.h"
+
+#define LOG_SIZE (1 << 20)
+
+static int
+make_map(int type, const char *name, uint32_t key, uint32_t value, uint64_t entries, uint32_t flags,
+	 int *ret, struct error *err)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = flags);
+	int fd = bpf_map_create((enum bpf_map_type)type, name, key, value,
+				(uint32_t)(entries > UINT32_MAX ? UINT32_MAX : entries), &opts);
+
+	if (fd < 0)
+		return error_set_errno(err, -fd, "cannot make the BPF map \"%s\" (is this root?)",
+				       name);
+	*ret = fd;
+	return 0;
+}
+
+static uint32_t
+align8(size_t n)
+{
+	return (uint32_t)((n + 7) & ~(size_t)7);
+}
+
+static uint32_t
+size_of_var(struct dt *dt, const struct ident *v)
+{
+	return dt_is_string(dt, v->type) ? dt->opts.strsize : align8(ctf_size(v->type));
+}
+
+/* A hash for each self-> variable and associative array; sized by dynvarsize. */
+static int
+place_dynamic(struct dt *dt, struct ident *v, struct error *err)
+{
+	uint32_t key = v->scope == SCOPE_SELF ? 8 : 0, value = size_of_var(dt, v);
+	uint64_t entries;
+	int r;
+
+	for (size_t i = 0; i < v->n_keys; i++)
+		key += dt_is_string(dt, v->keys[i]) ? dt->opts.strsize : 8;
+	entries = dt->opts.dynvarsize / (key + value + 48);
+	dt->var_fds = xreallocarray(dt->var_fds, dt->n_var_fds + 1, sizeof(int));
+	r = make_map(BPF_MAP_TYPE_HASH, "dt_var", key, value < 8 ? 8 : value,
+		     entries < 64 ? 64 : entries, BPF_F_NO_PREALLOC,
+		     &dt->var_fds[dt->n_var_fds], err);
+	if (r == 0)
+		v->map = (int)dt->n_var_fds++;
+	return r;
+}
+
+static int
+place_vars(struct dt *dt, struct error *err)
+{
+	struct map_iter it = {0};
+	int r;
+
+	dt->globals_size = sizeof(struct dt_shared);
+	while (map_next(dt->vars, &it)) {
+		struct ident *v = it.value;
+
+		if (!v->type)
+			continue;
+		if (v->kind == ID_ASSOC || v->scope == SCOPE_SELF) {
+			if ((r = place_dynamic(dt, v, err)) < 0)
+				return r;
+			continue;
+		}
+		size_t *end = v->scope == SCOPE_THIS ? &dt->this_size : &dt->globals_size;
+
+		v->offset = (int)*end;
+		*end += size_of_var(dt, v);
+	}
+	return 0;
+}
+
+static int
+make_aggs(struct dt *dt, struct error *err)
+{
+	size_t zeros = 8;
+	int r;
+
+	for (size_t i = 0; i < dt->n_aggs; i++) {
+		struct agg *a = dt->agg_list[i];
+		size_t off = 0;
+
+		for (size_t k = 0; k < a->n_keys; k++) {
+			a->keys[k].offset = off;
+			off += align8(a->keys[k].size);
+		}
+		a->key_size = off;
+		if (8 * a->n_words > zeros)
+			zeros = 8 * a->n_words;
+		r = make_map(a->n_keys ? BPF_MAP_TYPE_PERCPU_HASH : BPF_MAP_TYPE_PERCPU_ARRAY,
+			     "dt_agg", a->n_keys ? (uint32_t)off : 4, (uint32_t)(8 * a->n_words),
+			     a->n_keys ? dt->opts.aggsize : 1, a->n_keys ? BPF_F_NO_PREALLOC : 0,
+			     &a->fd, err);
+		if (r < 0)
+			return r;
+	}
+	return make_map(BPF_MAP_TYPE_ARRAY, "dt_zeros", 4, (uint32_t)zeros, 1, 0, &dt->zeros_fd,
+			err);
+}
+
+static uint64_t
+round_up_pages(uint64_t n)
+{
+	uint64_t size = 4096;
+
+	while (size < n)
+		size *= 2;
+	return size;
+}
+
+static int
+make_maps(struct dt *dt, struct error *err)
+{
+	uint32_t cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
+	struct dt_shared *shared;
+	struct timespec mono, real;
+	int r;
+
+	for (size_t i = 0; i < dt->n_clauses; i++)
+		if (align8(dt->clauses[i]->rec_size) > dt->record_max)
+			dt->record_max = align8(dt->clauses[i]->rec_size);
+	if ((r = place_vars(dt, err)) < 0 || (r = make_aggs(dt, err)) < 0)
+		return r;
+	dt->scratch_size = dt->this_size + dt->record_max + 24 * dt->opts.strsize;
+	if ((r = make_map(BPF_MAP_TYPE_ARRAY, "dt_globals", 4, align8(dt->globals_size), 1,
+			  BPF_F_MMAPABLE, &dt->globals_fd, err)) < 0 ||
+	    (r = make_map(BPF_MAP_TYPE_ARRAY, "dt_scratch", 4, align8(dt->scratch_size),
+			  (uint64_t)cpus * DT_LEVELS, 0, &dt->scratch_fd, err)) < 0 ||
+	    (r = make_map(BPF_MAP_TYPE_PERCPU_ARRAY, "dt_level", 4, 4, 1, 0, &dt->level_fd, err)) <
+		    0 ||
+	    (r = make_map(BPF_MAP_TYPE_RINGBUF, "dt_records", 0, 0,
+			  round_up_pages(dt->opts.bufsize), 0, &dt->ring_fd, err)) < 0)
+		return r;
+	dt->globals = mmap(NULL, round_up_pages(align8(dt->globals_size)), PROT_READ | PROT_WRITE,
+			   MAP_SHARED, dt->globals_fd, 0);
+	if (dt->globals == MAP_FAILED)
+		return error_set_errno(err, errno, "cannot map the globals");
+	shared = dt->globals;
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	clock_gettime(CLOCK_REALTIME, &real);
+	shared->wall_offset = (real.tv_sec - mono.tv_sec) * 1000000000 + real.tv_nsec - mono.tv_nsec;
+	return 0;
+}
+
+/* The four names of each enabled probe, for programs that use them as text. */
+static int
+make_names(struct dt *dt, struct error *err)
+{
+	char names[4 * DT_NAME_SIZE];
+	int r = make_map(BPF_MAP_TYPE_HASH, "dt_names", 4, sizeof(names), dt->n_probes + 1,
+			 BPF_F_NO_PREALLOC, &dt->names_fd, err);
+
+	for (size_t i = 0; r == 0 && i < dt->n_probes; i++) {
+		const struct probe *p = dt->probes[i];
+
+		if (!p->n_clauses)
+			continue;
+		memset(names, 0, sizeof(names));
+		snprintf(names, DT_NAME_SIZE, "%s", p->prov);
+		snprintf(names + DT_NAME_SIZE, DT_NAME_SIZE, "%s", p->mod);
+		snprintf(names + 2 * DT_NAME_SIZE, DT_NAME_SIZE, "%s", p->func);
+		snprintf(names + 3 * DT_NAME_SIZE, DT_NAME_SIZE, "%s", p->name);
+		if (bpf_map_update_elem(dt->names_fd, &p->id, names, BPF_ANY) < 0)
+			return error_set_errno(err, errno, "cannot store probe names");
+	}
+	return r;
+}
+
+/* --- hooks */
+
+static bool
+same_clauses(const struct probe *a, const struct probe *b)
+{
+	return a->n_clauses == b->n_clauses &&
+	       memcmp(a->clauses, b->clauses, a->n_clauses * sizeof(*a->clauses)) == 0;
+}
+
+static struct hook *
+hook_for(struct dt *dt, struct probe *p)
+{
+	struct hook *h;
+
+	for (size_t i = 0; i < dt->n_hooks; i++) {
+		struct probe *other = dt->hooks[i]->probes[0];
+
+		if (other->ops == p->ops && p->ops->together(other, p) && same_clauses(other, p))
+			return dt->hooks[i];
+	}
+	h = xcalloc(1, sizeof(*h));
+	h->prog_fd = h->table_fd = -1;
+	dt->hooks = xreallocarray(dt->hooks, dt->n_hooks + 1, sizeof(struct hook *));
+	dt->hooks[dt->n_hooks++] = h;
+	return h;
+}
+
+void
+hook_add_fd(struct hook *h, int fd)
+{
+	h->fds = xreallocarray(h->fds, h->n_fds + 1, sizeof(int));
+	h->fds[h->n_fds++] = fd;
+}
+
+int
+hook_table(struct hook *h, const void *data, size_t size, struct error *err)
+{
+	uint32_t zero = 0;
+	int r = make_map(BPF_MAP_TYPE_ARRAY, "dt_table", 4, (uint32_t)size, 1, 0, &h->table_fd, err);
+
+	if (r == 0 && bpf_map_update_elem(h->table_fd, &zero, data, BPF_ANY) < 0)
+		return error_set_errno(err, errno, "cannot fill a probe table");
+	return r;
+}
+
+/* What the verifier said last that is no statistic. */
+static char *
+last_word(char *log)
+{
+	cleanup_strv struct strv lines = STRV_INIT;
+
+	strv_words(&lines, log, "\n");
+	for (size_t i = lines.n; i-- > 0;)
+		if (!str_after(lines.v[i], "processed ") && !str_after(lines.v[i], "verification"))
+			return xstrdup(lines.v[i]);
+	return xstrdup("no reason given");
+}
+
+int
+hook_load(struct dt *dt, struct hook *h, struct gen *g, int prog_type, int attach_type,
+	  uint32_t btf_id, struct error *err)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .attach_btf_id = btf_id,
+		    .expected_attach_type = (enum bpf_attach_type)attach_type);
+	cleanup_free char *log = NULL, *reason = NULL;
+	const struct probe *p = h->probes[0];
+	int fd = bpf_prog_load((enum bpf_prog_type)prog_type, "dtrace", "GPL", g->a.insns, g->a.n,
+			       &opts);
+
+	if (fd >= 0) {
+		h->prog_fd = fd;
+		return 0;
+	}
+	log = xcalloc(1, LOG_SIZE);
+	opts.log_buf = log;
+	opts.log_size = LOG_SIZE;
+	opts.log_level = 1;
+	fd = bpf_prog_load((enum bpf_prog_type)prog_type, "dtrace", "GPL", g->a.insns, g->a.n, &opts);
+	if (getenv("DTRACE_VERIFIER_LOG"))
+		fputs(log, stderr);
+	reason = last_word(log);
+	return error_set(err, -fd, "line %d: the kernel refuses the clauses of %s:%s:%s:%s: %s",
+			 p->clauses[0]->node->line, p->prov, p->mod, p->func, p->name, reason);
+}
+
+int
+hook_attach_tracepoint(struct dt *dt, struct hook *h, struct gen *g, const char *name,
+		       struct error *err)
+{
+	cleanup_free char *type = str_printf("btf_trace_%s", name);
+	struct btf *btf = btf__load_vmlinux_btf();
+	int id = btf ? btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) : -ENOENT, fd, r;
+
+	btf__free(btf);
+	if (id < 0)
+		return error_set(err, ENOENT, "this kernel has no tracepoint \"%s\"", name);
+	r = hook_load(dt, h, g, BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, (uint32_t)id, err);
+	if (r < 0)
+		return r;
+	fd = bpf_raw_tracepoint_open(NULL, h->prog_fd);
+	if (fd < 0)
+		return error_set_errno(err, -fd, "cannot attach to the tracepoint \"%s\"", name);
+	hook_add_fd(h, fd);
+	return 0;
+}
+
+static int
+enable_hook(struct dt *dt, struct hook *h, struct error *err)
+{
+	const struct provider *ops = h->probes[0]->ops;
+	struct gen *g = NULL;
+	int r = ops->prepare ? ops->prepare(dt, h, err) : 0;
+
+	if (r == 0)
+		r = dt_generate(dt, h, &g, err);
+	if (r == 0)
+		r = ops->attach(dt, h, g, err);
+	gen_free(g);
+	return r;
+}
+
+int
+dt_enable(struct dt *dt, struct error *err)
+{
+	int r;
+
+	if ((r = make_maps(dt, err)) < 0 || (r = make_names(dt, err)) < 0)
+		return r;
+	for (size_t i = 0; i < dt->n_probes; i++) {
+		struct probe *p = dt->probes[i];
+		struct hook *h;
+
+		if (!p->n_clauses)
+			continue;
+		h = hook_for(dt, p);
+		h->probes = xreallocarray(h->probes, h->n + 1, sizeof(struct probe *));
+		h->probes[h->n++] = p;
+	}
+	/* BEGIN and END first, so that BEGIN can run before any other probe fires. */
+	for (int manual = 1; manual >= 0; manual--) {
+		for (size_t i = 0; i < dt->n_hooks; i++)
+			if (dt->hooks[i]->probes[0]->ops->manual == manual &&
+			    (r = enable_hook(dt, dt->hooks[i], err)) < 0)
+				return r;
+		if (manual && (r = dt_fire(dt, "BEGIN", err)) < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void
+close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* Probes stop; maps stay, for the last look at aggregations. */
+void
+dt_disable(struct dt *dt)
+{
+	for (size_t i = 0; i < dt->n_hooks; i++) {
+		struct hook *h = dt->hooks[i];
+
+		if (h->probes[0]->ops->manual)
+			continue;
+		for (size_t k = 0; k < h->n_fds; k++)
+			close_fd(&h->fds[k]);
+		h->n_fds = 0;
+		close_fd(&h->prog_fd);
+	}
+}
+
+void
+dt_stop(struct dt *dt)
+{
+	((struct dt_shared *)dt->globals)->stopped = 1;
+	dt_disable(dt);
+}

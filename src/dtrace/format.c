@@ -1,0 +1,226 @@
+/*
+ * D's printf: C's conversions (sizes are known, so h, l and ll say nothing), and
+ * %@ for the aggregation in printa, %a %A symbol addresses, %Y dates, %k stacks.
+ */
+#include "dtrace/format.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "dtrace/show.h"
+
+struct format *
+format_new(void)
+{
+	return xcalloc(1, sizeof(struct format));
+}
+
+void
+format_free(struct format *f)
+{
+	if (!f)
+		return;
+	for (size_t i = 0; i < f->n; i++)
+		free(f->pieces[i].text);
+	free(f->pieces);
+	free(f);
+}
+
+static struct piece *
+piece_new(struct format *f)
+{
+	f->pieces = xreallocarray(f->pieces, f->n + 1, sizeof(*f->pieces));
+	f->pieces[f->n] = (struct piece){.width = -1, .precision = -1};
+	return &f->pieces[f->n++];
+}
+
+static int
+number(const char **p, const char *end)
+{
+	int v = 0;
+
+	while (*p < end && **p >= '0' && **p <= '9' && v < 100000)
+		v = v * 10 + *(*p)++ - '0';
+	return v;
+}
+
+int
+format_parse(const char *text, size_t len, int line, struct format **ret, struct error *err)
+{
+	struct format *f = format_new();
+	const char *p = text, *end = text + len;
+
+	while (p < end) {
+		const char *percent = memchr(p, '%', (size_t)(end - p));
+		struct piece *piece;
+
+		if (percent != p) { /* plain text */
+			if (!percent)
+				percent = end;
+			piece = piece_new(f);
+			piece->text = xstrndup(p, (size_t)(percent - p));
+			p = percent;
+			continue;
+		}
+		piece = piece_new(f);
+		p++;
+		for (; p < end && strchr("-+ #0'@", *p) && *p; p++) {
+			if (*p == '@')
+				piece->aggregation = true;
+			else if (*p != '\'' && piece->n_flags < sizeof(piece->flags) - 1)
+				piece->flags[piece->n_flags++] = *p;
+		}
+		if (p < end && *p == '*') {
+			piece->star_width = true;
+			p++;
+		} else if (p < end && *p >= '0' && *p <= '9') {
+			piece->width = number(&p, end);
+		}
+		if (p < end && *p == '.') {
+			p++;
+			if (p < end && *p == '*') {
+				piece->star_precision = true;
+				p++;
+			} else {
+				piece->precision = number(&p, end);
+			}
+		}
+		while (p < end && strchr("hlLwq", *p) && *p)
+			p++;
+		if (p == end || !strchr("aAcCdDiuoOxXpfegEGsSYkn%TUt", *p) || !*p) {
+			cleanup_free char *shown = xstrndup(p, p < end);
+
+			format_free(f);
+			return d_error(err, line, "D_PRINTF_FMT",
+				       "format conversion %%%s is not defined", shown);
+		}
+		piece->conv = *p++;
+	}
+	*ret = f;
+	return 0;
+}
+
+size_t
+format_args(const struct format *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		if (f->pieces[i].conv && f->pieces[i].conv != '%' && !f->pieces[i].aggregation)
+			n += 1 + f->pieces[i].star_width + f->pieces[i].star_precision;
+	return n;
+}
+
+/* "%-*.*llx" from the piece: C's printf does the padding. */
+static void
+build_spec(const struct piece *piece, const char *suffix, char *spec, size_t size)
+{
+	snprintf(spec, size, "%%%.*s*.*%s", (int)piece->n_flags, piece->flags, suffix);
+}
+
+static void
+print_number(FILE *out, const struct piece *piece, const struct value *v, int width, int precision)
+{
+	char spec[24], suffix[4] = "lld";
+	char conv = piece->conv;
+
+	if (conv == 'i' || conv == 'D')
+		conv = 'd';
+	if (conv == 'O')
+		conv = 'o';
+	if (conv == 'p') {
+		fprintf(out, "0x");
+		conv = 'x';
+	}
+	if (conv == 'd' && !v->is_signed)
+		conv = 'u';
+	suffix[2] = conv;
+	build_spec(piece, suffix, spec, sizeof(spec));
+	if (conv != 'd' && v->is_signed && v->size < 8) /* %x of an int shows an int's digits */
+		fprintf(out, spec, width, precision,
+			(long long)((uint64_t)v->number & ((1ull << 8 * v->size) - 1)));
+	else
+		fprintf(out, spec, width, precision, (long long)v->number);
+}
+
+static void
+print_text(FILE *out, const struct piece *piece, const char *text, int width, int precision)
+{
+	char spec[24];
+
+	build_spec(piece, "s", spec, sizeof(spec));
+	fprintf(out, spec, width, precision, text);
+}
+
+void
+format_value(FILE *out, struct dt *dt, const struct piece *piece, const struct value *v, int width,
+	     int precision)
+{
+	cleanup_free char *text = NULL;
+	time_t sec;
+	struct tm tm;
+	char when[64];
+
+	switch (piece->conv) {
+	case 'a':
+	case 'A':
+		text = show_symbol(dt, (uint64_t)v->number, true);
+		print_text(out, piece, text, width, precision);
+		return;
+	case 'c':
+		fprintf(out, "%*c", width < 0 ? 0 : width, (int)v->number);
+		return;
+	case 's':
+	case 'S':
+	case 'C':
+		text = v->text ? xstrdup(v->text) : str_printf("%lld", (long long)v->number);
+		print_text(out, piece, text, width, precision);
+		return;
+	case 'Y':
+		sec = (time_t)(v->number / 1000000000);
+		localtime_r(&sec, &tm);
+		strftime(when, sizeof(when), "%Y %b %e %H:%M:%S", &tm);
+		print_text(out, piece, when, width, precision);
+		return;
+	default:
+		break;
+	}
+	if (v->text)
+		print_text(out, piece, v->text, width, precision);
+	else
+		print_number(out, piece, v, width, precision);
+}
+
+void
+format_print(FILE *out, struct dt *dt, const struct format *f, value_fn *next, void *arg,
+	     agg_fn *aggregation)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		const struct piece *piece = &f->pieces[i];
+		int width = piece->width, precision = piece->precision;
+		struct value v;
+
+		if (!piece->conv) {
+			fputs(piece->text, out);
+			continue;
+		}
+		if (piece->conv == '%') {
+			fputc('%', out);
+			continue;
+		}
+		if (piece->star_width && next(arg, &v))
+			width = (int)v.number;
+		if (piece->star_precision && next(arg, &v))
+			precision = (int)v.number;
+		if (width < 0)
+			width = 0;
+		if (piece->aggregation) {
+			if (aggregation)
+				aggregation(arg, piece, width, precision);
+			continue;
+		}
+		if (next(arg, &v))
+			format_value(out, dt, piece, &v, width, precision);
+	}
+}

@@ -1,0 +1,83 @@
+/*
+ * From checked clauses to BPF.
+ *
+ * Registers while a program runs:
+ *	r6  the context the kernel gave
+ *	r7  this firing's scratch area (if g->scratch)
+ *	r8  the probe's id
+ *	r9  this CPU's nesting level (if g->scratch)
+ *	r0  the value of the expression just evaluated; r1-r5 are anybody's
+ *
+ * Stack, from the top (r10) down:
+ *	  -8 ... -192	values put aside while another is computed (gen_push)
+ *	-320 ... -200	a key, when it is small
+ *	-352 ... -328	what a helper reads or writes: one value, one small key
+ *
+ * Text never is a value in a register: gen_text() puts it where it is wanted.
+ */
+#ifndef DTRACE_GEN_H
+#define DTRACE_GEN_H
+
+#include "dtrace/asm.h"
+#include "dtrace/dt.h"
+
+#define SMALL_KEY 64
+#define STACK_KEY (-320)
+#define STACK_KEY_SIZE 120
+#define STACK_VALUE (-336)
+#define STACK_SMALL (-352)
+
+struct gen {
+	struct dt *dt;
+	const struct hook *hook;
+	struct asmb a;
+	bool scratch;	   /* the hook's clauses need the scratch area */
+	int depth;	   /* values pushed */
+	int key_depth[8];  /* of open variable keys: how many of those are theirs */
+	int n_keys_open;
+	size_t slot_next;  /* scratch in use by this expression */
+	size_t slot_max;
+	int leave;	   /* label: end of the program */
+	int fault;	   /* label: end of the clause after an invalid address */
+	const struct clause *clause;
+};
+
+/* Where bytes stand: a register and an offset. */
+struct place {
+	int reg, off;
+};
+
+int gen_scalar(struct gen *g, struct node *n, struct error *err); /* into r0 */
+int gen_addr(struct gen *g, struct node *n, struct error *err);	  /* of an lvalue, into r0 */
+/*
+ * Text of n to `to`, at most size bytes, NUL-terminated; pad: zeros up to size
+ * (size is a multiple of 8).
+ */
+int gen_text(struct gen *g, struct node *n, struct place to, size_t size, bool pad,
+	     struct error *err);
+int gen_push(struct gen *g, const struct node *where, struct error *err); /* r0 put aside */
+void gen_pop(struct gen *g, int reg);
+void gen_place(struct gen *g, int reg, struct place p); /* address into reg */
+struct place gen_slot(struct gen *g, size_t size);	/* scratch; freed at the statement's end */
+void gen_zero(struct gen *g, struct place p, size_t size);
+/* r0: address.  Reads size bytes to `to`; a bad address ends the clause. */
+void gen_read(struct gen *g, struct place to, size_t size, bool is_user);
+/* gen_agg.c */
+int gen_aggregate(struct gen *g, struct node *n, struct error *err);
+/* A key's parts to `to`. */
+int gen_keys(struct gen *g, struct node *keys, const struct rec *recs, struct place to,
+	     struct error *err);
+/* func.c */
+int gen_func(struct gen *g, struct node *n, struct error *err);
+int gen_func_text(struct gen *g, struct node *n, struct place to, size_t size, struct error *err);
+int gen_unsupported(const struct node *n, const char *what, struct error *err);
+void gen_bump(struct gen *g, size_t shared_offset); /* a counter of struct dt_shared */
+/*
+ * The key of a dynamic variable: among the values put aside if it is small, else in scratch.
+ * gen_var_key_done() gives its place back, in the order of gen_pop().
+ */
+int gen_var_key(struct gen *g, struct ident *v, struct node *keys, struct place *ret,
+		struct error *err);
+void gen_var_key_done(struct gen *g, const struct ident *v);
+
+#endif

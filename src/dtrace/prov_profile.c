@@ -1,0 +1,166 @@
+/*
+ * profile:::profile-N on every CPU and profile:::tick-N on one: perf clock
+ * events.  N counts a second, or has a unit: 10ms, 1s, 5sec, 2m.
+ */
+#include <linux/perf_event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "dtrace/gen.h"
+
+/* Nanoseconds between firings, or 0 if the name is no rate. */
+static uint64_t
+period_of(const char *rate)
+{
+	static const struct {
+		const char *suffix;
+		uint64_t ns;
+	} units[] = {{"ns", 1},		 {"nsec", 1},	     {"us", 1000},
+		     {"usec", 1000},	 {"ms", 1000000},    {"msec", 1000000},
+		     {"s", 1000000000},	 {"sec", 1000000000}, {"m", 60000000000},
+		     {"min", 60000000000}, {"h", 3600000000000}, {"hour", 3600000000000}};
+	char *end;
+	unsigned long n = strtoul(rate, &end, 10);
+
+	if (end == rate || !n)
+		return 0;
+	if (!*end || str_eq(end, "hz") || str_eq(end, "Hz"))
+		return 1000000000 / n;
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (str_eq(end, units[i].suffix))
+			return n * units[i].ns;
+	return 0;
+}
+
+static int
+clock_provide(struct dt *dt, const struct provider *ops, const char *prefix, const char *const part[4],
+	      const char *const *usual)
+{
+	const char *rate = str_after(part[3], prefix);
+	uint64_t period = rate ? period_of(rate) : 0;
+
+	if (*part[0] && !str_eq(part[0], "profile") && !strpbrk(part[0], "*?["))
+		return 0;
+	if (period)
+		dt_probe_add(dt, ops, "profile", "", "", part[3], period);
+	else if (!*part[3] || strpbrk(part[3], "*?["))
+		for (; *usual; usual++)
+			dt_probe_add(dt, ops, "profile", "", "", *usual,
+				     period_of(str_after(*usual, prefix)));
+	return 0;
+}
+
+static int
+profile_provide(struct dt *dt, const char *const part[4], struct error *err)
+{
+	static const char *const usual[] = {"profile-97",  "profile-199",  "profile-499",
+					    "profile-997", "profile-1999", "profile-4001",
+					    "profile-4999", NULL};
+
+	return clock_provide(dt, &provider_profile, "profile-", part, usual);
+}
+
+static int
+tick_provide(struct dt *dt, const char *const part[4], struct error *err)
+{
+	static const char *const usual[] = {"tick-1",	"tick-10",   "tick-100", "tick-500",
+					    "tick-1000", "tick-5000", NULL};
+
+	return clock_provide(dt, &provider_tick, "tick-", part, usual);
+}
+
+static bool
+clock_together(const struct probe *a, const struct probe *b)
+{
+	return false;
+}
+
+static const struct ctf_type *
+clock_arg_type(struct dt *dt, const struct probe *p, unsigned i)
+{
+	return i < 2 ? dt->t_ulong : NULL;
+}
+
+static int
+clock_gen_probe(struct gen *g, const struct hook *h, struct error *err)
+{
+	asm_imm(&g->a, R0, h->probes[0]->id);
+	return 0;
+}
+
+/* arg0: kernel address, 0 in user mode; arg1: user address, 0 in the kernel. */
+static int
+clock_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err)
+{
+	struct asmb *a = &g->a;
+	int done = asm_label(a);
+
+	if (i > 1) {
+		asm_imm(a, R0, 0);
+		return 0;
+	}
+	/* struct bpf_perf_event_data begins with the registers: rip is the 17th. */
+	asm_load(a, 8, R0, R6, 16 * 8);
+	asm_jcci(a, i == 0 ? BPF_JSLT : BPF_JSGE, R0, 0, done); /* kernel addresses are negative */
+	asm_imm(a, R0, 0);
+	asm_here(a, done);
+	return 0;
+}
+
+static int
+open_clock(const struct probe *p, int cpu)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_period = p->data,
+	};
+
+	return (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+static int
+clock_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
+{
+	int cpus = h->probes[0]->ops == &provider_tick ? 1 : (int)sysconf(_SC_NPROCESSORS_CONF);
+	int r = hook_load(dt, h, g, BPF_PROG_TYPE_PERF_EVENT, 0, 0, err);
+
+	for (int cpu = 0; r == 0 && cpu < cpus; cpu++) {
+		int fd = open_clock(h->probes[0], cpu);
+
+		if (fd < 0 && errno == ENODEV)
+			continue; /* a CPU that is offline */
+		if (fd < 0)
+			return error_set_errno(err, errno, "cannot open a clock event on CPU %d",
+					       cpu);
+		hook_add_fd(h, fd);
+		if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, h->prog_fd) < 0 ||
+		    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
+			return error_set_errno(err, errno, "cannot attach to a clock event");
+	}
+	return r;
+}
+
+const struct provider provider_profile = {
+	.name = "profile",
+	.provide = profile_provide,
+	.together = clock_together,
+	.arg_type = clock_arg_type,
+	.gen_probe = clock_gen_probe,
+	.gen_arg = clock_gen_arg,
+	.attach = clock_attach,
+};
+
+const struct provider provider_tick = {
+	.name = "profile",
+	.provide = tick_provide,
+	.together = clock_together,
+	.arg_type = clock_arg_type,
+	.gen_probe = clock_gen_probe,
+	.gen_arg = clock_gen_arg,
+	.attach = clock_attach,
+};

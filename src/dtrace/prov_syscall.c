@@ -1,0 +1,142 @@
+/*
+ * syscall::NAME:entry and return, on the raw tracepoints sys_enter and
+ * sys_exit (BTF-typed: registers are read without a helper).  Probes with the
+ * same clauses share one program, which finds its probe by the call's number
+ * in a small table; a program for one call compares and leaves.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <string.h>
+
+#include "dtrace/gen.h"
+#include "dtrace/syscalls.h"
+
+#define ENTRY 0
+#define RETURN (1ull << 32)
+
+static int
+sys_provide(struct dt *dt, const char *const part[4], struct error *err)
+{
+	if (*part[0] && !strpbrk(part[0], "*?[") && !str_eq(part[0], "syscall"))
+		return 0;
+	for (size_t i = 0; i < n_syscall_names; i++) {
+		if (!syscall_names[i])
+			continue;
+		if (*part[2] && !strpbrk(part[2], "*?[") && !str_eq(part[2], syscall_names[i]))
+			continue;
+		dt_probe_add(dt, &provider_syscall, "syscall", "vmlinux", syscall_names[i], "entry",
+			     ENTRY | i);
+		dt_probe_add(dt, &provider_syscall, "syscall", "vmlinux", syscall_names[i],
+			     "return", RETURN | i);
+	}
+	return 0;
+}
+
+static bool
+sys_together(const struct probe *a, const struct probe *b)
+{
+	return (a->data & RETURN) == (b->data & RETURN);
+}
+
+/* Argument types: those of the kernel function behind the call. */
+static const struct ctf_type *
+sys_arg_type(struct dt *dt, const struct probe *p, unsigned i)
+{
+	if (p->data & RETURN)
+		return i < 2 ? dt->t_long : NULL;
+	return i < 6 ? dt->t_long : NULL;
+}
+
+/* ctx[0] is struct pt_regs *, ctx[1] the call's number (entry) or its result (return). */
+static int
+regs_offset(struct dt *dt, const char *reg, struct error *err)
+{
+	const struct ctf_type *regs = ctf_find(dt->kernel, "struct pt_regs");
+	struct ctf_member m;
+
+	if (!regs || !ctf_find_member(regs, reg, &m))
+		return error_set(err, ENOTSUP, "this kernel's pt_regs has no \"%s\"", reg);
+	return (int)(m.bit_offset / 8);
+}
+
+static int
+sys_gen_probe(struct gen *g, const struct hook *h, struct error *err)
+{
+	struct asmb *a = &g->a;
+	int r;
+
+	if (h->probes[0]->data & RETURN) {
+		if ((r = regs_offset(g->dt, "orig_ax", err)) < 0)
+			return r;
+		asm_load(a, 8, R1, R6, 0);
+		asm_load(a, 8, R1, R1, r);
+	} else {
+		asm_load(a, 8, R1, R6, 8);
+	}
+	if (h->n == 1) {
+		asm_jcci(a, BPF_JNE, R1, (int32_t)(uint32_t)h->probes[0]->data, g->leave);
+		asm_imm(a, R0, h->probes[0]->id);
+		return 0;
+	}
+	asm_jcci(a, BPF_JGE, R1, SYSCALL_TABLE, g->leave);
+	asm_map_value(a, R2, h->table_fd, 0);
+	asm_alui(a, BPF_LSH, R1, 2);
+	asm_alu(a, BPF_ADD, R2, R1);
+	asm_load(a, 4, R0, R2, 0);
+	asm_jcci(a, BPF_JEQ, R0, 0, g->leave);
+	return 0;
+}
+
+static int
+sys_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err)
+{
+	static const char *const regs[] = {"di", "si", "dx", "r10", "r8", "r9"};
+	int r;
+
+	if (h->probes[0]->data & RETURN) {
+		if (i < 2)
+			asm_load(&g->a, 8, R0, R6, 8);
+		else
+			asm_imm(&g->a, R0, 0);
+		return 0;
+	}
+	if (i >= ARRAY_SIZE(regs)) {
+		asm_imm(&g->a, R0, 0);
+		return 0;
+	}
+	if ((r = regs_offset(g->dt, regs[i], err)) < 0)
+		return r;
+	asm_load(&g->a, 8, R0, R6, 0);
+	asm_load(&g->a, 8, R0, R0, r);
+	return 0;
+}
+
+static int
+sys_prepare(struct dt *dt, struct hook *h, struct error *err)
+{
+	uint32_t ids[SYSCALL_TABLE] = {0};
+
+	if (h->n == 1)
+		return 0;
+	for (size_t i = 0; i < h->n; i++)
+		ids[(uint32_t)h->probes[i]->data] = h->probes[i]->id;
+	return hook_table(h, ids, sizeof(ids), err);
+}
+
+static int
+sys_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
+{
+	return hook_attach_tracepoint(
+		dt, h, g, h->probes[0]->data & RETURN ? "sys_exit" : "sys_enter", err);
+}
+
+const struct provider provider_syscall = {
+	.name = "syscall",
+	.provide = sys_provide,
+	.together = sys_together,
+	.arg_type = sys_arg_type,
+	.prepare = sys_prepare,
+	.gen_probe = sys_gen_probe,
+	.gen_arg = sys_gen_arg,
+	.attach = sys_attach,
+};

@@ -1,0 +1,85 @@
+/* How values look. */
+#include "dtrace/show.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "dtrace/ksyms.h"
+
+char *
+show_symbol(struct dt *dt, uint64_t addr, bool offset)
+{
+	const char *name, *module;
+	uint64_t off;
+
+	if (!ksyms_at(dt->ksyms, addr, &name, &module, &off))
+		return str_printf("0x%llx", (unsigned long long)addr);
+	if (offset && off)
+		return str_printf("%s`%s+0x%llx", module, name, (unsigned long long)off);
+	return str_printf("%s`%s", module, name);
+}
+
+void
+show_stack(struct dt *dt, const uint64_t *pcs, size_t n)
+{
+	fputc('\n', dt->out);
+	for (size_t i = 0; i < n && pcs[i]; i++) {
+		cleanup_free char *text = show_symbol(dt, pcs[i], true);
+
+		fprintf(dt->out, "              %s\n", text);
+	}
+}
+
+void
+show_ustack(struct dt *dt, uint64_t pid, const uint64_t *pcs, size_t n)
+{
+	fputc('\n', dt->out);
+	for (size_t i = 0; i < n && pcs[i]; i++)
+		fprintf(dt->out, "              0x%llx\n", (unsigned long long)pcs[i]);
+}
+
+void
+show_bytes(struct dt *dt, const unsigned char *data, size_t n)
+{
+	fprintf(dt->out, "\n             0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f  "
+			 "0123456789abcdef\n");
+	for (size_t row = 0; row < n; row += 16) {
+		fprintf(dt->out, "      %5zx:", row);
+		for (size_t i = row; i < row + 16; i++) {
+			if (i < n)
+				fprintf(dt->out, " %02x", data[i]);
+			else
+				fputs("   ", dt->out);
+		}
+		fputs("  ", dt->out);
+		for (size_t i = row; i < row + 16 && i < n; i++)
+			fputc(isprint(data[i]) ? data[i] : '.', dt->out);
+		fputc('\n', dt->out);
+	}
+}
+
+struct value
+show_value(struct dt *dt, const struct rec *rec, const char *data)
+{
+	struct value v = {.size = rec->size, .is_signed = rec->is_signed};
+	const char *p = data + rec->offset;
+	uint64_t u = 0;
+	uint32_t id;
+
+	switch (rec->kind) {
+	case REC_STRING:
+		v.text = p;
+		break;
+	case REC_PROBE:
+		memcpy(&id, p, sizeof(id));
+		v.text = id && id <= dt->n_probes ? dt_probe_part(dt->probes[id - 1], rec->part) : "";
+		break;
+	default:
+		memcpy(&u, p, rec->size < 8 ? rec->size : 8);
+		if (rec->size < 8 && rec->is_signed)
+			u = (uint64_t)((int64_t)(u << (64 - 8 * rec->size)) >> (64 - 8 * rec->size));
+		v.number = (int64_t)u;
+		break;
+	}
+	return v;
+}

@@ -1,0 +1,16 @@
+/* How values look: symbols, stacks, bytes, default columns. */
+#ifndef DTRACE_SHOW_H
+#define DTRACE_SHOW_H
+
+#include "dtrace/dt.h"
+#include "dtrace/format.h"
+
+/* "vmlinux`vfs_read+0x10", or "0xffff..."; the caller's. */
+char *show_symbol(struct dt *dt, uint64_t addr, bool offset);
+void show_stack(struct dt *dt, const uint64_t *pcs, size_t n);
+void show_ustack(struct dt *dt, uint64_t pid, const uint64_t *pcs, size_t n);
+void show_bytes(struct dt *dt, const unsigned char *data, size_t n);
+/* Reads what rec says from a record or key. */
+struct value show_value(struct dt *dt, const struct rec *rec, const char *data);
+
+#endif
