@@ -433,7 +433,7 @@ show_aggr_ports(struct show *s)
 			table_setf(t, "speed", "%dMb", l->speed);
 			table_set(t, "duplex", l->duplex);
 			table_set(t, "state", l->state);
-			table_set(t, "address", mac_print_short(&l->dev.perm_mac, mac));
+			table_set(t, "address", mac_print_short(mac_is_zero(&l->dev.perm_mac) ? &l->dev.mac : &l->dev.perm_mac, mac));
 			table_set(t, "portstate", l->dev.carrier ? "attached" : "standby");
 		}
 	}

@@ -320,23 +320,13 @@ aggr_create(struct net *n, const struct aggr_spec *s, struct error *err)
 int
 aggr_delete(struct net *n, const char *name, struct error *err)
 {
-	struct vnic_info *v;
 	struct nl_link bond;
 	struct nl *nl;
-	size_t count;
-	bool used = false;
 	int r = find_aggr(n, name, &nl, &bond, err);
 
 	if (r == 0)
-		r = vnic_list(n, NULL, &v, &count, err);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < count; i++)
-		used = used || str_eq(v[i].over, name);
-	vnic_list_free(v, count);
-	if (used)
-		return error_set(err, EBUSY, "aggregation %s has VNICs", name);
-	return nl_link_delete(nl, bond.ifindex, err);
+		r = net_detach_uplink(n, name, err);
+	return r < 0 ? r : nl_link_delete(nl, bond.ifindex, err);
 }
 
 int

@@ -925,14 +925,28 @@ etherstub_create(struct net *n, const char *name, uint32_t mtu, struct error *er
 	return s < 0 ? s : record_write(n, &r, err);
 }
 
+/* A switch that has VNICs is in use. */
+static int
+check_unused(struct net *n, const char *name, const char *what, struct error *err)
+{
+	struct record *list = NULL;
+	size_t count = 0;
+	bool used = false;
+	int s = record_list(n, NULL, &list, &count, err);
+
+	if (s < 0)
+		return s;
+	for (size_t i = 0; i < count; i++)
+		used = used || (list[i].class == RECORD_VNIC && str_eq(list[i].v.over, name));
+	record_list_free(list, count);
+	return used ? error_set(err, EBUSY, "%s %s has VNICs", what, name) : 0;
+}
+
 int
 etherstub_delete(struct net *n, const char *name, struct error *err)
 {
 	cleanup_unlock struct net *locked = n;
 	cleanup_record struct record r = {0};
-	struct record *list = NULL;
-	size_t count = 0;
-	bool used = false;
 	int s;
 
 	s = net_lock(n, err);
@@ -944,16 +958,42 @@ etherstub_delete(struct net *n, const char *name, struct error *err)
 		return s;
 	if (r.class != RECORD_ETHERSTUB)
 		return error_set(err, EINVAL, "%s is not an etherstub", name);
-	s = record_list(n, NULL, &list, &count, err);
+	s = check_unused(n, name, "etherstub", err);
 	if (s < 0)
 		return s;
-	for (size_t i = 0; i < count; i++)
-		used = used || (list[i].class == RECORD_VNIC && str_eq(list[i].v.over, name));
-	record_list_free(list, count);
-	if (used)
-		return error_set(err, EBUSY, "etherstub %s has VNICs", name);
 	sw_switch_del(n, r.sw);
 	return record_remove(n, NET_GLOBAL, name, err);
+}
+
+int
+net_detach_uplink(struct net *n, const char *link, struct error *err)
+{
+	cleanup_unlock struct net *locked = n;
+	cleanup_record struct record r = {0};
+	cleanup_error struct error e = ERROR_INIT;
+	int s;
+
+	s = net_lock(n, err);
+	if (s == 0)
+		s = sw_open(n, err);
+	if (s < 0)
+		return s;
+	s = record_read(n, NET_GLOBAL, link, &r, &e);
+	if (s == -ENOENT)
+		return 0;
+	if (s < 0) {
+		error_move(err, &e);
+		return s;
+	}
+	if (r.class != RECORD_UPLINK)
+		return error_set(err, EINVAL, "%s is not a NIC or aggregation", link);
+	s = check_unused(n, link, "link", err);
+	if (s < 0)
+		return s;
+	/* without its port entry the program passes everything on */
+	sw_port_del(n, (uint32_t)r.v.ifindex);
+	sw_switch_del(n, r.sw);
+	return record_remove(n, NET_GLOBAL, link, err);
 }
 
 /*

@@ -144,6 +144,9 @@ int vnic_stats(struct net *n, int ifindex, struct vnic_stats *ret, struct error 
  */
 int net_attach_uplink(struct net *n, const char *link, struct error *err);
 
+/* Forgets that link was an uplink (it is about to go); -EBUSY while VNICs are over it. */
+int net_detach_uplink(struct net *n, const char *link, struct error *err);
+
 /* "mac-nospoof,ip-nospoof" to flags and back. */
 int vnic_parse_protection(const char *s, uint32_t *ret, struct error *err);
 char *vnic_print_protection(uint32_t flags);
