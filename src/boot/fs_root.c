@@ -1,6 +1,6 @@
 /*
  * Start method of svc:/system/filesystem/root: the file systems in RAM that
- * everything expects, and the host's id.  What stage 1 or init mounted stays.
+ * everything expects.  What stage 1 or init mounted stays.
  */
 #include <stdio.h>
 #include <sys/mount.h>
@@ -8,7 +8,6 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "boot/hostid.h"
 #include "boot/method.h"
 
 static const struct {
@@ -37,20 +36,6 @@ static const char *const directories[] = {
 	"/run/lock", "/run/sshd", "/run/udev", "/run/zones", "/run/atoll", NULL,
 };
 
-static int
-set_hostid(struct error *err)
-{
-	uint32_t id;
-	int r = hostid_of_system(&id, err);
-
-	if (r < 0)
-		return r;
-	r = hostid_write("/etc/hostid", id, err);
-	if (r == 0)
-		method_log("hostid is %08x", id);
-	return r;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -71,7 +56,5 @@ main(int argc, char **argv)
 	for (size_t i = 0; directories[i]; i++)
 		if (file_mkdir_p(directories[i], 0755, &err) < 0)
 			return method_fail(&err, "/run cannot be laid out");
-	if (set_hostid(&err) < 0)
-		method_say("no hostid: %s", error_message(&err));
 	return SMF_EXIT_OK;
 }

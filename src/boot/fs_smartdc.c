@@ -9,7 +9,9 @@
  * comes next.
  *
  * The stop method runs at shutdown after zones and every other service that
- * uses the pools: it unmounts and exports them.
+ * uses the pools: it unmounts and exports them.  The log it writes to is on the
+ * system pool, which therefore may stay busy; init runs "final" when nothing is
+ * left alive, and that exports it.
  */
 #include <signal.h>
 #include <string.h>
@@ -21,6 +23,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "boot/boot_params.h"
+#include "boot/hostid.h"
 #include "boot/method.h"
 #include "boot/system_pool.h"
 #include "os/run.h"
@@ -168,6 +171,19 @@ factory_reset(const char *pool, struct error *err)
 	return r < 0 ? r : 1;
 }
 
+/* Before the module is loaded: it reads the file once. */
+static void
+set_hostid(void)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	uint32_t id;
+
+	if (hostid_of_system(&id, &err) < 0 || hostid_write("/etc/hostid", id, &err) < 0)
+		method_say("no hostid: %s", error_message(&err));
+	else
+		method_log("hostid is %08x", id);
+}
+
 static int
 start(void)
 {
@@ -178,6 +194,7 @@ start(void)
 
 	if (boot_params_read(&params, &err) < 0)
 		return method_fail(&err, "boot parameters");
+	set_hostid();
 	if (RUN(&err, "modprobe", "zfs") < 0)
 		return method_fail(&err, "the ZFS module cannot be loaded");
 	if (boot_param_true(params, "noimport")) {
@@ -206,11 +223,35 @@ start(void)
 	return SMF_EXIT_OK;
 }
 
+/* Tries them all; the last failure is returned. */
+static int
+export_all(bool force, struct error *err)
+{
+	cleanup_pool_list struct pool_list pools = POOL_LIST_INIT;
+	int r = pool_list(&pools, err), failed = r;
+
+	for (size_t i = 0; r == 0 && i < pools.n; i++)
+		if (pool_export(pools.pools[i].name, force, err) < 0)
+			failed = -EBUSY;
+	return failed;
+}
+
+static int
+final(void)
+{
+	cleanup_error struct error err = ERROR_INIT;
+
+	if (!file_exists("/sys/module/zfs"))
+		return SMF_EXIT_OK;
+	if (export_all(true, &err) < 0)
+		return method_fail(&err, "a pool stays imported");
+	return SMF_EXIT_OK;
+}
+
 static int
 stop(void)
 {
 	cleanup_error struct error err = ERROR_INIT;
-	cleanup_pool_list struct pool_list pools = POOL_LIST_INIT;
 	cleanup_free char *system = NULL;
 	int status = SMF_EXIT_OK;
 
@@ -222,15 +263,8 @@ stop(void)
 	if (file_read_line(SYSTEM_POOL_FILE, &system, NULL) == 0 &&
 	    system_pool_unmount(system, &err) < 0)
 		method_say("%s", error_message(&err));
-	if (pool_list(&pools, &err) < 0)
-		return method_fail(&err, "pools");
-	for (size_t i = 0; i < pools.n; i++) {
-		if (pool_export(pools.pools[i].name, false, &err) == 0 ||
-		    pool_export(pools.pools[i].name, true, &err) == 0)
-			continue;
-		method_say("pool %s stays imported: %s", pools.pools[i].name, error_message(&err));
-		status = SMF_EXIT_ERR;
-	}
+	if (export_all(false, &err) < 0)
+		method_log("%s", error_message(&err));
 	if (unlink(SYSTEM_POOL_FILE) < 0 && errno != ENOENT)
 		status = SMF_EXIT_ERR;
 	return status;
@@ -242,5 +276,7 @@ main(int argc, char **argv)
 	method_init("filesystem/smartdc");
 	if (argc == 2 && str_eq(argv[1], "stop"))
 		return stop();
+	if (argc == 2 && str_eq(argv[1], "final"))
+		return final();
 	return start();
 }

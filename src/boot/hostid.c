@@ -63,6 +63,24 @@ first_mac(char **ret, struct error *err)
 }
 
 int
+node_uuid(char **ret, struct error *err)
+{
+	cleanup_free char *mac = NULL;
+	int r = system_uuid(ret, NULL);
+
+	if (r == 0)
+		return 0;
+	r = first_mac(&mac, err);
+	if (r < 0)
+		return r;
+	if (strlen(mac) != 17)
+		return error_set(err, EINVAL, "\"%s\" is no Ethernet address", mac);
+	*ret = str_printf("00000000-0000-0000-0000-%.2s%.2s%.2s%.2s%.2s%.2s", mac, mac + 3, mac + 6,
+			  mac + 9, mac + 12, mac + 15);
+	return 0;
+}
+
+int
 hostid_of_system(uint32_t *ret, struct error *err)
 {
 	cleanup_free char *text = NULL;

@@ -17,5 +17,7 @@ int hostid_write(const char *path, uint32_t id, struct error *err);
  * machines share (all 0, all f), counts as having none: -ENOENT.
  */
 int system_uuid(char **ret, struct error *err);
+/* The same, or one made of the first network card's address: what sysinfo shows. */
+int node_uuid(char **ret, struct error *err);
 
 #endif

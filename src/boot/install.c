@@ -217,6 +217,7 @@ console_close(struct console *c)
 }
 
 static struct console console;
+static bool log_too; /* a service has a log */
 
 static void __attribute__((format(printf, 1, 2)))
 say(const char *fmt, ...)
@@ -227,7 +228,8 @@ say(const char *fmt, ...)
 	va_start(ap, fmt);
 	text = str_vprintf(fmt, ap);
 	va_end(ap);
-	method_log("%s", text);
+	if (log_too)
+		method_log("%s", text);
 	line = str_printf("%s\n", text);
 	console_write(&console.term, line);
 }
@@ -479,6 +481,7 @@ main(int argc, char **argv)
 	method_init("install");
 	if (!service && file_exists(USBKEY_CONFIG))
 		return cli_fail("this node is set up already (" USBKEY_CONFIG " is there)");
+	log_too = service;
 	console_open(&console, service);
 	r = install(service, answers, &err);
 	if (r < 0)

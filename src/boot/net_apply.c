@@ -19,6 +19,15 @@
 int
 net_loopback_up(struct error *err)
 {
+	const char *ra = "/proc/sys/net/ipv6/conf/default/accept_ra";
+	int r;
+
+	/* Routers are heeded where the configuration says so, not on whichever NIC appears. */
+	if (file_exists(ra)) {
+		r = file_write(ra, "0", err);
+		if (r < 0)
+			return r;
+	}
 	return RUN(err, "ip", "link", "set", "dev", "lo", "up");
 }
 

@@ -261,7 +261,7 @@ get_uuid(const struct facts *f)
 {
 	cleanup_free char *uuid = NULL;
 
-	return system_uuid(&uuid, NULL) < 0 ? NULL : json_new_str(uuid);
+	return node_uuid(&uuid, NULL) < 0 ? NULL : json_new_str(uuid);
 }
 
 static struct json *

@@ -26,18 +26,25 @@ static const struct {
 	{"opt", "/opt", false, true},
 };
 
-/* The lines that services wrote to the RAM disk's /var before the pool's was there. */
+/*
+ * The lines that services wrote to the RAM disk's /var before the pool's was
+ * there are added to the node's own logs.
+ */
 static void
-keep_early_logs(int old_var)
+keep_early_logs(int old_var, const char *new_var)
 {
+	cleanup_free char *logs = str_printf("%s/svc/log", new_var);
 	int fd = openat(old_var, "svc/log", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *e;
 
-	if (!d)
+	if (!d || file_mkdir_p(logs, 0755, NULL) < 0) {
+		if (d)
+			closedir(d);
 		return;
+	}
 	while ((e = readdir(d)) != NULL) {
-		cleanup_free char *text = NULL, *to = str_printf("/var/svc/log/%s", e->d_name);
+		cleanup_free char *text = NULL, *to = str_printf("%s/%s", logs, e->d_name);
 		cleanup_close int out = -1;
 		size_t len;
 
@@ -66,12 +73,14 @@ mount_dataset(const char *name, const char *target, bool seed, struct error *err
 	old = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (seed) {
 		/* Filled aside, so that nobody meets it half. */
-		staging = str_printf("/run/atoll/seed");
+		staging = xstrdup("/run/atoll/seed");
 		r = file_mkdir_p(staging, 0700, err);
 		if (r < 0)
 			return r;
 		if (mount(name, staging, "zfs", MS_NOATIME, NULL) < 0)
 			return error_set_errno(err, errno, "mount %s", name);
+		if (str_eq(target, "/var") && old >= 0)
+			keep_early_logs(old, staging);
 		r = seed_tree(target, staging, err);
 		if (r == 0 && mount(staging, target, NULL, MS_MOVE, NULL) < 0) {
 			/* A shared parent cannot be moved from: mount it a second time. */
@@ -80,8 +89,6 @@ mount_dataset(const char *name, const char *target, bool seed, struct error *err
 		}
 		if (r < 0)
 			umount2(staging, MNT_DETACH);
-		if (r == 0 && str_eq(target, "/var") && old >= 0)
-			keep_early_logs(old);
 		return r;
 	}
 	if (mount(name, target, "zfs", MS_NOATIME, NULL) < 0)

@@ -53,6 +53,7 @@
 #define SERVICES_MS (10 * 60 * 1000) /* the stop methods' own limits end it long before */
 #define TERM_MS 5000
 #define KILL_MS 5000
+#define LAST_MS 30000
 #define QUICK_MS 1000 /* a daemon that lived shorter is started again after a second */
 #define QUICK_DEATHS 10 /* after so many in a row the console gets a shell */
 
@@ -497,6 +498,40 @@ swap_off(void)
 	free(text);
 }
 
+/*
+ * The last program: everything else is dead and unmounted, so that pools which
+ * a log file of the way down kept busy can be exported now.
+ */
+static void
+run_last(void)
+{
+	static const char *const argv[] = {"/lib/svc/method/fs-smartdc", "final", NULL};
+	struct timespec left = {.tv_sec = LAST_MS / 1000};
+	sigset_t child;
+	pid_t pid;
+
+	if (access(argv[0], X_OK) < 0)
+		return;
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	pid = fork();
+	if (pid == 0) {
+		sigset_t none;
+
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		execv(argv[0], (char **)(uintptr_t)argv);
+		_exit(127);
+	}
+	/* Each child that ends wakes this; the limit is started anew by others at most a few times. */
+	while (pid > 0 && waitpid(pid, NULL, WNOHANG) == 0)
+		if (sigtimedwait(&child, NULL, &left) < 0 && errno == EAGAIN) {
+			say("init: %s %s takes too long", argv[0], argv[1]);
+			kill(pid, SIGKILL);
+			break;
+		}
+}
+
 static void
 finish(void)
 {
@@ -504,6 +539,7 @@ finish(void)
 	sync();
 	swap_off();
 	unmount_all();
+	run_last();
 	sync();
 	say("%s", goal == RB_AUTOBOOT ? "rebooting..." : goal == (int)RB_HALT_SYSTEM ? "halted." : "powering off...");
 	reboot(goal);
