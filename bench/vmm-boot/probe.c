@@ -42,6 +42,20 @@ counter(const char *name)
 	return v;
 }
 
+static void
+all_counters(void)
+{
+	static const char *const names[] = {
+		"exits", "io_exits", "mmio_exits", "irq_exits", "halt_exits", "signal_exits",
+		"request_irq_exits", "irq_window_exits", "nmi_window_exits", "insn_emulation",
+		"host_state_reload", "hypercalls", "pf_taken", "pf_fixed", "pf_emulate",
+		"pf_spurious", "pf_fast", "irq_injections", "fpu_reload", "invlpg", "tlb_flush",
+		"mmu_cache_miss", "mmu_pte_write"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		printf("STAT %s %ld\n", names[i], counter(names[i]));
+}
+
 /* Adjacent mappings that add up to at least half of guest RAM are guest RAM. */
 struct group {
 	unsigned long end, size, rss, anon;
@@ -148,6 +162,8 @@ main(int argc, char **argv)
 			       "anon_kb=%llu guest_kb=%llu\n",
 			       argv[1], t1 - t0, exits, io, mmio, npf, total_rss, total_anon,
 			       guest_touched);
+			if (getenv("PROBE_STATS"))
+				all_counters();
 			fflush(stdout);
 		}
 	}

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "vmm/boot/boot.h"
+#include "vmm/ctl.h"
 #include "vmm/isa/isa.h"
 #include "vmm/pci.h"
 
@@ -37,6 +38,7 @@ static const struct {
 	{"pci", create_pci},
 	{"addresses", assign_pci},
 	{"boot", boot_load},
+	{"control", ctl_start},
 };
 
 static void
@@ -45,12 +47,23 @@ ended(struct event_source *s, int fd, uint32_t events, void *arg)
 	event_quit(arg, 0);
 }
 
+/* SIGTERM presses the power button; a guest that does not listen is switched off. */
+static void
+on_term(struct event_source *s, int signo, void *arg)
+{
+	struct vm *vm = arg;
+
+	if (!pm_power_button(vm))
+		vm_end(vm, VM_END_POWEROFF, NULL);
+}
+
 int
 machine_run(struct config *config, struct error *err)
 {
 	cleanup_event struct event_loop *loop = NULL;
 	cleanup_vm struct vm *vm = NULL;
-	struct event_source *end;
+	struct event_source *end, *term;
+	bool suspended;
 	int r;
 
 	if ((r = event_new(&loop, err)) < 0 || (r = vm_new(config, loop, &vm, err)) < 0)
@@ -60,14 +73,21 @@ machine_run(struct config *config, struct error *err)
 		if (r < 0)
 			return error_wrap(err, r, "%s", vm->name);
 	}
-	if ((r = event_add_fd(loop, vm->end_fd, EPOLLIN, ended, loop, &end, err)) < 0 ||
-	    (r = vm_start(vm, err)) < 0)
+	if ((r = config_bool(config, "suspend_at_boot", false, &suspended, err)) < 0 ||
+	    (r = event_add_fd(loop, vm->end_fd, EPOLLIN, ended, loop, &end, err)) < 0 ||
+	    (r = event_add_signal(loop, SIGTERM, on_term, vm, &term, err)) < 0)
+		return r;
+	if (suspended)
+		vm_pause(vm);
+	r = vm_start(vm, err);
+	if (r < 0)
 		return r;
 	r = event_run(loop);
 	if (r < 0)
 		return error_set_errno(err, -r, "event loop");
 	vm_wait(vm);
 	event_source_free(end);
+	event_source_free(term);
 	if (vm->end == VM_END_ERROR)
 		return error_set(err, EIO, "%s: %s", vm->name, vm->end_message);
 	return vm->end;

@@ -1,8 +1,7 @@
 /*
  * A kernel decompressing itself inside the guest costs a third of the boot
  * and touches twice the memory.  So it is done once on the host, and the
- * result kept under a name made of the file's identity; the guest's memory is
- * then a private mapping of it.
+ * result kept under a name made of the file's identity.
  */
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,0 +1,80 @@
+/* virtio entropy device: fills what the guest offers from the host's generator. */
+#include <linux/virtio_ids.h>
+#include <sys/random.h>
+
+#include "vmm/pci_ids.h"
+#include "vmm/virtio/virtio.h"
+
+#define QUEUE_SIZE 64
+/* A request for more gets this much: a guest cannot keep a vcpu of its busy for long in one exit. */
+#define CHUNK 4096U
+
+struct vrnd {
+	struct virtio v;
+	struct virtq_buf buf;
+};
+
+static void
+vrnd_notify(struct virtio *v, unsigned queue)
+{
+	struct vrnd *r = (struct vrnd *)v;
+	struct virtq *q = &v->queue[0];
+	uint8_t bytes[256];
+
+	pthread_mutex_lock(&v->lock);
+	while (virtq_pop(q, &r->buf) > 0) {
+		uint32_t want = r->buf.write_len < CHUNK ? r->buf.write_len : CHUNK, done = 0;
+
+		while (done < want) {
+			size_t n = want - done < sizeof(bytes) ? want - done : sizeof(bytes);
+
+			/* At most 256 bytes: never short, never interrupted. */
+			if (getrandom(bytes, n, 0) != (ssize_t)n)
+				break;
+			iov_from_buf(r->buf.iov + r->buf.n_read, r->buf.n_write, done, bytes, n);
+			done += (uint32_t)n;
+		}
+		virtq_push(q, r->buf.head, done);
+	}
+	virtio_flush(v, q);
+	pthread_mutex_unlock(&v->lock);
+	if (q->broken)
+		virtio_broken(v);
+}
+
+static void
+vrnd_nothing(struct virtio *v)
+{
+}
+
+static const struct virtio_ops ops = {
+	.type = VIRTIO_ID_RNG,
+	.pci_class = PCI_CLASS_OTHER,
+	.start = vrnd_nothing,
+	.stop = vrnd_nothing,
+	.notify = vrnd_notify,
+};
+
+static int
+vrnd_init(struct pci_dev *p, struct config *node, struct error *err)
+{
+	return virtio_init((struct virtio *)p, &ops, 1, QUEUE_SIZE, 0, 0, err);
+}
+
+static void
+vrnd_done(struct pci_dev *p)
+{
+	virtio_done((struct virtio *)p);
+}
+
+static const struct pci_opt opts[] = {{0}};
+
+const struct pci_class pci_class_virtio_rnd = {
+	.name = "virtio-rnd",
+	.summary = "random numbers",
+	.opts = opts,
+	.size = sizeof(struct vrnd),
+	.init = vrnd_init,
+	.done = vrnd_done,
+	VIRTIO_PCI_HOOKS,
+};

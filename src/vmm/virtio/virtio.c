@@ -1,0 +1,598 @@
+/*
+ * The PCI transport.  BAR 0: legacy ports; BAR 1: MSI-X; BAR 4: the modern
+ * register blocks, a page each.
+ */
+#include "vmm/virtio/virtio.h"
+
+#include <linux/pci_regs.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_pci.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "vmm/pci_ids.h"
+#include "vmm/vm.h"
+
+enum { BAR_LEGACY = 0, BAR_MSIX = 1, BAR_MODERN = 4 };
+enum { AT_COMMON = 0, AT_ISR = 0x1000, AT_DEVICE = 0x2000, AT_NOTIFY = 0x3000, BLOCK = 0x1000 };
+#define NOTIFY_STRIDE 4
+#define ISR_QUEUE 1
+#define ISR_CONFIG 2
+
+/* ---- interrupts ---- */
+
+static void
+interrupt(struct virtio *v, uint16_t vector, uint8_t isr)
+{
+	if (pci_msix_enabled(&v->pci)) {
+		if (vector != VIRTIO_MSI_NO_VECTOR)
+			pci_msix_notify(&v->pci, vector);
+		return;
+	}
+	__atomic_fetch_or(&v->isr, isr, __ATOMIC_SEQ_CST);
+	pci_irq_level(&v->pci, true);
+}
+
+void
+virtio_flush(struct virtio *v, struct virtq *q)
+{
+	if (virtq_wants_interrupt(q))
+		interrupt(v, q->vector, ISR_QUEUE);
+}
+
+void
+virtio_cfg_changed(struct virtio *v)
+{
+	__atomic_fetch_add(&v->generation, 1, __ATOMIC_SEQ_CST);
+	if (v->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		interrupt(v, v->cfg_vector, ISR_CONFIG);
+}
+
+void
+virtio_broken(struct virtio *v)
+{
+	if (__atomic_fetch_or(&v->status, VIRTIO_CONFIG_S_NEEDS_RESET, __ATOMIC_SEQ_CST) &
+	    VIRTIO_CONFIG_S_NEEDS_RESET)
+		return;
+	interrupt(v, v->cfg_vector, ISR_CONFIG);
+}
+
+static uint8_t
+read_isr(struct virtio *v)
+{
+	uint8_t isr = __atomic_exchange_n(&v->isr, 0, __ATOMIC_SEQ_CST);
+
+	pci_irq_level(&v->pci, false);
+	return isr;
+}
+
+/* ---- life of a driver ---- */
+
+static void
+reset(struct virtio *v)
+{
+	if (v->running)
+		v->ops->stop(v);
+	v->running = false;
+	for (unsigned i = 0; i < v->n_queues; i++)
+		virtq_reset(&v->queue[i]);
+	v->driver_features = 0;
+	v->features_sel = v->driver_features_sel = 0;
+	v->queue_sel = 0;
+	v->cfg_vector = VIRTIO_MSI_NO_VECTOR;
+	v->status = 0;
+	(void)read_isr(v);
+}
+
+static void
+set_status(struct virtio *v, uint8_t value)
+{
+	uint8_t news = value & (uint8_t)~v->status;
+
+	if (value == 0) {
+		reset(v);
+		return;
+	}
+	/* Features we did not offer: the driver reads back that they were not accepted. */
+	if ((news & VIRTIO_CONFIG_S_FEATURES_OK) && (v->driver_features & ~v->features))
+		value &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
+	v->status = value | (v->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+	if (!(news & VIRTIO_CONFIG_S_DRIVER_OK) || v->running)
+		return;
+	v->driver_features &= v->features;
+	for (unsigned i = 0; i < v->n_queues; i++) {
+		struct virtq *q = &v->queue[i];
+
+		q->event_idx = virtio_has(v, VIRTIO_RING_F_EVENT_IDX);
+		if (q->enabled && !virtq_start(q))
+			virtio_broken(v);
+	}
+	v->running = true;
+	v->ops->start(v);
+}
+
+static void
+notify(struct virtio *v, unsigned queue)
+{
+	uint64_t one = 1;
+
+	if (queue >= v->n_queues)
+		return;
+	/* The kernel rings it as a rule; this is the way round when it could not be attached. */
+	if (v->queue[queue].kick_fd >= 0)
+		(void)!write(v->queue[queue].kick_fd, &one, sizeof(one));
+	else if (v->running)
+		v->ops->notify(v, queue);
+}
+
+/* ---- registers of virtio 1.x ---- */
+
+static uint64_t
+common_read(struct virtio *v, uint64_t offset)
+{
+	struct virtq *q = v->queue_sel < v->n_queues ? &v->queue[v->queue_sel] : NULL;
+
+	switch (offset) {
+	case VIRTIO_PCI_COMMON_DFSELECT:
+		return v->features_sel;
+	case VIRTIO_PCI_COMMON_DF:
+		return v->features_sel < 2 ? (uint32_t)(v->features >> (32 * v->features_sel)) : 0;
+	case VIRTIO_PCI_COMMON_GFSELECT:
+		return v->driver_features_sel;
+	case VIRTIO_PCI_COMMON_GF:
+		return v->driver_features_sel < 2
+			       ? (uint32_t)(v->driver_features >> (32 * v->driver_features_sel))
+			       : 0;
+	case VIRTIO_PCI_COMMON_MSIX:
+		return v->cfg_vector;
+	case VIRTIO_PCI_COMMON_NUMQ:
+		return v->n_queues;
+	case VIRTIO_PCI_COMMON_STATUS:
+		return v->status;
+	case VIRTIO_PCI_COMMON_CFGGENERATION:
+		return v->generation;
+	case VIRTIO_PCI_COMMON_Q_SELECT:
+		return v->queue_sel;
+	case VIRTIO_PCI_COMMON_Q_SIZE:
+		return q ? q->size : 0;
+	}
+	if (!q)
+		return 0;
+	switch (offset) {
+	case VIRTIO_PCI_COMMON_Q_MSIX:
+		return q->vector;
+	case VIRTIO_PCI_COMMON_Q_ENABLE:
+		return q->enabled;
+	case VIRTIO_PCI_COMMON_Q_NOFF:
+		return q->index;
+	case VIRTIO_PCI_COMMON_Q_DESCLO:
+		return (uint32_t)q->desc_gpa;
+	case VIRTIO_PCI_COMMON_Q_DESCHI:
+		return q->desc_gpa >> 32;
+	case VIRTIO_PCI_COMMON_Q_AVAILLO:
+		return (uint32_t)q->avail_gpa;
+	case VIRTIO_PCI_COMMON_Q_AVAILHI:
+		return q->avail_gpa >> 32;
+	case VIRTIO_PCI_COMMON_Q_USEDLO:
+		return (uint32_t)q->used_gpa;
+	case VIRTIO_PCI_COMMON_Q_USEDHI:
+		return q->used_gpa >> 32;
+	}
+	return 0;
+}
+
+static uint64_t
+with_low(uint64_t old, uint64_t low)
+{
+	return (old & ~0xffffffffULL) | (uint32_t)low;
+}
+
+static uint64_t
+with_high(uint64_t old, uint64_t high)
+{
+	return (uint32_t)old | high << 32;
+}
+
+static uint16_t
+valid_vector(struct virtio *v, uint64_t value)
+{
+	return value < v->pci.msix.n ? (uint16_t)value : VIRTIO_MSI_NO_VECTOR;
+}
+
+static void
+queue_write(struct virtio *v, struct virtq *q, uint64_t offset, unsigned size, uint64_t value)
+{
+	if (offset == VIRTIO_PCI_COMMON_Q_MSIX) {
+		q->vector = valid_vector(v, value);
+		return;
+	}
+	/* The rest is fixed once the queue runs. */
+	if (q->enabled || v->running)
+		return;
+	switch (offset) {
+	case VIRTIO_PCI_COMMON_Q_SIZE:
+		if (value && value <= q->max_size && !(value & (value - 1)))
+			q->size = (uint16_t)value;
+		return;
+	case VIRTIO_PCI_COMMON_Q_ENABLE:
+		q->enabled = value == 1;
+		return;
+	case VIRTIO_PCI_COMMON_Q_DESCLO:
+		q->desc_gpa = size == 8 ? value : with_low(q->desc_gpa, value);
+		return;
+	case VIRTIO_PCI_COMMON_Q_DESCHI:
+		q->desc_gpa = with_high(q->desc_gpa, value);
+		return;
+	case VIRTIO_PCI_COMMON_Q_AVAILLO:
+		q->avail_gpa = size == 8 ? value : with_low(q->avail_gpa, value);
+		return;
+	case VIRTIO_PCI_COMMON_Q_AVAILHI:
+		q->avail_gpa = with_high(q->avail_gpa, value);
+		return;
+	case VIRTIO_PCI_COMMON_Q_USEDLO:
+		q->used_gpa = size == 8 ? value : with_low(q->used_gpa, value);
+		return;
+	case VIRTIO_PCI_COMMON_Q_USEDHI:
+		q->used_gpa = with_high(q->used_gpa, value);
+		return;
+	}
+}
+
+static void
+common_write(struct virtio *v, uint64_t offset, unsigned size, uint64_t value)
+{
+	unsigned shift = 32 * v->driver_features_sel;
+
+	switch (offset) {
+	case VIRTIO_PCI_COMMON_DFSELECT:
+		v->features_sel = (uint32_t)value;
+		return;
+	case VIRTIO_PCI_COMMON_GFSELECT:
+		v->driver_features_sel = (uint32_t)value;
+		return;
+	case VIRTIO_PCI_COMMON_GF:
+		if (v->driver_features_sel < 2 && !(v->status & VIRTIO_CONFIG_S_FEATURES_OK))
+			v->driver_features = (v->driver_features & ~(0xffffffffULL << shift)) |
+					     (value & 0xffffffff) << shift;
+		return;
+	case VIRTIO_PCI_COMMON_MSIX:
+		v->cfg_vector = valid_vector(v, value);
+		return;
+	case VIRTIO_PCI_COMMON_STATUS:
+		set_status(v, (uint8_t)value);
+		return;
+	case VIRTIO_PCI_COMMON_Q_SELECT:
+		v->queue_sel = (uint16_t)value;
+		return;
+	}
+	if (v->queue_sel < v->n_queues)
+		queue_write(v, &v->queue[v->queue_sel], offset, size, value);
+}
+
+/* ---- device configuration ---- */
+
+static uint64_t
+device_read(struct virtio *v, uint64_t offset, unsigned size)
+{
+	uint64_t value = 0;
+
+	if (offset < v->cfg_len) {
+		unsigned left = v->cfg_len - (unsigned)offset;
+
+		memcpy(&value, v->cfg + offset, size < left ? size : left);
+	}
+	return value;
+}
+
+static void
+device_write(struct virtio *v, uint64_t offset, unsigned size, uint64_t value)
+{
+	if (offset + size > v->cfg_writable)
+		return;
+	memcpy(v->cfg + offset, &value, size);
+	if (v->ops->cfg_written)
+		v->ops->cfg_written(v, (unsigned)offset, size);
+}
+
+/* ---- legacy ports ---- */
+
+static unsigned
+legacy_header(struct virtio *v)
+{
+	return VIRTIO_PCI_CONFIG_OFF(pci_msix_enabled(&v->pci));
+}
+
+/* The queue's one page number fixes all three parts. */
+static void
+legacy_set_pfn(struct virtio *v, struct virtq *q, uint32_t pfn)
+{
+	uint64_t base = (uint64_t)pfn << VIRTIO_PCI_QUEUE_ADDR_SHIFT;
+
+	if (v->running)
+		return;
+	q->desc_gpa = base;
+	q->avail_gpa = base + 16ULL * q->size;
+	q->used_gpa = (q->avail_gpa + 6 + 2ULL * q->size + VIRTIO_PCI_VRING_ALIGN - 1) &
+		      ~(uint64_t)(VIRTIO_PCI_VRING_ALIGN - 1);
+	q->enabled = pfn != 0;
+}
+
+static uint64_t
+legacy_read(struct virtio *v, uint64_t offset, unsigned size)
+{
+	struct virtq *q = v->queue_sel < v->n_queues ? &v->queue[v->queue_sel] : NULL;
+	unsigned header = legacy_header(v);
+
+	if (offset >= header)
+		return device_read(v, offset - header, size);
+	switch (offset) {
+	case VIRTIO_PCI_HOST_FEATURES:
+		return (uint32_t)v->features;
+	case VIRTIO_PCI_GUEST_FEATURES:
+		return (uint32_t)v->driver_features;
+	case VIRTIO_PCI_QUEUE_PFN:
+		return q && q->enabled ? q->desc_gpa >> VIRTIO_PCI_QUEUE_ADDR_SHIFT : 0;
+	case VIRTIO_PCI_QUEUE_NUM:
+		return q ? q->max_size : 0;
+	case VIRTIO_PCI_QUEUE_SEL:
+		return v->queue_sel;
+	case VIRTIO_PCI_STATUS:
+		return v->status;
+	case VIRTIO_PCI_ISR:
+		return read_isr(v);
+	case VIRTIO_MSI_CONFIG_VECTOR:
+		return v->cfg_vector;
+	case VIRTIO_MSI_QUEUE_VECTOR:
+		return q ? q->vector : VIRTIO_MSI_NO_VECTOR;
+	}
+	return 0;
+}
+
+static void
+legacy_write(struct virtio *v, uint64_t offset, unsigned size, uint64_t value)
+{
+	struct virtq *q = v->queue_sel < v->n_queues ? &v->queue[v->queue_sel] : NULL;
+	unsigned header = legacy_header(v);
+
+	if (offset >= header) {
+		device_write(v, offset - header, size, value);
+		return;
+	}
+	switch (offset) {
+	case VIRTIO_PCI_GUEST_FEATURES:
+		v->driver_features = (uint32_t)value & v->features;
+		return;
+	case VIRTIO_PCI_QUEUE_PFN:
+		if (q)
+			legacy_set_pfn(v, q, (uint32_t)value);
+		return;
+	case VIRTIO_PCI_QUEUE_SEL:
+		v->queue_sel = (uint16_t)value;
+		return;
+	case VIRTIO_PCI_STATUS:
+		set_status(v, (uint8_t)value);
+		return;
+	case VIRTIO_MSI_CONFIG_VECTOR:
+		v->cfg_vector = valid_vector(v, value);
+		return;
+	case VIRTIO_MSI_QUEUE_VECTOR:
+		if (q)
+			q->vector = valid_vector(v, value);
+		return;
+	}
+}
+
+/* ---- the BARs ---- */
+
+uint64_t
+virtio_bar_read(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size)
+{
+	struct virtio *v = (struct virtio *)d;
+	uint64_t value = 0;
+
+	pthread_mutex_lock(&v->lock);
+	if (bar == BAR_LEGACY)
+		value = legacy_read(v, offset, size);
+	else if (offset < AT_ISR)
+		value = common_read(v, offset);
+	else if (offset < AT_DEVICE)
+		value = offset == AT_ISR ? read_isr(v) : 0;
+	else if (offset < AT_NOTIFY)
+		value = device_read(v, offset - AT_DEVICE, size);
+	pthread_mutex_unlock(&v->lock);
+	return value;
+}
+
+void
+virtio_bar_write(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
+{
+	struct virtio *v = (struct virtio *)d;
+
+	if (bar == BAR_LEGACY && offset == VIRTIO_PCI_QUEUE_NOTIFY) {
+		notify(v, (unsigned)value & 0xffff);
+		return;
+	}
+	if (bar == BAR_MODERN && offset >= AT_NOTIFY) {
+		notify(v, (unsigned)((offset - AT_NOTIFY) / NOTIFY_STRIDE));
+		return;
+	}
+	pthread_mutex_lock(&v->lock);
+	if (bar == BAR_LEGACY)
+		legacy_write(v, offset, size, value);
+	else if (offset < AT_ISR)
+		common_write(v, offset, size, value);
+	else if (offset >= AT_DEVICE)
+		device_write(v, offset - AT_DEVICE, size, value);
+	pthread_mutex_unlock(&v->lock);
+}
+
+/* ---- the configuration access capability: BAR accesses through configuration space ---- */
+
+static bool
+window(struct virtio *v, unsigned *bar, uint32_t *offset, uint32_t *len)
+{
+	const struct pci_dev *d = &v->pci;
+	unsigned cap = v->cfg_cap;
+
+	*bar = d->cfg[cap + 4];
+	*offset = pci_get32(d, cap + 8);
+	*len = pci_get32(d, cap + 12);
+	return *bar == BAR_MODERN && (*len == 1 || *len == 2 || *len == 4) &&
+	       *offset <= d->bar[BAR_MODERN].size - 4;
+}
+
+void
+virtio_cfg_read(struct pci_dev *d, unsigned offset, unsigned size)
+{
+	struct virtio *v = (struct virtio *)d;
+	unsigned bar;
+	uint32_t at, len;
+
+	if (v->cfg_cap && offset == v->cfg_cap + 16 && window(v, &bar, &at, &len))
+		pci_set32(d, offset, (uint32_t)virtio_bar_read(d, bar, at, len));
+}
+
+void
+virtio_cfg_written(struct pci_dev *d, unsigned offset, unsigned size)
+{
+	struct virtio *v = (struct virtio *)d;
+	unsigned bar;
+	uint32_t at, len;
+
+	if (v->cfg_cap && offset == v->cfg_cap + 16 && window(v, &bar, &at, &len))
+		virtio_bar_write(d, bar, at, len, pci_get32(d, offset));
+}
+
+static void
+add_block(struct virtio *v, uint8_t type, uint32_t offset, uint32_t len)
+{
+	struct pci_dev *d = &v->pci;
+	bool notify_cap = type == VIRTIO_PCI_CAP_NOTIFY_CFG;
+	bool access = type == VIRTIO_PCI_CAP_PCI_CFG;
+	unsigned body = notify_cap || access ? 18 : 14;
+	unsigned cap = pci_add_cap(d, PCI_CAP_ID_VNDR, body);
+
+	d->cfg[cap + 2] = (uint8_t)(body + 2);
+	d->cfg[cap + 3] = type;
+	d->cfg[cap + 4] = BAR_MODERN;
+	pci_set32(d, cap + 8, offset);
+	pci_set32(d, cap + 12, len);
+	if (notify_cap)
+		pci_set32(d, cap + 16, NOTIFY_STRIDE);
+	if (access) {
+		v->cfg_cap = cap;
+		d->wmask[cap + 4] = 0xff;
+		memset(&d->wmask[cap + 8], 0xff, 12);
+	}
+}
+
+static void
+add_modern(struct virtio *v)
+{
+	pci_add_bar(&v->pci, BAR_MODERN, PCI_BAR_MEM32, 4 * BLOCK);
+	add_block(v, VIRTIO_PCI_CAP_COMMON_CFG, AT_COMMON, 56);
+	add_block(v, VIRTIO_PCI_CAP_ISR_CFG, AT_ISR, 1);
+	add_block(v, VIRTIO_PCI_CAP_DEVICE_CFG, AT_DEVICE, BLOCK);
+	add_block(v, VIRTIO_PCI_CAP_NOTIFY_CFG, AT_NOTIFY, NOTIFY_STRIDE * v->n_queues);
+	add_block(v, VIRTIO_PCI_CAP_PCI_CFG, 0, 0);
+	v->features |= 1ULL << VIRTIO_F_VERSION_1;
+}
+
+static void
+add_legacy(struct virtio *v)
+{
+	uint64_t size = 32;
+
+	while (size < VIRTIO_PCI_CONFIG_OFF(1) + v->cfg_len)
+		size *= 2;
+	pci_add_bar(&v->pci, BAR_LEGACY, PCI_BAR_IO, size);
+}
+
+static int
+add_queues(struct virtio *v, unsigned size, struct error *err)
+{
+	v->queue = xcalloc(v->n_queues, sizeof(*v->queue));
+	for (unsigned i = 0; i < v->n_queues; i++) {
+		struct virtq *q = &v->queue[i];
+
+		q->mem = &v->pci.vm->mem;
+		q->index = i;
+		q->max_size = (uint16_t)size;
+		q->kick_fd = -1;
+		virtq_reset(q);
+	}
+	for (unsigned i = 0; v->ops->doorbells && i < v->n_queues - v->ops->control_last; i++) {
+		int fd = v->queue[i].kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+		if (fd < 0)
+			return error_set_errno(err, errno, "eventfd");
+		if (v->modern)
+			pci_add_doorbell(&v->pci, BAR_MODERN, AT_NOTIFY + NOTIFY_STRIDE * i, 0,
+					 false, 0, fd);
+		if (v->legacy)
+			pci_add_doorbell(&v->pci, BAR_LEGACY, VIRTIO_PCI_QUEUE_NOTIFY, 2, true, i,
+					 fd);
+	}
+	return 0;
+}
+
+/* Ids below 0x1040 were given out one by one before virtio 1.0. */
+static uint16_t
+device_id(const struct virtio *v)
+{
+	static const uint16_t old[] = {
+		[VIRTIO_ID_NET] = 0x1000,     [VIRTIO_ID_BLOCK] = 0x1001,
+		[VIRTIO_ID_BALLOON] = 0x1002, [VIRTIO_ID_CONSOLE] = 0x1003,
+		[VIRTIO_ID_SCSI] = 0x1004,    [VIRTIO_ID_RNG] = 0x1005,
+		[VIRTIO_ID_9P] = 0x1009,
+	};
+
+	if (v->legacy && v->ops->type < ARRAY_SIZE(old) && old[v->ops->type])
+		return old[v->ops->type];
+	return 0x1040 + v->ops->type;
+}
+
+int
+virtio_init(struct virtio *v, const struct virtio_ops *ops, unsigned n_queues, unsigned queue_size,
+	    uint64_t features, unsigned cfg_len, struct error *err)
+{
+	struct config *config = v->pci.vm->config;
+	bool msix;
+	int r;
+
+	v->ops = ops;
+	v->n_queues = n_queues;
+	v->cfg_len = cfg_len;
+	v->features = features | 1ULL << VIRTIO_RING_F_EVENT_IDX |
+		      1ULL << VIRTIO_RING_F_INDIRECT_DESC;
+	v->cfg_vector = VIRTIO_MSI_NO_VECTOR;
+	pthread_mutex_init(&v->lock, NULL);
+	if ((r = config_bool(config, "virtio.legacy", false, &v->legacy, err)) < 0 ||
+	    (r = config_bool(config, "virtio.modern", true, &v->modern, err)) < 0 ||
+	    (r = config_bool(config, "virtio_msix", true, &msix, err)) < 0)
+		return r;
+	if (!v->legacy && !v->modern)
+		return error_set(err, EINVAL, "virtio.legacy and virtio.modern are both off");
+	pci_set_ids(&v->pci, PCI_VENDOR_VIRTIO, device_id(v), ops->pci_class, v->legacy ? 0 : 1);
+	pci_set_subsystem(&v->pci, PCI_VENDOR_VIRTIO, v->legacy ? ops->type : 0x1100);
+	pci_add_pin(&v->pci);
+	if (msix && (r = pci_add_msix(&v->pci, BAR_MSIX, n_queues + 1, err)) < 0)
+		return r;
+	if (v->modern)
+		add_modern(v);
+	if (v->legacy)
+		add_legacy(v);
+	return add_queues(v, queue_size, err);
+}
+
+void
+virtio_done(struct virtio *v)
+{
+	for (unsigned i = 0; v->queue && i < v->n_queues; i++)
+		cleanup_closep(&v->queue[i].kick_fd);
+	free(v->queue);
+	if (v->ops)
+		pthread_mutex_destroy(&v->lock);
+}

@@ -1,0 +1,83 @@
+/*
+ * A virtio device on PCI: virtio 1.x, legacy, or both (transitional), as
+ * virtio.modern and virtio.legacy say.
+ *
+ * A device's instance struct starts with a struct virtio.  It hands over a
+ * table of hooks and keeps its configuration bytes current; registers,
+ * queues' set-up, features, doorbells and interrupts are the transport's.
+ *
+ * Hooks run in a vcpu thread with v->lock held, but for notify(), which runs
+ * without it.  A device with `doorbells` has a kick_fd a queue and a worker
+ * that waits on them; start() wakes the worker, stop() returns when it no
+ * longer touches the queues.
+ */
+#ifndef VMM_VIRTIO_VIRTIO_H
+#define VMM_VIRTIO_VIRTIO_H
+
+#include <pthread.h>
+
+#include "vmm/pci.h"
+#include "vmm/virtio/virtq.h"
+
+struct virtio;
+
+#define VIRTIO_MAX_QUEUES 64
+#define VIRTIO_CFG_MAX 256
+
+struct virtio_ops {
+	uint16_t type; /* VIRTIO_ID_* */
+	uint32_t pci_class;
+	bool doorbells;
+	bool control_last; /* but for the last queue, which comes to notify() */
+	void (*start)(struct virtio *v);
+	void (*stop)(struct virtio *v);
+	void (*notify)(struct virtio *v, unsigned queue);
+	void (*cfg_written)(struct virtio *v, unsigned offset, unsigned size); /* may be NULL */
+};
+
+struct virtio {
+	struct pci_dev pci; /* first: the device is a PCI function */
+	const struct virtio_ops *ops;
+	pthread_mutex_t lock;
+	uint64_t features, driver_features;
+	uint32_t features_sel, driver_features_sel;
+	uint8_t status, isr, generation;
+	uint16_t queue_sel, cfg_vector;
+	unsigned n_queues;
+	struct virtq *queue;
+	bool legacy, modern, running;
+	unsigned cfg_cap; /* the configuration access capability */
+	uint8_t cfg[VIRTIO_CFG_MAX];
+	unsigned cfg_len, cfg_writable; /* bytes; the driver may change the first cfg_writable */
+};
+
+/* In init(): ids, BARs, queues (all of queue_size), MSI-X.  features without VERSION_1. */
+int virtio_init(struct virtio *v, const struct virtio_ops *ops, unsigned n_queues,
+		unsigned queue_size, uint64_t features, unsigned cfg_len, struct error *err);
+/* In done(), after the worker is gone. */
+void virtio_done(struct virtio *v);
+
+static inline bool
+virtio_has(const struct virtio *v, unsigned feature)
+{
+	return v->driver_features >> feature & 1;
+}
+
+/* Interrupts if the driver wants one for what was pushed. */
+void virtio_flush(struct virtio *v, struct virtq *q);
+/* The configuration bytes changed. */
+void virtio_cfg_changed(struct virtio *v);
+/* A queue is broken: tells the driver that the device needs a reset. */
+void virtio_broken(struct virtio *v);
+
+/* For every virtio device's struct pci_class. */
+#define VIRTIO_PCI_HOOKS                                                  \
+	.bar_read = virtio_bar_read, .bar_write = virtio_bar_write,       \
+	.cfg_read = virtio_cfg_read, .cfg_written = virtio_cfg_written
+uint64_t virtio_bar_read(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size);
+void virtio_bar_write(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size,
+		      uint64_t value);
+void virtio_cfg_read(struct pci_dev *d, unsigned offset, unsigned size);
+void virtio_cfg_written(struct pci_dev *d, unsigned offset, unsigned size);
+
+#endif

@@ -1,0 +1,484 @@
+/*
+ * virtio from the driver's side, on a machine without processors: the test
+ * sets up rings in fake guest memory and touches the registers a driver would.
+ */
+#include <fcntl.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_pci.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "base/str.h"
+#include "base/test.h"
+#include "vmm/backend/chardev.h"
+#include "vmm/virtio/virtio.h"
+#include "vmm/vm.h"
+
+#define RAM (16ULL << 20)
+#define RING 0x100000 /* queue n's rings are at RING + n * 0x10000 */
+#define DATA 0x400000
+#define SIZE 16
+
+struct driver {
+	struct vm *vm;
+	struct config *config;
+	struct virtio *v;
+	uint64_t bar;
+	struct {
+		uint16_t avail, used;
+	} q[8];
+};
+
+static uint64_t
+reg_read(struct driver *d, uint64_t offset, unsigned size)
+{
+	uint64_t v = 0;
+
+	require(bus_read(&d->vm->mmio, d->bar + offset, size, &v));
+	return v;
+}
+
+static void
+reg_write(struct driver *d, uint64_t offset, unsigned size, uint64_t value)
+{
+	require(bus_write(&d->vm->mmio, d->bar + offset, size, value));
+}
+
+/* "device=virtio-rnd" and more keys of pci.0.4.0, one a line. */
+static struct driver *
+attach(const char *keys)
+{
+	struct driver *d = xcalloc(1, sizeof(*d));
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_strv struct strv lines = STRV_INIT;
+	struct pci_dev *p;
+
+	d->config = config_new();
+	strv_words(&lines, keys, "\n");
+	for (size_t i = 0; i < lines.n; i++) {
+		cleanup_free char *line = str_printf("pci.0.4.0.%s", lines.v[i]);
+
+		check_ok(config_parse(d->config, line, &err), &err);
+	}
+	check_ok(vm_new_fake(d->config, RAM, &d->vm, &err), &err);
+	require(d->vm);
+	check_ok(pci_create_all(d->vm, &err), &err);
+	check_ok(pci_assign(d->vm, true, &err), &err);
+	p = pci_find(d->vm, 0, 4, 0);
+	require(p);
+	d->v = (struct virtio *)p;
+	d->bar = p->bar[4].addr;
+	return d;
+}
+
+static void
+detach(struct driver *d)
+{
+	vm_free(d->vm);
+	config_free(d->config);
+	free(d);
+}
+
+static uint64_t
+ring(unsigned q)
+{
+	return RING + q * 0x10000;
+}
+
+static void
+setup_queue(struct driver *d, unsigned q)
+{
+	reg_write(d, VIRTIO_PCI_COMMON_Q_SELECT, 2, q);
+	reg_write(d, VIRTIO_PCI_COMMON_Q_SIZE, 2, SIZE);
+	reg_write(d, VIRTIO_PCI_COMMON_Q_DESCLO, 4, ring(q));
+	reg_write(d, VIRTIO_PCI_COMMON_Q_DESCHI, 4, 0);
+	reg_write(d, VIRTIO_PCI_COMMON_Q_AVAILLO, 4, ring(q) + 0x1000);
+	reg_write(d, VIRTIO_PCI_COMMON_Q_USEDLO, 4, ring(q) + 0x2000);
+	reg_write(d, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+}
+
+static void
+start(struct driver *d, uint64_t features, unsigned n_queues)
+{
+	reg_write(d, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	reg_write(d, VIRTIO_PCI_COMMON_STATUS, 1, 3);
+	for (unsigned i = 0; i < 2; i++) {
+		reg_write(d, VIRTIO_PCI_COMMON_GFSELECT, 4, i);
+		reg_write(d, VIRTIO_PCI_COMMON_GF, 4, (uint32_t)(features >> (32 * i)));
+	}
+	reg_write(d, VIRTIO_PCI_COMMON_STATUS, 1, 11);
+	check_int(reg_read(d, VIRTIO_PCI_COMMON_STATUS, 1), ==, 11);
+	for (unsigned i = 0; i < n_queues; i++) {
+		mem_zero(&d->vm->mem, ring(i), 0x3000);
+		d->q[i].avail = d->q[i].used = 0;
+		setup_queue(d, i);
+	}
+	reg_write(d, VIRTIO_PCI_COMMON_STATUS, 1, 15);
+}
+
+static void
+set_desc(struct driver *d, unsigned q, unsigned i, uint64_t addr, uint32_t len, uint16_t flags,
+	 uint16_t next)
+{
+	struct vring_desc desc = {addr, len, flags, next};
+
+	require(mem_write(&d->vm->mem, ring(q) + i * sizeof(desc), &desc, sizeof(desc)));
+}
+
+static void
+kick(struct driver *d, unsigned q, uint16_t head)
+{
+	uint64_t avail = ring(q) + 0x1000;
+	uint16_t idx = (uint16_t)(d->q[q].avail + 1);
+
+	mem_write(&d->vm->mem, avail + 4 + 2 * (d->q[q].avail % SIZE), &head, 2);
+	__atomic_store_n((uint16_t *)mem_ptr(&d->vm->mem, avail + 2, 2), idx, __ATOMIC_SEQ_CST);
+	d->q[q].avail = idx;
+	reg_write(d, 0x3000 + 4 * q, 2, q);
+}
+
+/* Waits for the next used element; its length, or -1 after ten seconds or if the device gave up. */
+static int64_t
+completion(struct driver *d, unsigned q)
+{
+	volatile uint16_t *idx = mem_ptr(&d->vm->mem, ring(q) + 0x2002, 2);
+	struct vring_used_elem e;
+	time_t end = time(NULL) + 10;
+
+	while (__atomic_load_n(idx, __ATOMIC_ACQUIRE) == d->q[q].used) {
+		if (time(NULL) > end || (reg_read(d, VIRTIO_PCI_COMMON_STATUS, 1) & 0x40))
+			return -1;
+		sched_yield();
+	}
+	mem_read(&d->vm->mem, ring(q) + 0x2004 + 8 * (d->q[q].used++ % SIZE), &e, sizeof(e));
+	return e.len;
+}
+
+#define VERSION_1 (1ULL << VIRTIO_F_VERSION_1)
+
+/* ---- block ---- */
+
+static struct driver *
+disk(const char *options, char path[256])
+{
+	cleanup_free char *slot = NULL;
+	static char zeros[65536];
+	int fd;
+
+	snprintf(path, 256, "%s/disk", test_tmpdir());
+	fd = open(path, O_CREAT | O_RDWR | O_TRUNC, 0600);
+	require(fd >= 0);
+	for (unsigned i = 0; i < 16; i++)
+		require(write(fd, zeros, sizeof(zeros)) == sizeof(zeros));
+	close(fd);
+	slot = str_printf("device=virtio-blk\npath=%s\n%s", path, options);
+	return attach(slot);
+}
+
+/* header, len bytes at DATA, status; returns the status byte. */
+static int
+blk_request(struct driver *d, uint32_t type, uint64_t sector, uint32_t len)
+{
+	struct virtio_blk_outhdr h = {.type = type, .sector = sector};
+	bool write = type == VIRTIO_BLK_T_OUT || type == VIRTIO_BLK_T_DISCARD ||
+		     type == VIRTIO_BLK_T_WRITE_ZEROES;
+	uint8_t status = 0xee;
+
+	mem_write(&d->vm->mem, DATA - 0x1000, &h, sizeof(h));
+	mem_write(&d->vm->mem, DATA - 0x800, &status, 1);
+	set_desc(d, 0, 0, DATA - 0x1000, sizeof(h), VRING_DESC_F_NEXT, len ? 1 : 2);
+	set_desc(d, 0, 1, DATA, len, VRING_DESC_F_NEXT | (write ? 0 : VRING_DESC_F_WRITE), 2);
+	set_desc(d, 0, 2, DATA - 0x800, 1, VRING_DESC_F_WRITE, 0);
+	kick(d, 0, 0);
+	if (completion(d, 0) < 0)
+		return -1;
+	mem_read(&d->vm->mem, DATA - 0x800, &status, 1);
+	return status;
+}
+
+TEST(block_writes_and_reads_back)
+{
+	char path[256], text[512] = "what the guest wrote", got[512] = "";
+	struct driver *d = disk("", path);
+	cleanup_close int fd = open(path, O_RDONLY);
+	uint64_t capacity;
+
+	start(d, VERSION_1, 1);
+	capacity = reg_read(d, 0x2000, 8);
+	check_int(capacity, ==, 2048);
+	mem_write(&d->vm->mem, DATA, text, sizeof(text));
+	check_int(blk_request(d, VIRTIO_BLK_T_OUT, 7, 512), ==, VIRTIO_BLK_S_OK);
+	check_int(blk_request(d, VIRTIO_BLK_T_FLUSH, 0, 0), ==, VIRTIO_BLK_S_OK);
+	check_int(pread(fd, got, 512, 7 * 512), ==, 512);
+	check_str(got, text);
+	mem_zero(&d->vm->mem, DATA, 512);
+	check_int(blk_request(d, VIRTIO_BLK_T_IN, 7, 512), ==, VIRTIO_BLK_S_OK);
+	mem_read(&d->vm->mem, DATA, got, 512);
+	check_str(got, text);
+	/* The serial number. */
+	check_int(blk_request(d, VIRTIO_BLK_T_GET_ID, 0, 20), ==, VIRTIO_BLK_S_OK);
+	mem_read(&d->vm->mem, DATA, got, 20);
+	check_has(got, "ATOLL-");
+	detach(d);
+}
+
+TEST(block_refuses_what_lies_outside)
+{
+	char path[256];
+	struct driver *d = disk("", path);
+
+	start(d, VERSION_1, 1);
+	check_int(blk_request(d, VIRTIO_BLK_T_IN, 2048, 512), ==, VIRTIO_BLK_S_IOERR);
+	check_int(blk_request(d, VIRTIO_BLK_T_IN, 2047, 1024), ==, VIRTIO_BLK_S_IOERR);
+	check_int(blk_request(d, VIRTIO_BLK_T_IN, UINT64_MAX, 512), ==, VIRTIO_BLK_S_IOERR);
+	check_int(blk_request(d, VIRTIO_BLK_T_IN, UINT64_MAX / 512, 512), ==, VIRTIO_BLK_S_IOERR);
+	check_int(blk_request(d, VIRTIO_BLK_T_IN, 0, 100), ==, VIRTIO_BLK_S_IOERR);
+	check_int(blk_request(d, 77, 0, 512), ==, VIRTIO_BLK_S_UNSUPP);
+	check_int(blk_request(d, VIRTIO_BLK_T_IN, 2047, 512), ==, VIRTIO_BLK_S_OK);
+	detach(d);
+}
+
+TEST(block_discards_and_zeroes)
+{
+	char path[256], got[4096];
+	struct driver *d = disk("", path);
+	struct virtio_blk_discard_write_zeroes range = {.sector = 8, .num_sectors = 8};
+	cleanup_close int fd = open(path, O_RDWR);
+	bool zero = true;
+
+	memset(got, 'x', sizeof(got));
+	require(pwrite(fd, got, sizeof(got), 4096) == sizeof(got));
+	start(d, VERSION_1, 1);
+	mem_write(&d->vm->mem, DATA, &range, sizeof(range));
+	check_int(blk_request(d, VIRTIO_BLK_T_WRITE_ZEROES, 0, sizeof(range)), ==, VIRTIO_BLK_S_OK);
+	check_int(pread(fd, got, sizeof(got), 4096), ==, (ssize_t)sizeof(got));
+	for (size_t i = 0; i < sizeof(got); i++)
+		zero = zero && got[i] == 0;
+	check(zero);
+	check_int(blk_request(d, VIRTIO_BLK_T_DISCARD, 0, sizeof(range)), ==, VIRTIO_BLK_S_OK);
+	range.sector = 2047;
+	mem_write(&d->vm->mem, DATA, &range, sizeof(range));
+	check_int(blk_request(d, VIRTIO_BLK_T_DISCARD, 0, sizeof(range)), ==, VIRTIO_BLK_S_IOERR);
+	detach(d);
+}
+
+TEST(a_read_only_disk_stays_as_it_is)
+{
+	char path[256];
+	struct driver *d = disk("ro=true", path);
+
+	start(d, VERSION_1 | 1ULL << VIRTIO_BLK_F_RO, 1);
+	check_int(blk_request(d, VIRTIO_BLK_T_OUT, 0, 512), ==, VIRTIO_BLK_S_IOERR);
+	check_int(blk_request(d, VIRTIO_BLK_T_IN, 0, 512), ==, VIRTIO_BLK_S_OK);
+	detach(d);
+}
+
+TEST(reset_and_pause_are_survived)
+{
+	char path[256];
+	struct driver *d = disk("queues=2", path);
+
+	for (unsigned i = 0; i < 20; i++) {
+		start(d, VERSION_1, 2);
+		check_int(blk_request(d, VIRTIO_BLK_T_IN, i, 512), ==, VIRTIO_BLK_S_OK);
+		vm_pause(d->vm);
+		vm_resume(d->vm);
+		check_int(blk_request(d, VIRTIO_BLK_T_IN, i, 512), ==, VIRTIO_BLK_S_OK);
+	}
+	detach(d);
+}
+
+/* ---- hostile rings ---- */
+
+static void
+expect_broken(struct driver *d)
+{
+	check_int(completion(d, 0), ==, -1);
+	check(reg_read(d, VIRTIO_PCI_COMMON_STATUS, 1) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	/* A reset makes it whole. */
+	start(d, VERSION_1, 1);
+	check_int(blk_request(d, VIRTIO_BLK_T_IN, 0, 512), ==, VIRTIO_BLK_S_OK);
+}
+
+TEST(rings_that_break_the_rules_break_only_the_device)
+{
+	char path[256];
+	struct driver *d = disk("", path);
+	struct vring_desc inner = {ring(0), 16, VRING_DESC_F_INDIRECT, 0};
+
+	start(d, VERSION_1, 1);
+	/* A loop. */
+	set_desc(d, 0, 0, DATA, 16, VRING_DESC_F_NEXT, 1);
+	set_desc(d, 0, 1, DATA, 16, VRING_DESC_F_NEXT, 0);
+	kick(d, 0, 0);
+	expect_broken(d);
+	/* Memory that is not there; memory across the end; no length. */
+	set_desc(d, 0, 0, RAM, 16, 0, 0);
+	kick(d, 0, 0);
+	expect_broken(d);
+	set_desc(d, 0, 0, RAM - 8, 16, 0, 0);
+	kick(d, 0, 0);
+	expect_broken(d);
+	set_desc(d, 0, 0, DATA, 0, 0, 0);
+	kick(d, 0, 0);
+	expect_broken(d);
+	set_desc(d, 0, 0, UINT64_MAX - 4, 16, 0, 0);
+	kick(d, 0, 0);
+	expect_broken(d);
+	/* To be read after what is to be written. */
+	set_desc(d, 0, 0, DATA, 16, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 1);
+	set_desc(d, 0, 1, DATA, 16, 0, 0);
+	kick(d, 0, 0);
+	expect_broken(d);
+	/* Heads and next fields out of range. */
+	kick(d, 0, SIZE);
+	expect_broken(d);
+	set_desc(d, 0, 0, DATA, 16, VRING_DESC_F_NEXT, SIZE);
+	kick(d, 0, 0);
+	expect_broken(d);
+	/* Indirect tables in indirect tables, of odd sizes, outside of memory. */
+	mem_write(&d->vm->mem, DATA, &inner, sizeof(inner));
+	set_desc(d, 0, 0, DATA, 16, VRING_DESC_F_INDIRECT, 0);
+	kick(d, 0, 0);
+	expect_broken(d);
+	set_desc(d, 0, 0, DATA, 17, VRING_DESC_F_INDIRECT, 0);
+	kick(d, 0, 0);
+	expect_broken(d);
+	set_desc(d, 0, 0, RAM, 16, VRING_DESC_F_INDIRECT, 0);
+	kick(d, 0, 0);
+	expect_broken(d);
+	/* No status byte. */
+	set_desc(d, 0, 0, DATA, 16, 0, 0);
+	kick(d, 0, 0);
+	expect_broken(d);
+	/* More requests than the ring holds. */
+	d->q[0].avail = 100;
+	kick(d, 0, 0);
+	expect_broken(d);
+	detach(d);
+}
+
+TEST(rings_outside_of_memory_are_refused)
+{
+	char path[256];
+	struct driver *d = disk("", path);
+
+	start(d, VERSION_1, 0);
+	reg_write(d, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	reg_write(d, VIRTIO_PCI_COMMON_STATUS, 1, 11);
+	setup_queue(d, 0);
+	/* What is enabled cannot be moved. */
+	reg_write(d, VIRTIO_PCI_COMMON_Q_DESCLO, 4, 0x1234);
+	check_int(reg_read(d, VIRTIO_PCI_COMMON_Q_DESCLO, 4), ==, RING);
+	reg_write(d, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	reg_write(d, VIRTIO_PCI_COMMON_STATUS, 1, 11);
+	reg_write(d, VIRTIO_PCI_COMMON_Q_DESCLO, 4, RAM - 16);
+	reg_write(d, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+	reg_write(d, VIRTIO_PCI_COMMON_STATUS, 1, 15);
+	check(reg_read(d, VIRTIO_PCI_COMMON_STATUS, 1) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	detach(d);
+}
+
+TEST(features_not_offered_are_not_accepted)
+{
+	char path[256];
+	struct driver *d = disk("", path);
+
+	reg_write(d, VIRTIO_PCI_COMMON_STATUS, 1, 3);
+	reg_write(d, VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
+	reg_write(d, VIRTIO_PCI_COMMON_GF, 4, 0xffffffff);
+	reg_write(d, VIRTIO_PCI_COMMON_STATUS, 1, 11);
+	check_int(reg_read(d, VIRTIO_PCI_COMMON_STATUS, 1), ==, 3);
+	detach(d);
+}
+
+/* ---- the others ---- */
+
+TEST(random_numbers_fill_the_buffer)
+{
+	struct driver *d = attach("device=virtio-rnd");
+	uint8_t bytes[64] = {0};
+	unsigned zeros = 0;
+
+	start(d, VERSION_1, 1);
+	set_desc(d, 0, 0, DATA, sizeof(bytes), VRING_DESC_F_WRITE, 0);
+	kick(d, 0, 0);
+	check_int(completion(d, 0), ==, sizeof(bytes));
+	mem_read(&d->vm->mem, DATA, bytes, sizeof(bytes));
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		zeros += bytes[i] == 0;
+	check(zeros < 16);
+	detach(d);
+}
+
+TEST(console_output_reaches_the_file)
+{
+	cleanup_free char *path = str_printf("%s/console", test_tmpdir());
+	cleanup_free char *keys = str_printf("device=virtio-console\nport0=file,%s", path);
+	struct driver *d = attach(keys);
+	char got[32] = "";
+	int fd;
+
+	start(d, VERSION_1, 2);
+	mem_write(&d->vm->mem, DATA, "hello, host", 11);
+	set_desc(d, 1, 0, DATA, 11, 0, 0);
+	kick(d, 1, 0);
+	check_int(completion(d, 1), ==, 0);
+	fd = open(path, O_RDONLY);
+	check_int(read(fd, got, sizeof(got)), ==, 11);
+	check_str(got, "hello, host");
+	close(fd);
+	detach(d);
+}
+
+TEST(frames_go_out_and_come_in)
+{
+	cleanup_free char *path = str_printf("%s/net", test_tmpdir());
+	cleanup_free char *keys = str_printf("device=virtio-net\nbackend=unix=%s\n"
+					     "mac=02:00:00:00:00:05", path);
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_SEQPACKET, 0), wire;
+	uint8_t frame[100], got[200] = {0};
+	struct pollfd p;
+	struct driver *d;
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	require(bind(listener, (struct sockaddr *)&sa, sizeof(sa)) == 0);
+	require(listen(listener, 1) == 0);
+	d = attach(keys);
+	wire = accept(listener, NULL, NULL);
+	require(wire >= 0);
+	check_int(reg_read(d, 0x2005, 1), ==, 5);
+	start(d, VERSION_1 | 1ULL << VIRTIO_NET_F_MRG_RXBUF, 2);
+	memset(frame, 0xab, sizeof(frame));
+	mem_zero(&d->vm->mem, DATA, 12);
+	mem_write(&d->vm->mem, DATA + 12, frame, sizeof(frame));
+	set_desc(d, 1, 0, DATA, 12 + sizeof(frame), 0, 0);
+	kick(d, 1, 0);
+	check_int(completion(d, 1), ==, 0);
+	p = (struct pollfd){.fd = wire, .events = POLLIN};
+	check_int(poll(&p, 1, 5000), ==, 1);
+	check_int(read(wire, got, sizeof(got)), ==, sizeof(frame));
+	check(memcmp(got, frame, sizeof(frame)) == 0);
+	/* In: two small buffers are merged. */
+	set_desc(d, 0, 0, DATA, 64, VRING_DESC_F_WRITE, 0);
+	set_desc(d, 0, 1, DATA + 0x1000, 64, VRING_DESC_F_WRITE, 0);
+	kick(d, 0, 0);
+	kick(d, 0, 1);
+	check_int(write(wire, frame, 100), ==, 100);
+	check_int(completion(d, 0), ==, 64);
+	check_int(completion(d, 0), ==, 48);
+	mem_read(&d->vm->mem, DATA, got, 64);
+	check_int(got[10], ==, 2);
+	check(memcmp(got + 12, frame, 52) == 0);
+	detach(d);
+	close(wire);
+	close(listener);
+}

@@ -1,0 +1,138 @@
+#include "vmm/worker.h"
+
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+/* Workers keep their requests elsewhere. */
+#define STACK_SIZE (128 * 1024)
+
+int
+worker_init(struct worker *w, void (*drain)(void *arg), void *arg, struct error *err)
+{
+	*w = (struct worker){.drain = drain, .arg = arg};
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->changed, NULL);
+	w->ctl_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return w->ctl_fd < 0 ? error_set_errno(err, errno, "eventfd") : 0;
+}
+
+int
+worker_spawn(struct worker *w, void *(*fn)(void *arg), struct error *err)
+{
+	pthread_attr_t attr;
+	sigset_t all, before;
+	int code;
+
+	sigfillset(&all);
+	pthread_attr_init(&attr);
+#ifndef __SANITIZE_ADDRESS__
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+#endif
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	code = pthread_create(&w->thread, &attr, fn, w->arg);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	w->have_thread = code == 0;
+	return code ? error_set_errno(err, code, "cannot start a thread") : 0;
+}
+
+bool
+worker_obey(struct worker *w)
+{
+	bool quit;
+
+	pthread_mutex_lock(&w->lock);
+	while (w->want == WORKER_STOP) {
+		if (w->is == WORKER_STOP) {
+			pthread_cond_wait(&w->changed, &w->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&w->lock);
+		if (w->drain)
+			w->drain(w->arg);
+		pthread_mutex_lock(&w->lock);
+		w->is = WORKER_STOP;
+		pthread_cond_broadcast(&w->changed);
+	}
+	quit = w->want == WORKER_QUIT;
+	if (!quit)
+		w->is = WORKER_RUN;
+	pthread_mutex_unlock(&w->lock);
+	if (quit && w->drain)
+		w->drain(w->arg);
+	return !quit;
+}
+
+/* Lock held. */
+static void
+command(struct worker *w, int want)
+{
+	uint64_t one = 1;
+
+	w->want = want;
+	pthread_cond_broadcast(&w->changed);
+	(void)!write(w->ctl_fd, &one, sizeof(one)); /* full means: rung already */
+	while (w->have_thread && want == WORKER_STOP && w->is != WORKER_STOP)
+		pthread_cond_wait(&w->changed, &w->lock);
+}
+
+void
+worker_run(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->running = true;
+	if (!w->paused)
+		command(w, WORKER_RUN);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void
+worker_stop(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->running = false;
+	command(w, WORKER_STOP);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void
+worker_pause(void *arg)
+{
+	struct worker *w = arg;
+
+	pthread_mutex_lock(&w->lock);
+	w->paused = true;
+	command(w, WORKER_STOP);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void
+worker_resume(void *arg)
+{
+	struct worker *w = arg;
+
+	pthread_mutex_lock(&w->lock);
+	w->paused = false;
+	if (w->running)
+		command(w, WORKER_RUN);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void
+worker_done(struct worker *w)
+{
+	if (!w->drain && !w->arg)
+		return;
+	if (w->have_thread) {
+		pthread_mutex_lock(&w->lock);
+		command(w, WORKER_QUIT);
+		pthread_mutex_unlock(&w->lock);
+		pthread_join(w->thread, NULL);
+	}
+	cleanup_closep(&w->ctl_fd);
+	pthread_cond_destroy(&w->changed);
+	pthread_mutex_destroy(&w->lock);
+}

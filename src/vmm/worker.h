@@ -1,0 +1,44 @@
+/*
+ * A device's I/O thread: it runs while the driver has the device running and
+ * the machine is not paused, and stands still otherwise.
+ *
+ * The thread calls worker_obey() each turn, and sleeps on descriptors of which
+ * ctl_fd is one.  Others tell it what to do; worker_stop() and worker_pause()
+ * return when it has drained what was in flight and touches nothing.
+ */
+#ifndef VMM_WORKER_H
+#define VMM_WORKER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+
+struct worker {
+	pthread_t thread;
+	bool have_thread;
+	int ctl_fd; /* readable when there is a new command */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	enum { WORKER_STOP, WORKER_RUN, WORKER_QUIT } want, is;
+	bool paused, running;
+	void (*drain)(void *arg); /* in the thread: finish what is in flight; may be NULL */
+	void *arg;
+};
+
+int worker_init(struct worker *w, void (*drain)(void *arg), void *arg, struct error *err);
+/* The thread begins stopped; fn(arg) runs in it, with all signals blocked. */
+int worker_spawn(struct worker *w, void *(*fn)(void *arg), struct error *err);
+/* Ends and joins the thread, and frees what worker_init() made. */
+void worker_done(struct worker *w);
+
+/* In the thread: true to go on; waits here while it must stand still. */
+bool worker_obey(struct worker *w);
+
+void worker_run(struct worker *w);
+void worker_stop(struct worker *w);
+/* struct vm_part's hooks. */
+void worker_pause(void *w);
+void worker_resume(void *w);
+
+#endif
