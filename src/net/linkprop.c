@@ -155,7 +155,7 @@ get_dynamic(struct net *n, const struct link *l)
 	bool on = (l->vnic.flags & VNIC_DYNAMIC_IP) ||
 		  ((l->vnic.flags & VNIC_IP_NOSPOOF) && !l->vnic.n_allowed);
 
-	return xstrdup(on ? "dhcpv4" : "");
+	return xstrdup(on ? "dhcpv4,slaac" : "");
 }
 
 static int
@@ -169,8 +169,9 @@ set_flag(struct net *n, const struct link *l, uint32_t flag, bool on, struct err
 static int
 set_dynamic(struct net *n, const struct link *l, const char *value, struct error *err)
 {
-	if (*value && !str_eq(value, "dhcpv4"))
-		return error_set(err, EOPNOTSUPP, "dynamic-methods: only dhcpv4 is supported");
+	if (*value && !str_eq(value, "dhcpv4,slaac"))
+		return error_set(err, EOPNOTSUPP,
+				 "dynamic-methods are dhcpv4,slaac together, or none");
 	return set_flag(n, l, VNIC_DYNAMIC_IP, *value, err);
 }
 
@@ -214,7 +215,7 @@ static const struct linkprop props[] = {
 	{"protection", VNIC, NULL, "mac-nospoof,restricted,ip-nospoof,dhcp-nospoof", "",
 	 get_protection, set_protection},
 	{"allowed-ips", VNIC, NULL, NULL, "", get_allowed, set_allowed},
-	{"dynamic-methods", VNIC, NULL, "dhcpv4", "", get_dynamic, set_dynamic},
+	{"dynamic-methods", VNIC, NULL, "dhcpv4,slaac", "", get_dynamic, set_dynamic},
 	{"promisc-filtered", VNIC, "on", "off,on", "on", get_promisc, set_promisc},
 };
 

@@ -54,9 +54,11 @@
  * router advertisements and redirects: who may send those may forward, and then
  * has no IP protection.  With DYNAMIC_IP the switch watches the port's DHCP:
  * an ACK that answers the port's own request (xid and chaddr) makes the address
- * it gives the port's only learnt one.  A guest cannot play the server for
- * another, since DHCP_NOSPOOF drops server messages.  Client identifiers are
- * not checked: Linux clients choose them freely.
+ * it gives the port's only learnt one.  A router advertisement makes the
+ * address of its prefix and the port's MAC (EUI-64) one, at most SW_PREFIXES of
+ * them.  A guest cannot play server or router for another, since protection
+ * drops such messages.  Client identifiers are not checked: Linux clients
+ * choose them freely.
  *
  * Maps and who writes them: switch.c under one lock, in every process that
  * changes links; the programs write `stats`, `leases`, and learnt `ips` only.
@@ -631,6 +633,74 @@ learn_lease(struct frame *f, __u32 to, __u32 off)
 	return 0;
 }
 
+/* The option of a router advertisement that says which prefix to make addresses of. */
+struct nd_prefix {
+	__u8 type, len, plen, flags;
+	__be32 valid, preferred, reserved;
+	__u8 prefix[16];
+};
+
+static __noinline int
+learn_prefix(__u32 to, const struct nd_prefix *o)
+{
+	struct sw_lease *l = bpf_map_lookup_elem(&leases, &to);
+	struct sw_port *p = bpf_map_lookup_elem(&ports, &to);
+	struct sw_ip_key key = {.ifindex = to};
+	__u8 one = 1;
+	__u32 n;
+
+	if (!l || !p || !o || o->plen != 64 || !(o->flags & 0x40) || o->prefix[0] >= 0xfe)
+		return 0;
+	__builtin_memcpy(key.addr, o->prefix, 8);
+	key.addr[8] = p->mac[0] ^ 2;
+	key.addr[9] = p->mac[1];
+	key.addr[10] = p->mac[2];
+	key.addr[11] = 0xff;
+	key.addr[12] = 0xfe;
+	key.addr[13] = p->mac[3];
+	key.addr[14] = p->mac[4];
+	key.addr[15] = p->mac[5];
+	if (bpf_map_lookup_elem(&ips, &key))
+		return 0;
+	n = l->n;
+	if (n >= SW_PREFIXES)
+		return 0;
+	__builtin_memcpy(l->addr6[n], key.addr, 16);
+	l->n = n + 1;
+	bpf_map_update_elem(&ips, &key, &one, BPF_ANY);
+	return 0;
+}
+
+static __noinline int
+watch_ra(struct frame *f, __u32 to)
+{
+	struct ip6 ip;
+	__u32 off = ETH_HLEN + sizeof(ip), end;
+	__u8 type;
+
+	if (!f)
+		return 0;
+	end = f->inner + ETH_HLEN;
+	/* a router's hop limit proves that it is a neighbour */
+	if (bpf_skb_load_bytes(f->skb, ETH_HLEN, &ip, sizeof(ip)) < 0 ||
+	    ip.next != NEXT_ICMPV6 || ip.hops != 255)
+		return 0;
+	if (bpf_skb_load_bytes(f->skb, off, &type, 1) < 0 || type != ND_RA)
+		return 0;
+	off += 16;
+	for (int i = 0; i < ND_OPTIONS; i++) {
+		struct nd_prefix o;
+
+		if (off + 8 > end || bpf_skb_load_bytes(f->skb, off, &o, 2) < 0 || o.len == 0)
+			break;
+		if (o.type == 3 && o.len == 4 &&
+		    bpf_skb_load_bytes(f->skb, off, &o, sizeof(o)) == 0)
+			learn_prefix(to, &o);
+		off += o.len * 8;
+	}
+	return 0;
+}
+
 static __noinline int
 watch_dhcp(struct frame *f, __u32 to)
 {
@@ -662,8 +732,11 @@ admit(struct frame *f, __u32 to, struct sw_port *p)
 		count_drop(to, DROP_FIREWALL);
 		return 0;
 	}
-	if (p->flags & SW_DYNAMIC_IP)
+	if (p->flags & SW_DYNAMIC_IP) {
 		watch_dhcp(f, to);
+		if (f->proto == bpf_htons(ETH_P_IPV6))
+			watch_ra(f, to);
+	}
 	count(f->skb, to, 1);
 	return 1;
 }

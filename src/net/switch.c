@@ -270,6 +270,11 @@ sw_port_del(struct net *n, uint32_t ifindex)
 
 		if (sw_lease_get(n, ifindex, &learnt))
 			sw_ip_del(n, ifindex, &learnt);
+		for (uint32_t i = 0; i < lease.n && i < SW_PREFIXES; i++) {
+			learnt = (struct ip_addr){.family = AF_INET6, .prefix = 128};
+			memcpy(learnt.b, lease.addr6[i], 16);
+			sw_ip_del(n, ifindex, &learnt);
+		}
 		bpf_map_delete_elem(n->maps[SW_LEASES], &ifindex);
 	}
 }

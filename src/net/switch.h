@@ -8,7 +8,7 @@
 
 #include <linux/types.h>
 
-#define SW_LAYOUT "1"
+#define SW_LAYOUT "2"
 
 #define SW_MAX_PORTS 16384
 #define SW_GROUP_MAX 1000 /* ports on one VLAN of one switch */
@@ -75,10 +75,15 @@ struct sw_net_key {
 	__u8 addr[16];
 };
 
-/* leases: what the switch saw of a port's DHCP (SW_DYNAMIC_IP) */
+#define SW_PREFIXES 4
+
+/* leases: what the switch learnt for a port (SW_DYNAMIC_IP) */
 struct sw_lease {
-	__u32 xid;     /* of its last request, network order; 0 none */
+	__u32 xid;     /* of its last DHCP request, network order; 0 none */
 	__u32 address; /* what the server gave it, network order; 0 none */
+	__u32 n;       /* IPv6 addresses made of routers' prefixes and its MAC address */
+	__u32 pad;
+	__u8 addr6[SW_PREFIXES][16];
 };
 
 #define SW_DROPS 12 /* enum vnic_drop */

@@ -26,7 +26,7 @@ enum vnic_kind {
 #define VNIC_PROTECT_ALL 0x0f
 #define VNIC_PROMISC 0x10      /* allow_unfiltered_promisc: receives what nobody else takes */
 #define VNIC_DHCP_ANSWER 0x20  /* DHCP is answered here (net/dhcpd.h), never forwarded */
-#define VNIC_DYNAMIC_IP 0x40   /* address by DHCP from outside: learnt from the server's answer */
+#define VNIC_DYNAMIC_IP 0x40   /* also addresses by DHCP or SLAAC: learnt from the server or router */
 
 struct vnic_spec {
 	const char *zone; /* who it belongs to; NET_GLOBAL for the node's own */

@@ -828,6 +828,68 @@ TEST(a_dhcp_lease_is_learnt)
 	vnic_info_done(&info);
 }
 
+/* The address of an advertised prefix and the own MAC, not the neighbour's, not another prefix. */
+TEST(a_router_prefix_is_learnt)
+{
+	struct error err = ERROR_INIT;
+	uint8_t ra[16 + 8 + 32] = {134, 0, 0, 0, 64};
+	struct zone router, client = {0};
+	struct vnic_spec spec = {.zone = "zc", .name = "net0", .over = "stub0",
+				 .flags = VNIC_PROTECT_ALL};
+	struct vnic_info info = {0};
+	struct ip_addr ll, own, other, prefix;
+	static const uint8_t payload[8];
+	cleanup_close int in = -1, out = -1;
+	struct frame f;
+
+	setup();
+	must(etherstub_create(n, "stub0", 1500, &err), &err);
+	router = make_zone("zs", "stub0", "10.9.0.1", 0, 0);
+	must(nl_netns_new(&spec.netns_fd, &err), &err);
+	must(nl_sysctl(spec.netns_fd, "ipv6/conf/default/accept_ra", "0", &err), &err);
+	must(vnic_create(n, &spec, &client.port, NULL, &err), &err);
+	must(vnic_get(n, "zc", "net0", &info, &err), &err);
+	client.mac = info.mac;
+	out = packet_socket(spec.netns_fd, "net0");
+	in = packet_socket(router.netns, "net0");
+	ip_from_mac(&client.mac, &own);
+	ip_parse("2001:db8::", &prefix);
+	memcpy(own.b, prefix.b, 8);
+	other = own;
+	other.b[15] ^= 1;
+	f = ipv6(all_nodes, &client.mac, &own, 59, payload, 8);
+	expect_drop("before", &client, &router, out, in, &f, VNIC_DROP_IP);
+	ip_from_mac(&router.mac, &ll);
+	ra[16] = 1; /* source link-layer address, then the prefix */
+	ra[17] = 1;
+	ra[24] = 3;
+	ra[25] = 4;
+	ra[26] = 64;
+	ra[27] = 0xc0;
+	memcpy(ra + 24 + 16, prefix.b, 16);
+	f = ipv6(all_nodes, &router.mac, &ll, 58, ra, sizeof(ra));
+	f.b[14 + 7] = 64; /* came over a router: not a neighbour's */
+	expect_drop("far advertisement", &router, &client, in, out, &f, -1);
+	f = ipv6(all_nodes, &client.mac, &own, 59, payload, 8);
+	expect_drop("after a far one", &client, &router, out, in, &f, VNIC_DROP_IP);
+	f = ipv6(all_nodes, &router.mac, &ll, 58, ra, sizeof(ra));
+	expect_drop("advertisement", &router, &client, in, out, &f, -1);
+	f = ipv6(all_nodes, &client.mac, &own, 59, payload, 8);
+	expect_drop("own address", &client, &router, out, in, &f, -1);
+	f = ipv6(all_nodes, &client.mac, &other, 59, payload, 8);
+	expect_drop("a neighbour's address", &client, &router, out, in, &f, VNIC_DROP_IP);
+	/* prefixes beyond the fourth are not believed */
+	for (int i = 1; i < 6; i++) {
+		ra[24 + 16 + 7] = (uint8_t)i;
+		f = ipv6(all_nodes, &router.mac, &ll, 58, ra, sizeof(ra));
+		expect_drop("one more", &router, &client, in, out, &f, -1);
+		own.b[7] = (uint8_t)i;
+		f = ipv6(all_nodes, &client.mac, &own, 59, payload, 8);
+		expect_drop("its address", &client, &router, out, in, &f, i < 4 ? -1 : VNIC_DROP_IP);
+	}
+	vnic_info_done(&info);
+}
+
 /* Killed at any point, creation can be repeated; nothing of the first try is left. */
 TEST(killed_while_creating)
 {
