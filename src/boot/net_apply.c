@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "boot/method.h"
 #include "boot/resolv.h"
+#include "net/link.h"
 #include "net/net.h"
 #include "net/vnic.h"
 #include "os/run.h"
@@ -131,6 +132,22 @@ set_up(const struct net_if *i, struct error *err)
 	return RUN(err, "ip", "link", "set", "dev", i->name, "up");
 }
 
+/* Made once; what is there stays as it is, with whatever goes over it. */
+static int
+make_aggr(struct net *net, const struct net_aggr *a, struct error *err)
+{
+	cleanup_free char *there = str_printf("/sys/class/net/%s/bonding", a->name);
+	struct aggr_spec spec = {
+		.name = a->name,
+		.lacp = a->lacp,
+		.links = (const char *const *)a->links.v,
+		.n_links = a->links.n,
+		.mtu = a->mtu,
+	};
+
+	return file_exists(there) ? 0 : aggr_create(net, &spec, err);
+}
+
 /* A VNIC of the global zone's own, over a nic tag; made anew, it has what the configuration says. */
 static int
 make_vnic(struct net *net, const struct net_if *i, struct error *err)
@@ -204,7 +221,7 @@ write_static_resolv(const struct net_plan *plan, struct error *err)
 static bool
 wants_switch(const struct net_plan *plan)
 {
-	bool wants = plan->etherstubs.n > 0;
+	bool wants = plan->etherstubs.n > 0 || plan->n_aggrs > 0;
 
 	for (size_t i = 0; i < plan->n_ifs; i++)
 		wants = wants || plan->ifs[i].tag[0];
@@ -227,6 +244,9 @@ net_apply(const struct net_plan *plan, const char *hostname,
 		say("no VNICs: %s", error_message(&err));
 		error_done(&err);
 	}
+	for (size_t i = 0; net && i < plan->n_aggrs; i++)
+		if (make_aggr(net, &plan->aggrs[i], &err) < 0)
+			say("%s: %s", plan->aggrs[i].name, error_message(&err));
 	for (size_t i = 0; net && i < plan->etherstubs.n; i++)
 		if (etherstub_create(net, plan->etherstubs.v[i], 0, &err) < 0)
 			say("etherstub %s: %s", plan->etherstubs.v[i], error_message(&err));

@@ -11,6 +11,8 @@
 void
 net_plan_done(struct net_plan *p)
 {
+	for (size_t i = 0; i < p->n_aggrs; i++)
+		strv_done(&p->aggrs[i].links);
 	strv_done(&p->etherstubs);
 	strv_done(&p->resolvers);
 	strv_done(&p->problems);
@@ -175,6 +177,77 @@ plan_add(struct planner *p, const struct net_if *i)
 		p->plan->ifs[p->plan->n_ifs++] = *i;
 }
 
+/* --- aggregations */
+
+static const char *
+lacp_mode(struct planner *p, const char *name)
+{
+	static const char *const modes[] = {"off", "active", "passive"};
+	const char *v = get(p, name, "lacp_mode");
+
+	for (size_t i = 0; v && i < ARRAY_SIZE(modes); i++)
+		if (str_eq(v, modes[i]))
+			return modes[i];
+	if (v)
+		problem(p, "%s_lacp_mode: \"%s\" is none of off, active, passive", name, v);
+	return modes[0];
+}
+
+static void
+plan_aggr(struct planner *p, const char *name, const char *macs)
+{
+	cleanup_strv struct strv words = STRV_INIT;
+	struct net_aggr a = {0};
+
+	strv_words(&words, macs, ", ");
+	for (size_t i = 0; i < words.n; i++) {
+		const struct net_link *l = NULL;
+		struct mac_addr mac;
+
+		if (mac_parse(words.v[i], &mac) == 0)
+			l = link_by_mac(p, &mac);
+		if (l)
+			strv_add(&a.links, l->name);
+		else
+			problem(p, "%s_aggr: no NIC has address %s", name, words.v[i]);
+	}
+	if (a.links.n == 0 || p->plan->n_aggrs == NET_PLAN_MAX || strlen(name) >= sizeof(a.name)) {
+		problem(p, "%s is left out", name);
+		strv_done(&a.links);
+		return;
+	}
+	snprintf(a.name, sizeof(a.name), "%s", name);
+	a.lacp = lacp_mode(p, name);
+	plan_number(p, name, "mtu", 576, 9216, &a.mtu);
+	p->plan->aggrs[p->plan->n_aggrs++] = a;
+}
+
+static void
+plan_aggrs(struct planner *p)
+{
+	struct conf_iter it = {0};
+
+	while (p->config && conf_next(p->config, &it)) {
+		cleanup_free char *name = NULL;
+
+		if (!str_after(it.key, "aggr") || !str_ends(it.key, "_aggr"))
+			continue;
+		name = xstrndup(it.key, strlen(it.key) - strlen("_aggr"));
+		plan_aggr(p, name, it.value);
+	}
+}
+
+static bool
+is_aggr(const struct planner *p, const char *name)
+{
+	for (size_t i = 0; i < p->plan->n_aggrs; i++)
+		if (str_eq(p->plan->aggrs[i].name, name))
+			return true;
+	return false;
+}
+
+/* --- addresses of the node */
+
 /* The link that admin_nic means; NULL if there is none. */
 static const char *
 admin_link(struct planner *p)
@@ -194,8 +267,11 @@ admin_link(struct planner *p)
 		problem(p, "this machine has no NIC");
 		return NULL;
 	}
-	if (str_after(nic, "aggr"))
-		return nic;
+	if (str_after(nic, "aggr")) {
+		if (!is_aggr(p, nic))
+			problem(p, "admin_nic: there is no %s_aggr", nic);
+		return is_aggr(p, nic) ? nic : NULL;
+	}
 	if (mac_parse(nic, &mac) < 0) {
 		problem(p, "admin_nic: \"%s\" is no MAC address", nic);
 		return NULL;
@@ -374,6 +450,7 @@ net_plan_make(const struct conf *config, const struct map *params, const struct 
 
 	if (stubs)
 		strv_words(&ret->etherstubs, stubs, ", ");
+	plan_aggrs(&p);
 	plan_admin(&p);
 	plan_vnics(&p);
 	plan_routes(&p);

@@ -44,8 +44,18 @@ struct net_if {
 	bool addrconf;
 };
 
+/* aggrN_aggr=MAC,MAC: several NICs as one link. */
+struct net_aggr {
+	char name[IFNAMSIZ];
+	struct strv links;
+	const char *lacp; /* "off" "active" "passive" */
+	uint32_t mtu;	  /* 0: left alone */
+};
+
 #define NET_PLAN_MAX 32
 struct net_plan {
+	struct net_aggr aggrs[NET_PLAN_MAX];
+	size_t n_aggrs;
 	struct net_if ifs[NET_PLAN_MAX];
 	size_t n_ifs;
 	struct strv etherstubs;

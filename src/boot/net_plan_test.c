@@ -25,6 +25,11 @@ describe(const struct net_plan *p)
 	struct strbuf b = STRBUF_INIT;
 	char text[IP_STRLEN];
 
+	for (size_t i = 0; i < p->n_aggrs; i++) {
+		cleanup_free char *joined = strv_join(&p->aggrs[i].links, "+");
+
+		strbuf_addf(&b, "%s=%s %s\n", p->aggrs[i].name, joined, p->aggrs[i].lacp);
+	}
 	for (size_t i = 0; i < p->etherstubs.n; i++)
 		strbuf_addf(&b, "stub %s\n", p->etherstubs.v[i]);
 	for (size_t i = 0; i < p->n_ifs; i++) {
@@ -80,7 +85,15 @@ static const struct {
 	{ADMIN "admin_ip=none\nadmin_ip6=fd00::5/48\nadmin_gateway6=fd00::1\n", "",
 	 "eth0 fd00::5/48\ngw fd00::1\n"},
 	{"admin_nic_autoselect=true\nadmin_ip=dhcp\n", "", "eth0 dhcp\n"},
-	{"admin_nic=aggr0\naggr0_aggr=a,b\nadmin_ip=dhcp\n", "", "aggr0 dhcp\n"},
+	{"admin_nic=aggr0\naggr0_aggr=52:54:0:0:0:1,52:54:0:0:0:2\naggr0_lacp_mode=active\nadmin_ip=dhcp\n",
+	 "", "aggr0=eth0+eth1 active\naggr0 dhcp\n"},
+	{"admin_nic=aggr0\naggr0_aggr=52:54:0:0:0:1,52:54:0:0:0:9\naggr0_lacp_mode=x\nadmin_ip=dhcp\n",
+	 "", "aggr0=eth0 off\naggr0 dhcp\n!aggr0_aggr: no NIC has address 52:54:0:0:0:9\n"
+	     "!aggr0_lacp_mode: \"x\" is none of off, active, passive\n"},
+	{"admin_nic=aggr0\naggr0_aggr=a,b\nadmin_ip=dhcp\n", "",
+	 "!aggr0_aggr: no NIC has address a\n!aggr0_aggr: no NIC has address b\n!aggr0 is left out\n"
+	 "!admin_nic: there is no aggr0_aggr\n"},
+	{"admin_nic=aggr1\nadmin_ip=dhcp\n", "", "!admin_nic: there is no aggr1_aggr\n"},
 	/* default routes in their order */
 	{ADMIN "admin_ip=10.0.0.5/8\nadmin_gateway=10.0.0.1\nheadnode_default_gateway=10.0.0.2\n", "",
 	 "eth0 10.0.0.5/8\ngw 10.0.0.2\n"},

@@ -1,0 +1,87 @@
+#!/bin/bash
+# Setting a node up: unattended on 1, 2 and 4 disks, and typed on the console.
+. "$(dirname "$0")/lib.sh"
+plan 17
+trap 'tools/node --stop dialogue >/dev/null 2>&1' EXIT
+
+look='zpool list -H -o health zones; zpool status zones | grep -oE "(mirror|raidz[0-9])-[0-9]+|vd[a-z]3" | paste -sd" "
+zfs list -H -o name,mountpoint | paste -sd";"; svcs -H -o state,fmri | grep -v ^online; hostname
+ls /usbkey /usbkey/ssh /etc/zones -d; blkid -s TYPE -o value /dev/vda2; sysinfo | json "Zpool Disks" 2>/dev/null'
+
+for n in 1 2 4; do
+	out=$(node --fresh --disks $n -- "$look" 2>&1)
+	like "$n disks: the pool is there" "$out" '^ONLINE$'
+	case $n in
+	1) like '1 disk: one vdev' "$out" '^vda3$' ;;
+	2) like '2 disks: a mirror' "$out" '^mirror-0 vda3 vdb3$' ;;
+	4) like '4 disks: raidz1' "$out" '^raidz1-0 vda3 vdb3 vdc3 vdd3$' ;;
+	esac
+	like "$n disks: no service failed" "$out" '^atoll$'
+	if grep -qE '^(maintenance|offline|degraded) ' <<<"$out"; then
+		fail "$n disks: every service is online" "$out"
+	else
+		pass "$n disks: every service is online"
+	fi
+done
+
+# Typed: a fixed address, a bad answer here and there, "no" once, then "yes".
+cat >build/dialogue.exp <<'END'
+set timeout 240
+log_user 0
+spawn socat STDIO unix-connect:build/node/dialogue/console
+proc answer {prompt text} {
+	expect {
+		-re $prompt { send -- "$text\r" }
+		timeout { puts "no prompt $prompt"; exit 1 }
+		eof { puts "the console is gone before $prompt"; exit 1 }
+	}
+}
+answer "Admin NIC" "eth9"
+answer "none of this machine's NICs.*Admin NIC" "auto"
+answer "IP address" "10.0.2.15"
+answer "Netmask" "255.0.255.0"
+answer "no netmask.*Netmask" "255.255.255.0"
+answer "gateway" "10.0.2.2"
+answer "Primary DNS" "10.0.2.3"
+answer "Secondary DNS" "none"
+answer "search domain" "example.org"
+answer "NTP server" "none"
+answer "Pool layout" "raidz1"
+answer "Pool layout" "mirror"
+answer "mirror of vda, vdb.*Use this layout" "yes"
+answer "Boot from the pool" "no"
+answer "Root password: " "typed1"
+answer "Root password again: " "typed2"
+answer "not the same.*Root password: " "typed1"
+answer "Root password again: " "typed1"
+answer "Host name" "typed"
+answer "Type yes to go on" "y"
+answer "neither yes nor no.*Type yes" "yes"
+expect {
+	"The node is set up" { }
+	timeout { puts "it was not set up"; exit 1 }
+}
+answer "typed login: " "root"
+answer "Password: " "typed1"
+expect {
+	-re "root@typed|# $" { send "cat /usbkey/config\r" }
+	timeout { puts "no shell after the login"; exit 1 }
+}
+expect {
+	"admin_ip=10.0.2.15" { }
+	timeout { puts "no configuration"; exit 1 }
+}
+puts "dialogue done"
+END
+tools/sysroot run true
+(node --keep dialogue --disks 2 --answers '' --timeout 400 -- true >build/dialogue.log 2>&1) &
+for ((i = 0; i < 600; i++)); do [ -S build/node/dialogue/console ] && break; sleep 0.2; done
+out=$(tools/sysroot run expect build/dialogue.exp 2>&1)
+like 'the dialogue, typed on the console, sets the node up and root logs in' "$out" '^dialogue done'
+wait
+out=$(node --keep dialogue -- 'cat /usbkey/config; zpool status zones; cat /etc/resolv.conf' 2>&1)
+like 'the address that was typed' "$out" '^admin_ip=10.0.2.15$'
+like 'the layout that was typed' "$out" 'mirror-0'
+like 'the name servers that were typed' "$out" '^nameserver 10.0.2.3$'
+is 'no password in the configuration' "$(grep -c typed1 <<<"$out")" 0
+finish
