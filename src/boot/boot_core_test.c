@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/test.h"
 #include "boot/hostid.h"
+#include "boot/method.h"
 #include "boot/seed.h"
 #include "boot/shadow.h"
 
@@ -126,4 +127,26 @@ TEST(shadow_hashes)
 	check(strcmp(a, b) != 0);
 	check(str_after(a, "$6$") != NULL);
 	check_ok(shadow_check_hash(a, &err), &err);
+}
+
+TEST(method_run_tells_how_it_ended)
+{
+	cleanup_error struct error err = ERROR_INIT;
+
+	method_init("test");
+	check_ok(METHOD_RUN("fine", 10, &err, "true"), &err);
+	check_int(METHOD_RUN("failing", 10, &err, "false"), ==, -EIO);
+	check_has(error_message(&err), "failing: false exited with status 1");
+	check_int(METHOD_RUN("slow", 1, &err, "sleep", "60"), ==, -ETIMEDOUT);
+	check_int(METHOD_RUN("gone", 1, &err, "/nonexistent/program"), ==, -ENOENT);
+	method_begin("nothing");
+	method_end();
+	method_end();
+}
+
+TEST(mount_points_are_known)
+{
+	check(is_mountpoint("/proc"));
+	check(!is_mountpoint(test_tmpdir()));
+	check(!is_mountpoint("/nonexistent"));
 }

@@ -99,7 +99,9 @@ import_pools(const struct map *params, struct error *err)
 	if (wait_for(disks_ready, NULL, WAIT_DISKS_S, "a disk") < 0)
 		method_say("this machine shows no disk");
 	if (str_empty(names)) {
+		method_begin("importing pools");
 		r = pool_import_all(NULL, POOL_FORCE, NULL, err);
+		method_end();
 		if (r < 0) {
 			/* The others are in; a broken second pool must not stop the node. */
 			method_say("a pool was left out: %s", error_message(err));
@@ -195,7 +197,7 @@ start(void)
 	if (boot_params_read(&params, &err) < 0)
 		return method_fail(&err, "boot parameters");
 	set_hostid();
-	if (RUN(&err, "modprobe", "zfs") < 0)
+	if (METHOD_RUN("loading ZFS", 120, &err, "modprobe", "zfs") < 0)
 		return method_fail(&err, "the ZFS module cannot be loaded");
 	if (boot_param_true(params, "noimport")) {
 		method_say("noimport=true: no pool is imported");
@@ -212,12 +214,17 @@ start(void)
 	}
 	if (r < 0)
 		return method_fail(&err, "looking for the system pool");
+	method_begin("factory reset");
 	r = factory_reset(pool, &err);
+	method_end();
 	if (r < 0)
 		return method_fail(&err, "factory reset");
 	if (r > 0)
 		return SMF_EXIT_OK;
-	if (system_pool_mount(pool, &err) < 0)
+	method_begin("mounting the system pool");
+	r = system_pool_mount(pool, &err);
+	method_end();
+	if (r < 0)
 		return method_fail(&err, "system pool %s", pool);
 	method_log("system pool is %s", pool);
 	return SMF_EXIT_OK;
@@ -240,10 +247,14 @@ static int
 final(void)
 {
 	cleanup_error struct error err = ERROR_INIT;
+	int r;
 
 	if (!file_exists("/sys/module/zfs"))
 		return SMF_EXIT_OK;
-	if (export_all(true, &err) < 0)
+	method_begin("exporting pools");
+	r = export_all(true, &err);
+	method_end();
+	if (r < 0)
 		return method_fail(&err, "a pool stays imported");
 	return SMF_EXIT_OK;
 }
@@ -253,7 +264,7 @@ stop(void)
 {
 	cleanup_error struct error err = ERROR_INIT;
 	cleanup_free char *system = NULL;
-	int status = SMF_EXIT_OK;
+	int status = SMF_EXIT_OK, r;
 
 	if (!file_exists("/sys/module/zfs"))
 		return SMF_EXIT_OK;
@@ -263,7 +274,10 @@ stop(void)
 	if (file_read_line(SYSTEM_POOL_FILE, &system, NULL) == 0 &&
 	    system_pool_unmount(system, &err) < 0)
 		method_say("%s", error_message(&err));
-	if (export_all(false, &err) < 0)
+	method_begin("exporting pools");
+	r = export_all(false, &err);
+	method_end();
+	if (r < 0)
 		method_log("%s", error_message(&err));
 	if (unlink(SYSTEM_POOL_FILE) < 0 && errno != ENOENT)
 		status = SMF_EXIT_ERR;

@@ -179,8 +179,10 @@ int
 install_setup(const struct install *in, install_say_fn *say, struct error *err)
 {
 	cleanup_conf struct conf *config = install_config(in);
-	int r = make_pool(in, say, err);
+	int r;
 
+	method_begin("setting the node up");
+	r = make_pool(in, say, err);
 	if (r == 0)
 		r = make_datasets(say, err);
 	if (r == 0)
@@ -189,6 +191,7 @@ install_setup(const struct install *in, install_say_fn *say, struct error *err)
 		r = system_pool_mount(INSTALL_POOL, err);
 	if (r == 0)
 		r = write_usbkey(in, err);
+	method_end();
 	if (r < 0)
 		return r;
 	make_bootable(in, say);

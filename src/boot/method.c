@@ -109,6 +109,43 @@ method_run(const char *const argv[], const char *what, int timeout_s, struct err
 	return status ? error_set(err, EIO, "%s: %s exited with status %d", what, argv[0], status) : 0;
 }
 
+/* The one who speaks, and the pipe whose end tells it to stop. */
+static pid_t speaker;
+static int speaker_fd = -1;
+
+void
+method_begin(const char *what)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return;
+	speaker = fork();
+	if (speaker == 0) {
+		struct pollfd p = {.fd = fds[0], .events = POLLIN};
+
+		close(fds[1]);
+		for (unsigned s = REPORT_MS / 1000; poll(&p, 1, REPORT_MS) == 0; s += REPORT_MS / 1000)
+			method_say("%s: still at it after %u s", what, s);
+		_exit(0);
+	}
+	close(fds[0]);
+	if (speaker < 0)
+		close(fds[1]);
+	else
+		speaker_fd = fds[1];
+}
+
+void
+method_end(void)
+{
+	if (speaker_fd < 0)
+		return;
+	close(speaker_fd);
+	speaker_fd = -1;
+	waitpid(speaker, NULL, 0);
+}
+
 bool
 is_mountpoint(const char *path)
 {

@@ -35,6 +35,13 @@ int method_run(const char *const argv[], const char *what, int timeout_s, struct
 #define METHOD_RUN(what, timeout_s, err, ...) \
 	method_run((const char *const[]){__VA_ARGS__, NULL}, (what), (timeout_s), (err))
 
+/*
+ * Between these two the console hears "what: still at it" every 10 s, whatever
+ * this process is busy with.  Not nested.
+ */
+void method_begin(const char *what);
+void method_end(void);
+
 bool is_mountpoint(const char *path);
 /* Mounts unless something is mounted there; makes the directory. */
 int mount_if_needed(const char *source, const char *target, const char *type, unsigned long flags,
