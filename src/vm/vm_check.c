@@ -84,6 +84,14 @@ vm_is_path(const char *v)
 }
 
 const char *
+vm_is_image(const char *v)
+{
+	return isalnum((unsigned char)*v) && made_of(v, "._-@") && strlen(v) < 512
+		       ? NULL
+		       : "the UUID or name of an image";
+}
+
+const char *
 vm_is_kernel_version(const char *v)
 {
 	return isdigit((unsigned char)*v) && made_of(v, ".-_+") && strlen(v) < 64

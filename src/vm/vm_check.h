@@ -12,6 +12,8 @@ const char *vm_is_hostname(const char *v);
 const char *vm_is_pool(const char *v);
 const char *vm_is_dataset(const char *v);
 const char *vm_is_path(const char *v);
+/* A UUID, or the name of an image, or name@version. */
+const char *vm_is_image(const char *v);
 const char *vm_is_kernel_version(const char *v);
 const char *vm_is_priv(const char *v);
 const char *vm_is_ip(const char *v);

@@ -109,6 +109,34 @@ check_nic_tags(const struct json *vm, struct error *err)
 	return r;
 }
 
+/* An image named by its name becomes its UUID. */
+static int
+resolve_image(struct json *o, const struct json *vm, struct error *err)
+{
+	const char *ref = json_str(json_get(o, "image_uuid"), NULL);
+	cleanup_free char *uuid = NULL;
+	int r;
+
+	if (!ref || str_is_uuid(ref))
+		return 0;
+	r = vm_ops->img_by_name(ref, json_str(json_get(o, "zpool"),
+					      json_str(json_get(vm, "zpool"), "zones")),
+				&uuid, err);
+	if (r == 0)
+		json_set_str(o, "image_uuid", uuid);
+	return r;
+}
+
+int
+vm_resolve_images(struct json *vm, const char *disks, struct error *err)
+{
+	int r = resolve_image(vm, vm, err);
+
+	for (size_t i = 0; r == 0 && i < json_len(json_get(vm, disks)); i++)
+		r = resolve_image(json_at(json_get(vm, disks), i), vm, err);
+	return r;
+}
+
 /* Payload to complete VM; nothing is changed on the node. */
 static int
 prepare(struct json *vm, enum vm_brand brand, struct error *err)
@@ -121,6 +149,9 @@ prepare(struct json *vm, enum vm_brand brand, struct error *err)
 	vm_payload_check(vm, brand, VM_CREATE, &report);
 	if (!vm_report_ok(&report))
 		return vm_report_error(&report, err);
+	r = vm_resolve_images(vm, "disks", err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < json_len(json_get(vm, "disks")); i++) {
 		r = check_disk_image(vm, json_at(json_get(vm, "disks"), i), brand, err);
 		if (r < 0)
@@ -188,17 +219,16 @@ step_zone(struct vm_job *job, struct error *err)
 	return r;
 }
 
-/* Name=value of a root's properties. */
-static void
-root_props(const struct vm_job *job, struct strv *props)
+void
+vm_root_props(const struct vm_job *job, struct strv *ret)
 {
 	const struct json *vm = job->vm;
 	int64_t quota = json_int(json_get(vm, "quota"), 0);
 
-	strv_addf(props, "%s=%s", VM_MARK, job->mark);
-	strv_add(props, "devices=off");
+	strv_addf(ret, "%s=%s", VM_MARK, job->mark);
+	strv_add(ret, "devices=off");
 	if (quota)
-		strv_addf(props, "%s=%lldG", job->brand == VM_BHYVE ? "refquota" : "quota",
+		strv_addf(ret, "%s=%lldG", job->brand == VM_BHYVE ? "refquota" : "quota",
 			  (long long)quota);
 	for (size_t i = 0; i < vm_props_n; i++) {
 		const struct vm_prop *p = &vm_props[i];
@@ -209,7 +239,7 @@ root_props(const struct vm_job *job, struct strv *props)
 		    str_eq(p->path, "quota") || str_after(p->key, "data:"))
 			continue;
 		text = json_str(v, NULL) ? xstrdup(json_str(v, "")) : json_print(v, false);
-		strv_addf(props, "%s=%s", p->key, text);
+		strv_addf(ret, "%s=%s", p->key, text);
 	}
 }
 
@@ -228,7 +258,9 @@ step_root(struct vm_job *job, struct error *err)
 	cleanup_free char *root_dir = vm_path(job->vm, "root");
 	int r;
 
-	root_props(job, &props);
+	if (job->receive)
+		return job->receive(job, job->stream, err);
+	vm_root_props(job, &props);
 	if (job->image)
 		return vm_ops->zfs_clone(job->image->snapshot, job->root,
 					 (const char *const *)props.v, 0, err);
@@ -252,7 +284,7 @@ step_delegated(struct vm_job *job, struct error *err)
 	const char *compression = json_str(json_get(job->vm, "zfs_data_compression"), NULL);
 	int64_t recsize = json_int(json_get(job->vm, "zfs_data_recsize"), 0);
 
-	if (!json_bool(json_get(job->vm, "delegate_dataset"), false))
+	if (job->receive || !json_bool(json_get(job->vm, "delegate_dataset"), false))
 		return 0;
 	/* Its mount is the zone's affair: zoned is set when the zone boots. */
 	strv_add(&props, "canmount=noauto");
@@ -310,7 +342,7 @@ vm_create_disks(struct vm_job *job, struct error *err)
 {
 	const struct json *disks = json_get(job->vm, "disks");
 
-	for (size_t i = 0; i < json_len(disks); i++) {
+	for (size_t i = 0; !job->receive && i < json_len(disks); i++) {
 		int r = make_disk(job, json_at(disks, i), err);
 
 		if (r < 0)
@@ -388,7 +420,7 @@ step_installed(struct vm_job *job, struct error *err)
 static int
 step_boot(struct vm_job *job, struct error *err)
 {
-	if (!json_bool(json_get(job->vm, "autoboot"), true))
+	if (job->receive || !json_bool(json_get(job->vm, "autoboot"), true))
 		return 0;
 	return vm_ops->zone_boot(job->uuid, NULL, err);
 }
@@ -452,6 +484,59 @@ run(struct vm_job *job, struct error *err)
 	return vm_journal_remove(job, err);
 }
 
+/* Volumes of disks by name, as loading shows them. */
+static void
+name_volumes(struct json *vm)
+{
+	for (size_t i = 0; i < json_len(json_get(vm, "disks")); i++) {
+		struct json *d = json_at(json_get(vm, "disks"), i);
+		const char *name = str_after(json_str(json_get(d, "path"), ""), "/dev/zvol/rdsk/");
+
+		if (name)
+			json_set_str(d, "zfs_filesystem", name);
+	}
+}
+
+int
+vm_create_received(struct json *vm,
+		   int (*receive)(struct vm_job *job, int fd, struct error *err), int fd,
+		   char **ret_uuid, struct error *err)
+{
+	cleanup_vm_report struct vm_report report = VM_REPORT_INIT;
+	cleanup_vm_job struct vm_job job = VM_JOB_INIT;
+	enum vm_brand brand = vm_brand_parse(json_str(json_get(vm, "brand"), ""));
+	bool delegated = json_len(json_get(vm, "datasets"));
+	int r = 0;
+
+	vm_payload_check(vm, brand, VM_RECEIVE, &report);
+	if (vm_report_ok(&report)) {
+		json_set_bool(vm, "delegate_dataset", delegated);
+		if (!delegated)
+			json_remove(vm, "delegate_dataset");
+		vm_payload_defaults(vm, brand);
+		vm_payload_rules(vm, brand, &report);
+	}
+	if (!vm_report_ok(&report))
+		r = vm_report_error(&report, err);
+	if (r == 0)
+		r = check_nic_tags(vm, err);
+	if (r < 0) {
+		json_free(vm);
+		return r;
+	}
+	vm_job_init(&job, "create", vm);
+	name_volumes(vm);
+	job.receive = receive;
+	job.stream = fd;
+	r = vm_lock(job.uuid, true, &job.lock, err);
+	if (r == 0)
+		r = run(&job, err);
+	if (r < 0)
+		return r;
+	*ret_uuid = xstrdup(job.uuid);
+	return 0;
+}
+
 int
 vm_create(struct json *payload, char **ret_uuid, struct error *err)
 {
@@ -466,14 +551,7 @@ vm_create(struct json *payload, char **ret_uuid, struct error *err)
 		return r;
 	}
 	vm_job_init(&job, "create", vm);
-	/* Volumes of disks by name, as loading shows them. */
-	for (size_t i = 0; i < json_len(json_get(vm, "disks")); i++) {
-		struct json *d = json_at(json_get(vm, "disks"), i);
-		const char *name = str_after(json_str(json_get(d, "path"), ""), "/dev/zvol/rdsk/");
-
-		if (name)
-			json_set_str(d, "zfs_filesystem", name);
-	}
+	name_volumes(vm);
 	r = vm_lock(job.uuid, true, &job.lock, err);
 	if (r == 0)
 		r = check_root_image(&job, err);

@@ -331,6 +331,15 @@ fake_img_find(const char *uuid, const char *pool, struct image **ret, struct err
 }
 
 static int
+fake_img_by_name(const char *name, const char *pool, char **ret, struct error *err)
+{
+	if (!str_eq(name, "fake-lx"))
+		return error_set(err, ENOENT, "image %s is not installed", name);
+	*ret = xstrdup(VM_FAKE_IMAGE);
+	return 0;
+}
+
+static int
 fake_img_fits(const struct image *i, const char *brand, uint64_t ram_mib, const char *bootrom,
 	      struct error *err)
 {
@@ -412,6 +421,7 @@ fake_nictag(const char *tag, struct error *err)
 
 const struct vm_ops vm_ops_fake = {
 	.img_find = fake_img_find,
+	.img_by_name = fake_img_by_name,
 	.img_fits = fake_img_fits,
 	.img_hold = fake_img_hold,
 	.img_free = fake_img_free,

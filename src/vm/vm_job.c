@@ -57,11 +57,42 @@ journal_path(const char *uuid)
 	return str_printf("%s%s/%s.json", zone_root(), VM_JOURNAL_DIR, uuid);
 }
 
+/*
+ * What a journal may say was under way, and what is then done about it: undone, or
+ * run (again) to its end.
+ */
+static const struct action {
+	const char *name;
+	bool undo;
+	const struct vm_step *steps;
+	const size_t *n;
+	const char *done[2]; /* the UUID stands between */
+} actions[] = {
+	{"create", true, vm_create_steps, &vm_create_steps_n,
+	 {"removed VM ", ", whose creation was interrupted"}},
+	{"delete", false, vm_delete_steps, &vm_delete_steps_n,
+	 {"removed VM ", ", whose deletion was interrupted"}},
+	{"reprovision", true, vm_reprovision_steps, &vm_reprovision_steps_n,
+	 {"put back VM ", ", whose reprovisioning was interrupted"}},
+	{"reprovisioned", false, vm_reprovisioned_steps, &vm_reprovisioned_steps_n,
+	 {"removed the old root of VM ", ", which was reprovisioned"}},
+};
+
+static const struct action *
+action_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
+		if (str_eq(name, actions[i].name))
+			return &actions[i];
+	return NULL;
+}
+
 /* What undoing needs, and no more: no metadata, no passwords. */
 static struct json *
 journal_vm(const struct json *vm)
 {
-	static const char *const kept[] = {"uuid", "zonename", "brand", "zpool", "zonepath"};
+	static const char *const kept[] = {"uuid", "zonename", "brand", "zpool", "zonepath",
+					   "image_uuid"};
 	struct json *out = json_new_object();
 	struct json *disks = json_new_array();
 	const struct json *d;
@@ -113,18 +144,19 @@ journal_read(const char *uuid, struct vm_job *job, struct error *err)
 {
 	cleanup_free char *path = journal_path(uuid);
 	cleanup_json struct json *j = NULL;
-	const char *action, *mark;
+	const struct action *action;
+	const char *mark;
 	int r;
 
 	r = json_read_file(path, &j, err);
 	if (r < 0)
 		return r;
-	action = json_str(json_get(j, "action"), "");
+	action = action_find(json_str(json_get(j, "action"), ""));
 	mark = json_str(json_get(j, "mark"), "");
-	if ((!str_eq(action, "create") && !str_eq(action, "delete")) || !str_is_uuid(mark) ||
+	if (!action || !str_is_uuid(mark) ||
 	    !str_eq(json_str(json_lookup(j, "vm.uuid"), NULL), uuid))
 		return error_set(err, EINVAL, "%s: not a journal of vmadm", path);
-	vm_job_init(job, str_eq(action, "create") ? "create" : "delete", json_steal(j, "vm"));
+	vm_job_init(job, action->name, json_steal(j, "vm"));
 	memcpy(job->mark, mark, sizeof(job->mark));
 	return 0;
 }
@@ -249,6 +281,7 @@ recover_one(const char *uuid, struct strv *ret_done, struct error *err)
 	cleanup_vm_job struct vm_job job = VM_JOB_INIT;
 	cleanup_close int lock = -1;
 	cleanup_free char *path = journal_path(uuid);
+	const struct action *action;
 	int r;
 
 	r = vm_lock(uuid, false, &lock, err);
@@ -263,18 +296,17 @@ recover_one(const char *uuid, struct strv *ret_done, struct error *err)
 	r = journal_read(uuid, &job, err);
 	if (r < 0)
 		return r;
-	if (str_eq(job.action, "create"))
-		r = vm_steps_undo(&job, vm_create_steps, vm_create_steps_n, err);
+	action = action_find(job.action);
+	if (action->undo)
+		r = vm_steps_undo(&job, action->steps, *action->n, err);
 	else
-		for (size_t i = 0; r == 0 && i < vm_delete_steps_n; i++)
-			r = vm_delete_steps[i].run(&job, err);
+		for (size_t i = 0; r == 0 && i < *action->n; i++)
+			r = action->steps[i].run(&job, err);
 	if (r < 0)
 		return error_wrap(err, r, "VM %s, whose %s was interrupted", uuid, job.action);
 	r = vm_journal_remove(&job, err);
 	if (r == 0 && ret_done)
-		strv_addf(ret_done, str_eq(job.action, "create")
-					    ? "removed VM %s, whose creation was interrupted"
-					    : "removed VM %s, whose deletion was interrupted", uuid);
+		strv_addf(ret_done, "%s%s%s", action->done[0], uuid, action->done[1]);
 	return r;
 }
 

@@ -30,7 +30,7 @@
 #define VM_MARK "atoll:create"
 
 struct vm_job {
-	const char *action; /* "create" or "delete" */
+	const char *action; /* one of vm_job.c's actions */
 	struct json *vm;    /* owned */
 	enum vm_brand brand;
 	char *uuid;
@@ -39,6 +39,9 @@ struct vm_job {
 	int lock;      /* this VM's; -1 */
 	int hold;      /* image hold; -1 */
 	struct image *image; /* of the root; NULL for HVM */
+	/* `vmadm receive`: makes the datasets, instead of the image; NULL. */
+	int (*receive)(struct vm_job *job, int fd, struct error *err);
+	int stream;
 };
 
 #define VM_JOB_INIT {.lock = -1, .hold = -1}
@@ -85,10 +88,29 @@ const char *vm_own_volume(const struct vm_job *job, const struct json *disk);
 int vm_create_disks(struct vm_job *job, struct error *err);
 int vm_destroy_disks(struct vm_job *job, struct error *err);
 
+/* vm is taken; its datasets are made by receive(), and it is not started. */
+int vm_create_received(struct json *vm,
+		       int (*receive)(struct vm_job *job, int fd, struct error *err), int fd,
+		       char **ret_uuid, struct error *err);
+
+/* The VM, its lock held: nobody deletes or changes it meanwhile. */
+int vm_load_locked(const char *uuid, unsigned what, struct json **ret, int *ret_lock,
+		   struct error *err);
+
+/* Every journal action, and how what was interrupted is brought to an end (vm_job.c). */
+extern const struct vm_step vm_reprovision_steps[];
+extern const size_t vm_reprovision_steps_n;
+extern const struct vm_step vm_reprovisioned_steps[];
+extern const size_t vm_reprovisioned_steps_n;
 extern const struct vm_step vm_create_steps[];
 extern const size_t vm_create_steps_n;
 extern const struct vm_step vm_delete_steps[];
 extern const size_t vm_delete_steps_n;
+
+/* NAME=VALUE of the properties a root is made with, the mark among them. */
+void vm_root_props(const struct vm_job *job, struct strv *ret);
+/* image_uuid of the VM, and of the disks in its array `disks`: names become UUIDs. */
+int vm_resolve_images(struct json *vm, const char *disks, struct error *err);
 
 /* config/ files (vm_files.c): written with .new and rename. */
 int vm_write_files(const struct json *vm, struct error *err);

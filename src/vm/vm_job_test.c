@@ -110,6 +110,7 @@ TEST(what_the_node_refuses)
 	} rows[] = {
 		{"\"image_uuid\":\"99999999-2222-3333-4444-555555555555\"", "is not installed"},
 		{"\"image_uuid\":\"" VM_FAKE_ZVOL "\"", "is not for brand lx"},
+		{"\"image_uuid\":\"nothing\"", "image nothing is not installed"},
 		{"\"nics\":[{\"nic_tag\":\"nowhere\"}]", "Invalid nic tag \"nowhere\""},
 		{"\"nics\":[{\"nic_tag\":\"admin\",\"mac\":\"02:08:20:01:02:03\"}]",
 		 "is already in use by VM " LX},
@@ -278,6 +279,52 @@ TEST(an_lx_create_or_delete_may_be_killed_anywhere)
 TEST(a_kvm_create_or_delete_may_be_killed_anywhere)
 {
 	kill_everywhere(kvm_payload, KVM);
+}
+
+static void
+do_reprovision(void)
+{
+	cleanup_json struct json *payload = parse("{\"image_uuid\":\"fake-lx\"}");
+
+	vm_reprovision(LX, payload, NULL);
+}
+
+/* Whatever is killed where: there is one root, with the zone's data below, and the VM. */
+TEST(a_reprovision_may_be_killed_anywhere)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_free char *before = NULL;
+	cleanup_free char *first = NULL;
+	cleanup_free char *last = NULL;
+	cleanup_free char *final = NULL;
+	int n;
+
+	vm_fake_init(test_tmpdir());
+	check_ok(create(lx_payload, &err), &err);
+	check_ok(vm_stop(LX, true, 0, &err), &err);
+	before = vm_fake_state();
+	first = vm_fake_prop("zones/" LX, VM_MARK);
+	for (n = 1; run_killed(do_reprovision, n); n++) {
+		cleanup_strv struct strv done = STRV_INIT;
+		cleanup_json struct json *vm = NULL;
+		cleanup_free char *after = NULL;
+
+		check_ok(vm_recover(&done, &err), &err);
+		check_int(done.n, ==, 1);
+		check_int(vm_ops->zfs_exists("zones/" LX, NULL), ==, 1);
+		check_int(vm_ops->zfs_exists("zones/" LX "/data", NULL), ==, 1);
+		check_int(vm_ops->zfs_exists("zones/" LX "-old", NULL), ==, 0);
+		check_ok(vm_load(LX, VM_LOAD_ALL, &vm, &err), &err);
+		check_str(vm_state(vm), "stopped");
+		check_str(json_str(json_lookup(vm, "customer_metadata.k"), NULL), "v");
+		after = vm_fake_state();
+		check_str(after, before);
+	}
+	check_int(n, >, (int)vm_reprovision_steps_n * 2);
+	last = vm_fake_prop("zones/" LX, VM_MARK);
+	check(!str_eq(first, last)); /* it did get a new root */
+	final = vm_fake_state();
+	check_str(final, before);
 }
 
 TEST(others_datasets_are_not_destroyed)
@@ -508,12 +555,12 @@ TEST(snapshots)
 {
 	static const char plain[] =
 		"{\"brand\":\"lx\",\"uuid\":\"" LX "\",\"kernel_version\":\"4.3.0\","
-		"\"image_uuid\":\"" VM_FAKE_IMAGE "\"}";
+		"\"image_uuid\":\"fake-lx\"}";
 	cleanup_error struct error err = ERROR_INIT;
 	cleanup_json struct json *vm = NULL;
 
 	vm_fake_init(test_tmpdir());
-	check_ok(create(plain, &err), &err);
+	check_ok(create(plain, &err), &err); /* of an image by its name */
 	check_ok(create(kvm_payload, &err), &err);
 	check_ok(vm_snapshot_create(LX, "before", &err), &err);
 	check_int(vm_snapshot_create(LX, "before", &err), ==, -EEXIST);

@@ -3,9 +3,9 @@
 #include "vm/vm_check.h"
 #include "vm/vm_job.h"
 
-/* The VM, its lock held: nobody deletes or changes it meanwhile. */
-static int
-load_locked(const char *uuid, unsigned what, struct json **ret, int *ret_lock, struct error *err)
+int
+vm_load_locked(const char *uuid, unsigned what, struct json **ret, int *ret_lock,
+	       struct error *err)
 {
 	cleanup_json struct json *vm = NULL;
 	cleanup_close int lock = -1;
@@ -79,7 +79,7 @@ vm_start(const char *uuid, const struct vm_start_opts *opts, struct error *err)
 	struct zone_boot_opts boot = {0};
 	int r;
 
-	r = load_locked(uuid, 0, &vm, &lock, err);
+	r = vm_load_locked(uuid, 0, &vm, &lock, err);
 	if (r < 0)
 		return r;
 	if (!zone_state_is(vm, "installed"))
@@ -103,7 +103,7 @@ vm_stop(const char *uuid, bool force, unsigned timeout_s, struct error *err)
 	cleanup_close int lock = -1;
 	int r;
 
-	r = load_locked(uuid, 0, &vm, &lock, err);
+	r = vm_load_locked(uuid, 0, &vm, &lock, err);
 	if (r < 0)
 		return r;
 	if (zone_state_is(vm, "installed") || zone_state_is(vm, "configured") ||
@@ -121,7 +121,7 @@ vm_reboot(const char *uuid, bool force, struct error *err)
 	cleanup_close int lock = -1;
 	int r;
 
-	r = load_locked(uuid, 0, &vm, &lock, err);
+	r = vm_load_locked(uuid, 0, &vm, &lock, err);
 	if (r < 0)
 		return r;
 	if (!zone_state_is(vm, "running"))
@@ -181,7 +181,7 @@ vm_snapshot_create(const char *uuid, const char *name, struct error *err)
 	cleanup_free char *snap = NULL;
 	int r;
 
-	r = load_locked(uuid, VM_LOAD_ZFS, &vm, &lock, err);
+	r = vm_load_locked(uuid, VM_LOAD_ZFS, &vm, &lock, err);
 	if (r == 0)
 		r = snapshot_name(vm, name, &snap, err);
 	if (r < 0)
@@ -206,7 +206,7 @@ vm_snapshot_delete(const char *uuid, const char *name, struct error *err)
 	cleanup_free char *snap = NULL;
 	int r;
 
-	r = load_locked(uuid, VM_LOAD_ZFS, &vm, &lock, err);
+	r = vm_load_locked(uuid, VM_LOAD_ZFS, &vm, &lock, err);
 	if (r == 0)
 		r = snapshot_name(vm, name, &snap, err);
 	if (r < 0)
@@ -230,7 +230,7 @@ vm_snapshot_rollback(const char *uuid, const char *name, struct error *err)
 	bool running;
 	int r;
 
-	r = load_locked(uuid, VM_LOAD_ZFS, &vm, &lock, err);
+	r = vm_load_locked(uuid, VM_LOAD_ZFS, &vm, &lock, err);
 	if (r == 0)
 		r = snapshot_name(vm, name, &snap, err);
 	if (r < 0)

@@ -24,8 +24,32 @@ nictag_check(const char *tag, struct error *err)
 	return r;
 }
 
+/* img_list() sorts by date: the last match is the newest. */
+static int
+img_by_name(const char *name, const char *pool, char **ret, struct error *err)
+{
+	cleanup_img_list struct img_list l = IMG_LIST_INIT;
+	const char *at = strchr(name, '@');
+	cleanup_free char *plain = at ? xstrndup(name, (size_t)(at - name)) : xstrdup(name);
+	const struct image *found = NULL;
+	int r = img_list(pool, &l, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < l.n; i++)
+		if (str_eq(img_name(l.images[i]), plain) &&
+		    (!at || str_eq(img_version(l.images[i]), at + 1)))
+			found = l.images[i];
+	if (!found)
+		return error_set(err, ENOENT, "image %s is not installed (imgadm list, imgadm avail)",
+				 name);
+	*ret = xstrdup(found->uuid);
+	return 0;
+}
+
 const struct vm_ops vm_ops_real = {
 	.img_find = img_find,
+	.img_by_name = img_by_name,
 	.img_fits = img_fits,
 	.img_hold = img_hold,
 	.img_free = img_free,

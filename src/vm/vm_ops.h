@@ -13,6 +13,8 @@
 
 struct vm_ops {
 	int (*img_find)(const char *uuid, const char *pool, struct image **ret, struct error *err);
+	/* The UUID of the newest installed image of that name, or name@version; -ENOENT. */
+	int (*img_by_name)(const char *name, const char *pool, char **ret, struct error *err);
 	int (*img_fits)(const struct image *i, const char *brand, uint64_t ram_mib,
 			const char *bootrom, struct error *err);
 	int (*img_hold)(const char *uuid, int *ret_fd, struct error *err);

@@ -242,6 +242,8 @@ take_uuid(const struct vm_prop *p, const struct json *v, char **ret_why)
 	const char *s = json_str(v, NULL);
 	char lower[UUID_LEN + 1];
 
+	if (s && p->check && !p->check(s) && !str_is_uuid(s))
+		return json_new_str(s); /* a name, which vm_create.c looks up */
 	if (!s || !str_is_uuid(s)) {
 		*ret_why = str_printf("is not a UUID");
 		return NULL;

@@ -15,7 +15,10 @@ put_text(FILE *out, const char *s)
 	for (; *s; s++)
 		if (*s == '\\')
 			fputs("\\e", out);
-		else
+		else if (s[0] == '.' && s[1] == ' ') {
+			fputs(".\n", out); /* mdoc: a sentence begins a line */
+			s++;
+		} else
 			fputc(*s, out);
 }
 
@@ -38,10 +41,10 @@ put_brands(FILE *out, unsigned brands)
 	if (brands == VM_ANY)
 		return;
 	if (brands == (VM_ANY & ~VM_BHYVE)) {
-		fputs(" Not for brand bhyve.", out);
+		fputs("\nNot for brand bhyve.", out);
 		return;
 	}
-	fputs(" Only for ", out);
+	fputs("\nOnly for ", out);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if ((brands & names[i].set) == names[i].set) {
 			fprintf(out, "%s%s", sep, names[i].name);
@@ -127,8 +130,9 @@ put_props(FILE *out)
 		put_initial(out, p);
 		fputs(".", out);
 		if (p->required)
-			fputs(" Required.", out);
-		fputs(when_text(p), out);
+			fputs("\nRequired.", out);
+		if (*when_text(p))
+			fprintf(out, "\n%s", when_text(p) + 1);
 		put_brands(out, p->brands);
 		fputs("\n", out);
 	}

@@ -372,7 +372,9 @@ check_update(struct json *payload, const struct json *old, struct json *vm, enum
 	if (touches_disks(payload) && !str_eq(state, "installed"))
 		return error_set(err, EBUSY, "Cannot change disks of VM %s while it is '%s'",
 				 json_str(json_get(old, "uuid"), ""), vm_state(old));
-	r = merge(vm, payload, err);
+	r = vm_resolve_images(payload, "add_disks", err);
+	if (r == 0)
+		r = merge(vm, payload, err);
 	if (r < 0)
 		return r;
 	vm_payload_follow(vm, brand, old);
@@ -455,7 +457,8 @@ vm_update(const char *uuid, struct json *payload, struct error *err)
 {
 	cleanup_json struct json *old = NULL, *vm = NULL;
 	cleanup_vm_job struct vm_job new_disks = VM_JOB_INIT;
-	cleanup_close int lock = -1, reserve = -1;
+	cleanup_close int lock = -1, reserve = -1, metadata = -1;
+	cleanup_free char *metadata_lock = str_printf("%s.metadata", uuid);
 	enum vm_brand brand;
 	int r;
 
@@ -464,6 +467,11 @@ vm_update(const char *uuid, struct json *payload, struct error *err)
 		r = vm_lock(json_str(json_get(old, "uuid"), ""), true, &lock, err);
 	if (r == 0)
 		r = vm_lock("create", true, &reserve, err);
+	if (r < 0)
+		return r;
+	/* The guest may change its metadata too (mdata-put): not between our reading and writing. */
+	if (has_files(payload))
+		r = vm_lock(metadata_lock, true, &metadata, err);
 	if (r < 0)
 		return r;
 	json_free(steal_ptr(&old));

@@ -7,6 +7,7 @@
  * what does not is no error.
  */
 #include <ctype.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -14,7 +15,8 @@
 #include "base/file.h"
 #include "base/table.h"
 #include "vm/vm.h"
-#include "vm/vm_check.h"
+#include "vm/vm_bundle.h"
+#include "vm/vm_qmp.h"
 #include "vm/vmadm.h"
 
 static const struct cli_verb verbs[];
@@ -734,6 +736,136 @@ verb_events(int argc, char **argv)
 	return vmadm_events(&events, &err) < 0 ? say_error(&err) : CLI_OK;
 }
 
+static int
+verb_info(int argc, char **argv)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_strv struct strv operands = STRV_INIT, types = STRV_INIT;
+	cleanup_json struct json *info = NULL;
+	cleanup_free char *uuid = NULL;
+	cleanup_free char *text = NULL;
+	const struct cli_opt opts[] = {{0}};
+	int r = parse_args(argc, argv, opts, &operands);
+
+	if (r == 0)
+		r = take_uuid("info", &operands, &uuid);
+	if (r)
+		return r - 1;
+	for (size_t i = 0; i < operands.n; i++)
+		strv_words(&types, operands.v[i], ",");
+	if (vm_info(uuid, &types, &info, &err) < 0)
+		return say_error(&err);
+	text = json_print(info, true);
+	fputs(text, stdout);
+	return CLI_OK;
+}
+
+static int
+verb_sysrq(int argc, char **argv)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_strv struct strv operands = STRV_INIT;
+	cleanup_free char *uuid = NULL;
+	const struct cli_opt opts[] = {{0}};
+	int r = parse_args(argc, argv, opts, &operands);
+
+	if (r == 0)
+		r = take_uuid("sysrq", &operands, &uuid);
+	if (r)
+		return r - 1;
+	if (operands.n != 1)
+		return usage_error("sysrq", "Wrong number of parameters to \"sysrq\"");
+	if (!str_eq(operands.v[0], "nmi") && !str_eq(operands.v[0], "screenshot"))
+		return usage_error("sysrq", "Invalid sysrq type: %s", operands.v[0]);
+	if (vm_sysrq(uuid, operands.v[0], &err) < 0)
+		return say_error(&err);
+	fprintf(stderr, "Sent %s sysrq to VM %s\n", operands.v[0], uuid);
+	return CLI_OK;
+}
+
+/* ---- moving VMs ------------------------------------------------------------------------------- */
+
+static int
+verb_reprovision(int argc, char **argv)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_strv struct strv operands = STRV_INIT;
+	cleanup_json struct json *payload = NULL;
+	cleanup_free char *uuid = NULL;
+	const char *file = NULL;
+	const struct cli_opt opts[] = {
+		{'f', "file", CLI_STR, &file, "FILE", "payload; standard input if not given"},
+		{0},
+	};
+	int r = parse_args(argc, argv, opts, &operands);
+
+	if (r == 0)
+		r = take_uuid("reprovision", &operands, &uuid);
+	if (r == 0)
+		r = read_payload("reprovision", file, &payload);
+	if (r)
+		return r - 1;
+	recover();
+	if (vm_reprovision(uuid, payload, &err) < 0)
+		return say_error(&err);
+	fprintf(stderr, "Successfully reprovisioned VM %s\n", uuid);
+	return CLI_OK;
+}
+
+static int
+verb_send(int argc, char **argv)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_strv struct strv operands = STRV_INIT;
+	cleanup_free char *uuid = NULL;
+	const struct cli_opt opts[] = {{0}};
+	int r = parse_args(argc, argv, opts, &operands);
+
+	if (r == 0)
+		r = take_uuid("send", &operands, &uuid);
+	if (r)
+		return r - 1;
+	if (isatty(1))
+		return usage_error("send", "Will not send to stdout when stdout is a tty.");
+	recover();
+	if (vm_send(uuid, 1, &err) < 0)
+		return say_error(&err);
+	fprintf(stderr, "Successfully sent VM %s\n", uuid);
+	return CLI_OK;
+}
+
+static int
+verb_receive(int argc, char **argv)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_strv struct strv operands = STRV_INIT;
+	cleanup_free char *uuid = NULL;
+	cleanup_close int fd = -1;
+	const char *file = NULL;
+	const struct cli_opt opts[] = {
+		{'f', "file", CLI_STR, &file, "FILE", "stream; standard input if not given"},
+		{0},
+	};
+	int r = parse_args(argc, argv, opts, &operands);
+
+	if (r == 0 && operands.n)
+		r = usage_error("receive", "receive takes no operands") + 1;
+	if (r)
+		return r - 1;
+	if (!file && isatty(0))
+		return usage_error("receive", "Will not receive from stdin when stdin is a tty.");
+	fd = file && !str_eq(file, "-") ? open(file, O_RDONLY | O_CLOEXEC) : dup(0);
+	if (fd < 0) {
+		fprintf(stderr, "%s: %s\n", file ? file : "standard input", strerror(errno));
+		return CLI_FAILED;
+	}
+	recover();
+	if (vm_receive(fd, &uuid, &err) < 0)
+		return say_error(&err);
+	fprintf(stderr, "Successfully received VM %s\n", uuid);
+	return CLI_OK;
+}
+
 static const struct cli_verb verbs[] = {
 	{"console", "UUID", "connect to the VM's console; ^] leaves", verb_console},
 	{"create", "[-f FILE]", "make a VM of a JSON payload", verb_create},
@@ -742,14 +874,21 @@ static const struct cli_verb verbs[] = {
 	{"delete-snapshot", "UUID NAME", "remove a snapshot", verb_delete_snapshot},
 	{"events", "[-fjr] [UUID]", "show what happens to VMs, until interrupted", verb_events},
 	{"get|json", "UUID", "print the VM as JSON", verb_get},
+	{"info", "UUID [TYPE,...]", "ask the monitor of a virtual machine", verb_info},
 	{"kill", "[-s SIGNAL | -SIGNAL] UUID", "send a signal to the VM's first process", verb_kill},
 	{"list", "[-p] [-H] [-o FIELD,...] [-s FIELD,...] [FIELD=VALUE...]", "list VMs", verb_list},
 	{"lookup", "[-j|-1] [-o FIELD,...] [FIELD=VALUE...]", "find VMs", verb_lookup},
 	{"reboot", "UUID [-F]", "stop the VM and start it again", verb_reboot},
+	{"receive|recv", "[-f FILE]", "make a VM of a stream that was sent", verb_receive},
+	{"reprovision", "UUID [-f FILE]", "give the VM a new root of another image",
+	 verb_reprovision},
 	{"rollback-snapshot", "UUID NAME", "put the VM back to a snapshot", verb_rollback_snapshot},
+	{"send", "UUID", "write the VM to standard output", verb_send},
 	{"start|boot", "UUID [order=ORDER] [cdrom=PATH,MODEL] [disk=PATH,MODEL]", "start the VM",
 	 verb_start},
 	{"stop|halt", "UUID [-F] [-t SECONDS]", "stop the VM", verb_stop},
+	{"sysrq", "UUID nmi|screenshot", "interrupt a virtual machine, or take its picture",
+	 verb_sysrq},
 	{"update", "UUID [-f FILE | PROPERTY=VALUE...]", "change the VM", verb_update},
 	{"validate", "create|update|receive [BRAND] [-f FILE]", "check a payload", verb_validate},
 	{0},

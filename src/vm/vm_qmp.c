@@ -1,0 +1,207 @@
+/*
+ * Questions to the monitor of a running virtual machine, over QMP (QEMU's
+ * protocol, which our own monitor speaks in part): `vmadm info` and `vmadm sysrq`.
+ *
+ * The socket is ZONEPATH/root/tmp/vm.qmp, in a directory that belongs to the
+ * monitor: it is opened as an inode without following links, and what it says is
+ * bounded in size and time.
+ */
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/file.h"
+#include "vm/vm.h"
+#include "vm/vm_qmp.h"
+
+#define ANSWER_MAX (4u << 20)
+#define ANSWER_SECONDS 10
+
+static int
+qmp_connect(const struct json *vm, int *ret, struct error *err)
+{
+	cleanup_free char *tmp = vm_path(vm, "root/tmp");
+	cleanup_close int dir = open(tmp, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_PATH);
+	cleanup_close int sock = dir >= 0 ? openat(dir, "vm.qmp", O_PATH | O_NOFOLLOW | O_CLOEXEC)
+					  : -1;
+	cleanup_close int fd = -1;
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct timeval wait = {.tv_sec = ANSWER_SECONDS};
+	struct stat st;
+
+	if (sock < 0 || fstat(sock, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return error_set(err, ENOTCONN, "the monitor's socket %s/vm.qmp is not there", tmp);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", sock);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return error_set_errno(err, errno, "%s/vm.qmp", tmp);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+	*ret = steal_fd(&fd);
+	return 0;
+}
+
+/* The next line that is an object. */
+static int
+read_object(int fd, struct strbuf *in, struct json **ret, struct error *err)
+{
+	for (;;) {
+		char *end = in->len ? memchr(in->data, '\n', in->len) : NULL;
+		ssize_t n;
+
+		if (end) {
+			size_t len = (size_t)(end - in->data);
+			int r = json_parse(in->data, len, ret, err);
+
+			memmove(in->data, end + 1, in->len - len - 1);
+			in->len -= len + 1;
+			return r < 0 ? error_wrap(err, r, "the monitor's answer") : 0;
+		}
+		if (in->len > ANSWER_MAX)
+			return error_set(err, EMSGSIZE, "the monitor's answer is too long");
+		n = recv(fd, strbuf_reserve(in, 16384), 16384, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return error_set(err, n < 0 ? errno : EPIPE, "the monitor does not answer");
+		in->len += (size_t)n;
+		in->data[in->len] = '\0';
+	}
+}
+
+/* Sends a command and takes its answer, passing over events. */
+static int
+command(int fd, struct strbuf *in, const char *name, struct json *args, struct json **ret,
+	struct error *err)
+{
+	cleanup_json struct json *q = json_new_object();
+	cleanup_free char *text = NULL;
+	cleanup_free char *line = NULL;
+
+	json_set_str(q, "execute", name);
+	if (args)
+		json_set(q, "arguments", args);
+	text = json_print(q, false);
+	line = str_printf("%s\n", text);
+	if (fd_write_all(fd, line, strlen(line)) < 0)
+		return error_set(err, EPIPE, "the monitor does not listen");
+	for (;;) {
+		cleanup_json struct json *a = NULL;
+		int r = read_object(fd, in, &a, err);
+
+		if (r < 0)
+			return r;
+		if (json_get(a, "error"))
+			return error_set(err, EIO, "the monitor refuses %s: %s", name,
+					 json_str(json_lookup(a, "error.desc"), "?"));
+		if (!json_get(a, "return"))
+			continue;
+		if (ret)
+			*ret = json_steal(a, "return");
+		return 0;
+	}
+}
+
+static int
+open_session(const char *uuid, int *ret_fd, struct strbuf *in, struct error *err)
+{
+	cleanup_json struct json *vm = NULL, *greeting = NULL;
+	cleanup_close int fd = -1;
+	int r = vm_load(uuid, 0, &vm, err);
+
+	if (r < 0)
+		return r;
+	if (!json_bool(json_get(vm, "hvm"), false))
+		return error_set(err, ENOTSUP, "VM %s is of brand %s: only virtual machines have a "
+					       "monitor", uuid, json_str(json_get(vm, "brand"), "?"));
+	if (!str_eq(json_str(json_get(vm, "zone_state"), ""), "running"))
+		return error_set(err, ESRCH, "VM %s is not running: it is '%s'", uuid,
+				 vm_state(vm));
+	r = qmp_connect(vm, &fd, err);
+	if (r == 0)
+		r = read_object(fd, in, &greeting, err);
+	if (r == 0)
+		r = command(fd, in, "qmp_capabilities", NULL, NULL, err);
+	if (r < 0)
+		return r;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+/* Types of `vmadm info` and the command each is. */
+static const struct {
+	const char *type, *command;
+} types[] = {
+	{"block", "query-block"},
+	{"blockstats", "query-blockstats"},
+	{"chardev", "query-chardev"},
+	{"cpus", "query-cpus-fast"},
+	{"kvm", "query-kvm"},
+	{"pci", "query-pci"},
+	{"spice", "query-spice"},
+	{"status", "query-status"},
+	{"version", "query-version"},
+	{"vnc", "query-vnc"},
+};
+
+int
+vm_info(const char *uuid, const struct strv *wanted, struct json **ret, struct error *err)
+{
+	cleanup_json struct json *out = json_new_object();
+	struct strbuf in CLEANUP(strbuf_done) = STRBUF_INIT;
+	cleanup_close int fd = -1;
+	bool all = !wanted->n || strv_has(wanted, "all");
+	int r;
+
+	for (size_t i = 0; i < wanted->n; i++) {
+		bool known = str_eq(wanted->v[i], "all");
+
+		for (size_t k = 0; k < ARRAY_SIZE(types); k++)
+			known |= str_eq(wanted->v[i], types[k].type);
+		if (!known)
+			return error_set(err, EINVAL, "unknown info type: %s", wanted->v[i]);
+	}
+	r = open_session(uuid, &fd, &in, err);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(types); i++) {
+		cleanup_error struct error own = ERROR_INIT;
+		struct json *answer = NULL;
+
+		if (!all && !strv_has(wanted, types[i].type))
+			continue;
+		r = command(fd, &in, types[i].command, NULL, &answer, &own);
+		if (r == -EIO && all) {
+			r = 0; /* this monitor has no such thing */
+			continue;
+		}
+		if (r < 0)
+			error_move(err, &own);
+		else
+			json_set(out, types[i].type, answer);
+	}
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(&out);
+	return 0;
+}
+
+int
+vm_sysrq(const char *uuid, const char *type, struct error *err)
+{
+	struct strbuf in CLEANUP(strbuf_done) = STRBUF_INIT;
+	cleanup_close int fd = -1;
+	bool nmi = str_eq(type, "nmi");
+	struct json *args = NULL;
+	int r;
+
+	if (!nmi && !str_eq(type, "screenshot"))
+		return error_set(err, EINVAL, "Invalid sysrq type: %s", type);
+	r = open_session(uuid, &fd, &in, err);
+	if (r < 0)
+		return r;
+	if (!nmi) {
+		args = json_new_object();
+		json_set_str(args, "filename", "/tmp/vm.ppm"); /* as the monitor sees it */
+	}
+	return command(fd, &in, nmi ? "inject-nmi" : "screendump", args, NULL, err);
+}
