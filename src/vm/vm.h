@@ -37,6 +37,9 @@ enum {
 int vm_load(const char *uuid, unsigned what, struct json **ret, struct error *err);
 /* All VMs as an array.  One that cannot be read is left out; its error goes to *ret_bad. */
 int vm_load_all(unsigned what, struct json **ret, struct strv *ret_bad, struct error *err);
+/* The same, where only these fields count (and more may be there): quicker. */
+int vm_load_fields(unsigned what, const struct strv *fields, struct json **ret,
+		   struct strv *ret_bad, struct error *err);
 /* Does printing or matching this field need more than the zone's XML? */
 unsigned vm_field_needs(const char *field);
 /* "stopped" for installed, "provisioning", "failed", ...: SmartOS's state of a VM. */

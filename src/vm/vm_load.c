@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "vm/vm.h"
 #include "vm/vm_ops.h"
+#include "vm/vm_scan.h"
 
 const struct vm_ops *vm_ops;
 
@@ -438,13 +439,34 @@ vm_load(const char *uuid, unsigned what, struct json **ret, struct error *err)
 	return load_zone(&zi, what, ret, err);
 }
 
+/* Only these fields, the quick way if that knows them all. */
+static int
+load_fields(const struct zone_info *zi, unsigned what, const struct strv *fields, bool quick,
+	    struct json **ret, struct error *err)
+{
+	char path[4096];
+
+	if (quick) {
+		snprintf(path, sizeof(path), "%s/etc/zones/%s.xml", zone_root(), zi->name);
+		if (vm_scan(path, fields, ret)) {
+			add_runtime(*ret, zi);
+			return 0;
+		}
+	}
+	return load_zone(zi, what, ret, err);
+}
+
 int
-vm_load_all(unsigned what, struct json **ret, struct strv *ret_bad, struct error *err)
+vm_load_fields(unsigned what, const struct strv *fields, struct json **ret, struct strv *ret_bad,
+	       struct error *err)
 {
 	cleanup_zone_list struct zone_list zones = {0};
 	cleanup_json struct json *list = json_new_array();
+	bool quick = fields && !what;
 	int r;
 
+	for (size_t i = 0; quick && i < fields->n; i++)
+		quick = vm_scan_has(fields->v[i]);
 	r = zone_list_read(&zones, err);
 	if (r < 0)
 		return r;
@@ -454,7 +476,7 @@ vm_load_all(unsigned what, struct json **ret, struct strv *ret_bad, struct error
 
 		if (!str_is_uuid(zones.v[i].name) && !*zones.v[i].uuid)
 			continue; /* a zone of zonecfg's making, not ours to list */
-		r = load_zone(&zones.v[i], what, &vm, &own);
+		r = load_fields(&zones.v[i], what, fields, quick, &vm, &own);
 		if (r < 0) {
 			/* It went away while we looked, or is broken: the others count. */
 			if (ret_bad && r != -ENOENT)
@@ -465,4 +487,10 @@ vm_load_all(unsigned what, struct json **ret, struct strv *ret_bad, struct error
 	}
 	*ret = steal_ptr(&list);
 	return 0;
+}
+
+int
+vm_load_all(unsigned what, struct json **ret, struct strv *ret_bad, struct error *err)
+{
+	return vm_load_fields(what, NULL, ret, ret_bad, err);
 }

@@ -9,6 +9,7 @@
  */
 #include "base/cleanup.h"
 #include "vm/vm.h"
+#include "vm/vm_scan.h"
 
 /* ---- one value ------------------------------------------------------------ */
 
@@ -32,8 +33,8 @@ decode_list(const struct vm_prop *p, const char *text)
 }
 
 /* Text of a configuration as a JSON value; what does not decode stays text. */
-static struct json *
-decode(const struct vm_prop *p, const char *text)
+struct json *
+vm_decode(const struct vm_prop *p, const char *text)
 {
 	cleanup_free char *plain = NULL;
 	char mac[18];
@@ -108,7 +109,7 @@ encode(const struct vm_prop *p, const struct json *v)
 static bool
 same_value(const struct vm_prop *p, const char *stored, const struct json *want)
 {
-	cleanup_json struct json *have = decode(p, stored);
+	cleanup_json struct json *have = vm_decode(p, stored);
 
 	if (!have || !want)
 		return !have && (!want || json_type(want) == JSON_NULL);
@@ -150,14 +151,14 @@ top_value(const struct vm_prop *p, const struct zone_config *c, enum vm_brand br
 {
 	/* HVM zones do not boot as zones: the daemon that boots them looks at vm-autoboot. */
 	if ((brand & VM_HVM) && str_eq(p->path, "autoboot"))
-		return decode(p, zone_config_attr(c, "vm-autoboot"));
+		return vm_decode(p, zone_config_attr(c, "vm-autoboot"));
 	if (!stored_for(p, brand))
 		return NULL;
 	switch (p->store) {
 	case VM_S_ZONE:
-		return decode(p, zone_config_get(c, p->key));
+		return vm_decode(p, zone_config_get(c, p->key));
 	case VM_S_ATTR:
-		return decode(p, zone_config_attr(c, p->key));
+		return vm_decode(p, zone_config_attr(c, p->key));
 	case VM_S_RCTL:
 		return rctl_value(p, c);
 	case VM_S_NONE:
@@ -220,13 +221,13 @@ member_value(const struct vm_prop *p, const struct zone_res *res)
 	switch (p->store) {
 	case VM_S_NET:
 	case VM_S_DEV:
-		return decode(p, zone_res_get(res, p->key));
+		return vm_decode(p, zone_res_get(res, p->key));
 	case VM_S_NETATTR:
 	case VM_S_DEVATTR:
-		return decode(p, zone_res_attr(res, p->key));
+		return vm_decode(p, zone_res_attr(res, p->key));
 	case VM_S_FS:
 		return str_eq(p->key, "fsoption") ? fs_options(res)
-						  : decode(p, zone_res_get(res, p->key));
+						  : vm_decode(p, zone_res_get(res, p->key));
 	case VM_S_NONE:
 	case VM_S_ZONE:
 	case VM_S_ATTR:

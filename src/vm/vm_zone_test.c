@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "vm/vm.h"
 #include "vm/vm_ops.h"
+#include "vm/vm_scan.h"
 
 /*
  * The VM of a zone's XML.  Writing the unchanged VM back must leave the XML as it
@@ -108,6 +109,60 @@ TEST(changes_touch_only_what_changed)
 	xml = zone_config_print(c);
 	check(!strstr(xml, "zone.cpu-cap"));
 	check(!strstr(xml, "2:8:20:a:b:c"));
+}
+
+/* The quick way says what the slow way says, for every file it takes. */
+TEST(scan_agrees_with_the_document)
+{
+	static const char *const files[] = {
+		"zone/lx.in", "zone/kvm.in", "zone/bhyve.in", "newzone/lx.ok", "newzone/kvm.ok",
+		"newzone/bhyve.ok",
+	};
+	cleanup_strv struct strv fields = STRV_INIT;
+
+	for (size_t i = 0; i < vm_props_n; i++)
+		if (!strchr(vm_props[i].path, '*') && vm_scan_has(vm_props[i].path))
+			strv_add(&fields, vm_props[i].path);
+	check_int(fields.n, >, 40);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		cleanup_free char *rel = str_printf("src/vm/testdata/%s", files[i]);
+		cleanup_zone_config struct zone_config *c = NULL;
+		cleanup_json struct json *slow = NULL, *quick = NULL;
+		cleanup_error struct error err = ERROR_INIT;
+		cleanup_free char *text = NULL;
+		size_t len;
+
+		check_ok(file_read(test_data(rel), 0, &text, &len, &err), &err);
+		require(zone_config_parse(text, len, rel, &c, &err) == 0);
+		slow = vm_from_config(c);
+		require(vm_scan(test_data(rel), &fields, &quick));
+		for (size_t k = 0; k < fields.n; k++)
+			if (!json_equal(json_get(slow, fields.v[k]), json_get(quick, fields.v[k])))
+				test_fail(__FILE__, __LINE__, "%s: %s differs", rel, fields.v[k]);
+	}
+}
+
+TEST(scan_gives_up_on_what_it_does_not_know)
+{
+	static const char *const rows[] = {
+		"", "x", "<", "<zone", "<zone name=\"a\"", "<zone name='a'/>", "<a/>",
+		"<zone name=\"a&amp;b\"/>", "<zone name=\"a\">text</zone>",
+		"<zone name=\"a\"><![CDATA[x]]></zone>", "<zone name=\"a\"><!-- x",
+		"<zone name=\"a\"><attr name=\"x\"/></zone>", "<!DOCTYPE z [<!ENTITY a \"b\">]><zone/>",
+		"<zone name =\"a\"/>", "<zone name=\"a\"/ >",
+	};
+	cleanup_free char *path = str_printf("%s/x.xml", test_tmpdir());
+	cleanup_strv struct strv fields = STRV_INIT;
+
+	strv_add(&fields, "alias");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct json *vm = NULL;
+
+		require(file_write_atomic(path, rows[i], strlen(rows[i]), 0644, NULL) == 0);
+		if (vm_scan(path, &fields, &vm))
+			test_fail(__FILE__, __LINE__, "taken: %s", rows[i]);
+		json_free(vm);
+	}
 }
 
 TEST(fields_and_filters)

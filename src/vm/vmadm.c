@@ -327,19 +327,30 @@ add_filters(struct vm_filter *f, const struct strv *operands)
 	return 0;
 }
 
+/* fields: all that will be looked at, besides those of the filter; NULL: everything. */
 static int
-load_matching(const struct vm_filter *f, unsigned needs, struct json **ret)
+load_matching(const struct vm_filter *f, unsigned needs, const struct strv *fields,
+	      struct json **ret)
 {
+	cleanup_strv struct strv wanted = STRV_INIT;
 	cleanup_error struct error err = ERROR_INIT;
 	cleanup_json struct json *all = NULL;
 	cleanup_strv struct strv bad = STRV_INIT;
 	struct json *list;
 	const struct json *vm;
 
-	if (vm_load_all(needs | vm_filter_needs(f), &all, &bad, &err) < 0)
+	for (size_t i = 0; fields && i < fields->n; i++)
+		strv_add(&wanted, fields->v[i]);
+	for (size_t i = 0; fields && i < f->keys.n; i++)
+		strv_add(&wanted, f->keys.v[i]);
+	if (vm_load_fields(needs | vm_filter_needs(f), fields ? &wanted : NULL, &all, &bad, &err) < 0)
 		return say_error(&err) + 1;
 	for (size_t i = 0; i < bad.n; i++)
 		fprintf(stderr, "warning: %s\n", bad.v[i]);
+	if (!f->keys.n) {
+		*ret = steal_ptr(&all);
+		return 0;
+	}
 	list = json_new_array();
 	json_array_each(vm, all)
 		if (vm_filter_match(f, vm))
@@ -401,7 +412,7 @@ verb_list(int argc, char **argv)
 		table_no_header(t);
 	if (parsable)
 		table_missing(t, "");
-	r = load_matching(&filter, needs, &vms);
+	r = load_matching(&filter, needs, &fields, &vms);
 	if (r)
 		return r - 1;
 	json_array_each(vm, vms) {
@@ -468,7 +479,9 @@ verb_lookup(int argc, char **argv)
 	}
 	if (as_json && !output)
 		needs = VM_LOAD_ALL;
-	r = load_matching(&filter, needs, &vms);
+	if (!as_json)
+		strv_add(&fields, "uuid");
+	r = load_matching(&filter, needs, as_json && !output ? NULL : &fields, &vms);
 	if (r)
 		return r - 1;
 	if (unique && json_len(vms) != 1) {

@@ -360,24 +360,32 @@ TEST(shutdown_asks_then_kills)
 	check_nothing_left(&h);
 }
 
-/* Reads the console until the text was seen. */
+/* Reads the console until the text was seen; what came behind it is there for the next call. */
 static bool
 console_shows(int fd, const char *text)
 {
-	cleanup_strbuf struct strbuf b = STRBUF_INIT;
-	char buf[1024];
+	static struct strbuf b;
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 
-	while (poll(&p, 1, 15000) > 0) {
-		ssize_t n = read(fd, buf, sizeof(buf));
+	for (;;) {
+		char *hit = b.len ? strstr(b.data, text) : NULL;
+		char buf[1024];
+		ssize_t n;
 
+		if (hit) {
+			size_t used = (size_t)(hit - b.data) + strlen(text);
+
+			memmove(b.data, b.data + used, b.len - used + 1);
+			b.len -= used;
+			return true;
+		}
+		if (poll(&p, 1, 15000) <= 0)
+			return false;
+		n = read(fd, buf, sizeof(buf));
 		if (n <= 0)
 			return false;
 		strbuf_add(&b, buf, (size_t)n);
-		if (strstr(b.data, text))
-			return true;
 	}
-	return false;
 }
 
 TEST(console_survives_reboot)

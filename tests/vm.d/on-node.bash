@@ -1,0 +1,125 @@
+# Runs on a node.  Prints TAP lines without numbers, which tests/vm.t counts.  $1 is the URL of an
+# image source, $2 the UUID of its tiny image.
+source_url=$1 tiny=$2
+a=aaaaaaaa-1111-4111-8111-111111111111
+b=bbbbbbbb-2222-4222-8222-222222222222
+w=/root/vm.test
+mkdir -p $w
+cd $w || exit 1
+
+pass() { echo "ok - $1"; }
+fail() { echo "not ok - $1"; sed 's/^/#   /' <<<"${2:-}"; }
+ok() { local n=$1 out; shift; if out=$("$@" 2>&1); then pass "$n"; else fail "$n" "$out"; fi; }
+is() { if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "got: $2
+want: $3"; fi; }
+has() { case $2 in *"$3"*) pass "$1" ;; *) fail "$1" "\"$3\" is not in: $2" ;; esac; }
+refuses() { local n=$1 want=$2 out; shift 2; if out=$("$@" 2>&1); then fail "$n" "it did not fail: $out"; else has "$n" "$out" "$want"; fi; }
+
+zpool list -H zones >/dev/null 2>&1 || { zpool create -O atime=off zones /dev/vda && touch /zones/.system_pool; }
+pgrep -f /usr/vm/sbin/metadata >/dev/null || { /usr/vm/sbin/metadata 2>$w/metadata.log & }
+# Everything a VM may leave behind.
+state() { zfs list -H -o name -t all -r zones | grep -v "^zones/\(var\|cores\|dump\|swap\)"; ls /etc/zones /var/vm/journal 2>/dev/null | grep -v -e uid-base -e lock; cat /etc/zones/index; ls /zones; }
+
+imgadm sources -a "$source_url" >/dev/null 2>&1
+ok 'image imported' imgadm import "$tiny"
+
+payload() { # UUID [MORE]
+	echo "{\"brand\":\"lx\",\"uuid\":\"$1\",\"kernel_version\":\"6.12.0\",\"image_uuid\":\"tiny\",
+	\"max_physical_memory\":64,\"quota\":1,\"alias\":\"${1:0:4}\",
+	\"customer_metadata\":{\"greeting\":\"hello there\"}${2:+,$2}}"
+}
+
+# --- made, seen, entered
+out=$(payload $a | vmadm create 2>&1)
+is 'create says so' "$out" "Successfully created VM $a"
+empty=$(state)
+is 'list' "$(vmadm list -p -o uuid,type,ram,state,alias)" "$a:LX:64:running:aaaa"
+is 'lookup' "$(vmadm lookup -1 alias=~^aa)" $a
+is 'zlogin' "$(zlogin $a /bin/echo inside 2>&1)" inside
+is 'get' "$(vmadm get $a | json state quota customer_metadata.greeting | tr '\n' ' ')" 'running 1 hello there '
+is 'quota on the dataset' "$(zfs get -Hp -o value quota zones/$a)" 1073741824
+is 'metadata inside' "$(zlogin $a /native/usr/sbin/mdata-get greeting 2>&1)" 'hello there'
+is 'uuid inside' "$(zlogin $a /native/usr/sbin/mdata-get sdc:uuid 2>&1)" $a
+ok 'a guest writes metadata' zlogin $a /native/usr/sbin/mdata-put from guest
+is 'and vmadm sees it' "$(vmadm get $a | json customer_metadata.from)" guest
+refuses 'not the operator'"'"'s keys' ERROR zlogin $a /native/usr/sbin/mdata-put root_pw x
+refuses 'the same again' 'already exists' vmadm create -f <(payload $a)
+has 'start of a running VM is no error' "$(vmadm start $a 2>&1; echo $?)" 0
+
+# --- changed while it runs
+ok 'update' vmadm update $a cpu_cap=50 max_physical_memory=96 quota=2 alias=new
+is 'quota changed' "$(zfs get -Hp -o value quota zones/$a)" 2147483648
+is 'cpu cap in the cgroup' "$(cat /sys/fs/cgroup/zones/$a/cpu.max | cut -d' ' -f1)" "$(($(cut -d' ' -f2 /sys/fs/cgroup/zones/$a/cpu.max) / 2))"
+has 'tags' "$(echo '{"set_tags":{"role":"db"}}' | vmadm update $a 2>&1; vmadm lookup tags.role=db)" $a
+refuses 'unknown property' 'Invalid property(s): colour' vmadm update $a colour=red
+
+# --- stopped, started, restarted
+ok 'stop' vmadm stop $a -F
+is 'stopped' "$(vmadm list -H -o state)" stopped
+ok 'start' vmadm start $a
+ok 'reboot' vmadm reboot -F $a
+is 'runs again' "$(vmadm list -H -o state)" running
+
+# --- snapshots
+ok 'snapshot' vmadm create-snapshot $a one
+echo later > /zones/$a/root/later
+ok 'rollback' vmadm rollback-snapshot $a one
+is 'what came later is gone' "$(ls /zones/$a/root/later 2>/dev/null)" ''
+is 'runs after the rollback' "$(vmadm list -H -o state)" running
+ok 'snapshot deleted' vmadm delete-snapshot $a one
+
+# --- a new root
+echo mine > /zones/$a/root/mine
+ok 'reprovision' vmadm reprovision $a -f <(echo "{\"image_uuid\":\"$tiny\"}")
+is 'new root' "$(ls /zones/$a/root/mine 2>/dev/null)" ''
+is 'metadata stayed' "$(vmadm get $a | json customer_metadata.greeting)" 'hello there'
+is 'runs after the reprovision' "$(vmadm list -H -o state)" running
+
+# --- sent and received
+vmadm stop $a -F 2>/dev/null
+echo kept > /zones/$a/root/kept
+ok 'send' bash -c "vmadm send $a > $w/vm.stream"
+vmadm delete $a 2>/dev/null
+is 'deleted' "$(vmadm lookup)" ''
+ok 'receive' vmadm receive -f $w/vm.stream
+is 'came back, stopped' "$(vmadm list -H -o uuid,state | tr -s ' ')" "$a stopped"
+is 'with what was in it' "$(cat /zones/$a/root/kept)" kept
+ok 'and starts' vmadm start $a
+ok 'delete' vmadm delete $a
+refuses 'gone' 'No such zone configured' vmadm get $a
+left=$(state)
+case $left in *$a*) fail 'nothing of it is left' "$left" ;; *) pass 'nothing of it is left' ;; esac
+head -c 3000 $w/vm.stream > $w/short
+refuses 'a stream cut short' '' vmadm receive -f $w/short
+is 'leaves nothing' "$(state)" "$left"
+
+# --- refused creates leave nothing
+try() { payload $b | json -e "$3" > $w/p.json; refuses "$1" "$2" vmadm create -f $w/p.json; is "... and leaves nothing" "$(state)" "$left"; }
+try 'no such image' 'is not installed' 'image_uuid = "nosuch"'
+payload $b '"nics":[{"nic_tag":"nosuch"}]' > $w/p.json
+refuses 'no such tag' 'Invalid nic tag' vmadm create -f $w/p.json
+is '... and leaves nothing' "$(state)" "$left"
+try 'init that is not there' '' 'init_name = "/no/such/init"'
+
+# --- killed half-made: after more and more time, until one is finished
+killed=0
+for i in $(seq 1 60); do
+	payload $b | vmadm create >$w/create.out 2>&1 &
+	pid=$!
+	sleep "$(awk "BEGIN{print $i*0.03}")"
+	kill -9 $pid 2>/dev/null
+	wait $pid 2>/dev/null
+	grep -q Successfully $w/create.out && break
+	killed=$((killed + 1))
+	vmadm update $b nosuch=x 2>$w/recover.out # the next vmadm that changes something clears up
+	# Killed between its last step and its last word: it is finished.
+	[ "$(vmadm lookup uuid=$b state=running)" != $b ] || break
+	if [ "$(state)" != "$left" ] || [ -n "$(vmadm lookup uuid=$b)" ]; then
+		fail "killed after $i" "$(cat $w/recover.out; state)"
+		break
+	fi
+done
+[ $killed -gt 3 ] && pass "$killed creates killed half-way left nothing" || fail "only $killed creates were killed in time" "$(cat $w/create.out)"
+vmadm delete $b 2>/dev/null
+is 'nothing is left at the end' "$(state)" "$left"
+echo end
