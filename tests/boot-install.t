@@ -1,8 +1,10 @@
 #!/bin/bash
 # Setting a node up: unattended on 1, 2 and 4 disks, and typed on the console.
 . "$(dirname "$0")/lib.sh"
-plan 17
-trap 'tools/node --stop dialogue >/dev/null 2>&1' EXIT
+plan 22
+dir=build/boot-install
+rm -rf $dir; mkdir -p $dir
+trap 'tools/node --stop dialogue >/dev/null 2>&1; tools/node --stop media >/dev/null 2>&1; kill ${httpd:-} 2>/dev/null; rm -rf $dir' EXIT
 
 look='zpool list -H -o health zones; zpool status zones | grep -oE "(mirror|raidz[0-9])-[0-9]+|vd[a-z]3" | paste -sd" "
 zfs list -H -o name,mountpoint | paste -sd";"; svcs -H -o state,fmri | grep -v ^online; hostname
@@ -84,4 +86,23 @@ like 'the address that was typed' "$out" '^admin_ip=10.0.2.15$'
 like 'the layout that was typed' "$out" 'mirror-0'
 like 'the name servers that were typed' "$out" '^nameserver 10.0.2.3$'
 is 'no password in the configuration' "$(grep -c typed1 <<<"$out")" 0
+
+# From the ISO: the image is taken from the medium, and from then on the node boots from its disk.
+sed 's/"bootpool": "no"/"bootpool": "media"/' tools/node.d/answers.json >$dir/media.json
+out=$(node --keep media --iso --disk-dir $dir/disks --timeout 600 --answers $dir/media.json -- \
+	'piadm list -p; poweroff' 2>&1)
+like 'bootpool=media installs the image of the medium' "$out" ':zones/boot:active:yes:yes$'
+for ((i = 0; i < 90; i++)); do tools/node --list | grep -q '^media ' || break; sleep 1; done
+tools/node --stop media
+out=$(node --own --disk-dir $dir/disks --timeout 600 -- 'bootparams; hostname; zpool list -H -o health zones' 2>&1)
+like 'the node boots from its disk' "$out" '^boot=disk$'
+like 'with its pool' "$out" '^ONLINE$'
+
+# answers.json over HTTP; the address comes by DHCP.
+sed 's/"hostname": "[^"]*"/"hostname": "overhttp"/' tools/node.d/answers.json >$dir/a.json
+port=$((20000 + RANDOM % 30000))
+tools/sysroot run busybox httpd -f -p 127.0.0.1:$port -h "$top/$dir" & httpd=$!
+out=$(node --answers '' --timeout 600 --append "answers=http://10.0.2.2:$port/a.json" -- 'hostname; zpool list -H -o health zones' 2>&1)
+like 'answers= names a URL' "$out" '^overhttp$'
+like 'and the pool is made' "$out" '^ONLINE$'
 finish

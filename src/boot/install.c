@@ -76,12 +76,32 @@ set_echo(struct console *c, bool on)
 	}
 }
 
-/* What came in on one terminal: 1 when that made a line, -ENODATA when it is gone. */
+/* The first whole line of what was typed so far; false if there is none. */
+static bool
+take_line(struct tty *t, char **ret)
+{
+	char *nl = t->line.len ? memchr(t->line.data, '\n', t->line.len) : NULL;
+	size_t used, len;
+
+	if (!nl)
+		return false;
+	len = (size_t)(nl - t->line.data);
+	used = len + 1;
+	if (len && t->line.data[len - 1] == '\r')
+		len--;
+	*ret = xstrndup(t->line.data, len);
+	/* What is left may be a second line, or a password: nothing of it stays behind. */
+	memmove(t->line.data, t->line.data + used, t->line.len - used);
+	explicit_bzero(t->line.data + t->line.len - used, used);
+	t->line.len -= used;
+	return true;
+}
+
+/* Reads what came in on one terminal; -ENODATA when it is gone. */
 static int
-tty_input(struct tty *t, char **ret)
+tty_input(struct tty *t)
 {
 	char buf[MAX_LINE];
-	char *nl;
 	ssize_t n = read(t->fd, buf, sizeof(buf));
 
 	if (n < 0)
@@ -92,79 +112,49 @@ tty_input(struct tty *t, char **ret)
 	if (t->line.len + (size_t)n > MAX_LINE)
 		strbuf_reset(&t->line);
 	strbuf_add(&t->line, buf, (size_t)n);
-	nl = memchr(t->line.data, '\n', t->line.len);
-	if (!nl)
-		return 0;
-	*nl = '\0';
-	*ret = xstrdup(t->line.data);
-	{
-		cleanup_free char *rest = xmemdup(nl + 1, t->line.len - (size_t)(nl + 1 - t->line.data) + 1);
-		size_t len = t->line.len - (size_t)(nl + 1 - t->line.data);
-
-		strbuf_reset(&t->line);
-		strbuf_add(&t->line, rest, len);
-	}
-	if (*ret && strlen(*ret) && (*ret)[strlen(*ret) - 1] == '\r')
-		(*ret)[strlen(*ret) - 1] = '\0';
-	return 1;
+	explicit_bzero(buf, sizeof(buf));
+	return 0;
 }
 
-/* A line that an earlier read brought along. */
-static bool
-pending_line(struct tty *t, char **ret)
+/* Waits until one of the terminals has something; reads it. */
+static int
+console_wait(struct console *c, struct error *err)
 {
-	char *nl = t->line.len ? memchr(t->line.data, '\n', t->line.len) : NULL;
-	cleanup_free char *rest = NULL;
-	size_t used;
+	struct pollfd p[MAX_TTYS];
+	size_t alive = 0;
 
-	if (!nl)
-		return false;
-	used = (size_t)(nl + 1 - t->line.data);
-	*ret = xstrndup(t->line.data, used - 1);
-	rest = xmemdup(t->line.data + used, t->line.len - used + 1);
-	{
-		size_t len = t->line.len - used;
-
-		strbuf_reset(&t->line);
-		strbuf_add(&t->line, rest, len);
+	for (size_t i = 0; i < c->n; i++) {
+		p[i] = (struct pollfd){.fd = c->ttys[i].fd, .events = POLLIN};
+		alive += c->ttys[i].fd >= 0;
 	}
-	return true;
+	if (alive == 0)
+		return error_set(err, ENODATA, "the console is gone");
+	if (poll(p, c->n, -1) < 0)
+		return errno == EINTR ? 0 : error_set_errno(err, errno, "console");
+	for (size_t i = 0; i < c->n; i++)
+		if (p[i].revents && tty_input(&c->ttys[i]) < 0) {
+			close(c->ttys[i].fd);
+			c->ttys[i].fd = -1;
+		}
+	return 0;
 }
 
 static int
 console_read(struct install_term *term, bool echo, char **ret, struct error *err)
 {
 	struct console *c = (struct console *)term;
-	struct pollfd p[MAX_TTYS];
-	size_t alive;
 	int r = 0;
 
 	set_echo(c, echo);
-	for (size_t i = 0; i < c->n; i++)
-		if (pending_line(&c->ttys[i], ret))
-			return 0;
-	do {
-		alive = 0;
-		for (size_t i = 0; i < c->n; i++) {
-			p[i] = (struct pollfd){.fd = c->ttys[i].fd, .events = POLLIN};
-			alive += c->ttys[i].fd >= 0;
-		}
-		if (alive == 0)
-			return error_set(err, ENODATA, "the console is gone");
-		if (poll(p, c->n, -1) < 0 && errno != EINTR)
-			return error_set_errno(err, errno, "console");
-		for (size_t i = 0; i < c->n && r <= 0; i++) {
-			if (!p[i].revents)
-				continue;
-			r = tty_input(&c->ttys[i], ret);
-			if (r < 0) {
-				close(c->ttys[i].fd);
-				c->ttys[i].fd = -1;
+	while (r == 0) {
+		for (size_t i = 0; i < c->n; i++)
+			if (take_line(&c->ttys[i], ret)) {
+				set_echo(c, true);
+				return 0;
 			}
-		}
-	} while (r <= 0);
-	set_echo(c, true);
-	return 0;
+		r = console_wait(c, err);
+	}
+	return r;
 }
 
 static void
@@ -174,9 +164,8 @@ console_add(struct console *c, int fd)
 
 	if (fd < 0 || c->n == MAX_TTYS)
 		return;
-	*t = (struct tty){.fd = fd, .is_tty = tcgetattr(fd, &t->saved) == 0};
-	if (t->is_tty)
-		tcgetattr(fd, &t->saved);
+	*t = (struct tty){.fd = fd};
+	t->is_tty = tcgetattr(fd, &t->saved) == 0;
 	c->n++;
 }
 

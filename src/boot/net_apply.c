@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "boot/method.h"
 #include "boot/resolv.h"
+#include "net/addr.h"
 #include "net/link.h"
 #include "net/net.h"
 #include "net/vnic.h"
@@ -29,7 +30,7 @@ net_loopback_up(struct error *err)
 		if (r < 0)
 			return r;
 	}
-	return RUN(err, "ip", "link", "set", "dev", "lo", "up");
+	return addr_loopback(-1, err);
 }
 
 /* --- DHCP */
@@ -103,23 +104,13 @@ net_dhcp_stop(void)
 /* --- interfaces */
 
 static int
-set_address(const struct net_if *i, const struct ip_addr *a, struct error *err)
-{
-	char cidr[IP_STRLEN];
-
-	return RUN(err, "ip", "address", "replace", ip_print_cidr(a, cidr), "dev", i->name);
-}
-
-static int
 set_up(const struct net_if *i, struct error *err)
 {
 	cleanup_free char *ra = str_printf("/proc/sys/net/ipv6/conf/%s/accept_ra", i->name);
-	char mtu[16];
 	int r;
 
 	if (i->mtu && !i->tag[0]) {
-		snprintf(mtu, sizeof(mtu), "%u", i->mtu);
-		r = RUN(err, "ip", "link", "set", "dev", i->name, "mtu", mtu);
+		r = addr_set_mtu(-1, i->name, i->mtu, err);
 		if (r < 0)
 			return r;
 	}
@@ -129,7 +120,7 @@ set_up(const struct net_if *i, struct error *err)
 		if (r < 0)
 			return r;
 	}
-	return RUN(err, "ip", "link", "set", "dev", i->name, "up");
+	return addr_set_up(-1, i->name, true, err);
 }
 
 /* Made once; what is there stays as it is, with whatever goes over it. */
@@ -174,14 +165,14 @@ apply_if(struct net *net, const struct net_if *i, const char *hostname, struct e
 	if (r == 0)
 		r = set_up(i, err);
 	if (r == 0 && i->ip6.family)
-		r = set_address(i, &i->ip6, err);
+		r = addr_add(-1, i->name, &i->ip6, err);
 	if (r < 0)
 		return r;
 	switch (i->mode) {
 	case NET_IP_NONE:
 		return 0;
 	case NET_IP_STATIC:
-		return set_address(i, &i->ip, err);
+		return addr_add(-1, i->name, &i->ip, err);
 	case NET_IP_DHCP:
 		r = net_dhcp(i->name, hostname, err);
 		if (r == 0)
@@ -194,12 +185,7 @@ apply_if(struct net *net, const struct net_if *i, const char *hostname, struct e
 static int
 set_gateway(const struct ip_addr *gw, struct error *err)
 {
-	char text[IP_STRLEN];
-
-	if (!gw->family)
-		return 0;
-	return RUN(err, "ip", gw->family == AF_INET6 ? "-6" : "-4", "route", "replace", "default",
-		   "via", ip_print(gw, text));
+	return gw->family ? route_set_default(-1, gw, err) : 0;
 }
 
 static int
