@@ -265,14 +265,18 @@ static int
 fetch_answers(const struct install_env *env, const char *url, struct error *err)
 {
 	int r = file_mkdir_p("/run/atoll", 0755, err);
+	mode_t old;
 
 	if (r == 0)
 		r = some_network(env, err);
 	if (r < 0)
 		return r;
-	return METHOD_RUN("fetching answers.json", 120, err, "curl", "-fsSL", "--proto", "=http,https",
+	old = umask(077);
+	r = METHOD_RUN("fetching answers.json", 120, err, "curl", "-fsSL", "--proto", "=http,https",
 			  "--retry", "5", "--retry-connrefused", "--connect-timeout", "10", "--max-filesize",
 			  "1048576", "-o", FETCH_PATH, "--", url);
+	umask(old);
+	return r;
 }
 
 /* The file to read, or NULL: everything is asked for. */
@@ -309,6 +313,9 @@ take_answers(struct install *in, const char *path)
 	say("answers are taken from %s", path);
 	if (json_read_file(path, &j, &err) < 0 || install_take_json(in, j, &err) < 0)
 		say("%s: %s", path, error_message(&err));
+	/* It may hold a password: our own copy goes, what came with an initrd is root's alone. */
+	if (str_after(path, "/run/atoll/") ? unlink(path) < 0 : chmod(path, 0600) < 0)
+		method_log("%s: %s", path, strerror(errno));
 }
 
 /* --- the machine */
