@@ -1,14 +1,57 @@
 #include "vmm/boot/boot.h"
 
+#include <unistd.h>
+
+#include "base/str.h"
+#include "vmm/flash.h"
+#include "vmm/fwcfg.h"
 #include "vmm/vm.h"
+
+/*
+ * Names SmartOS uses for its ROMs, and where Debian keeps what does the same.
+ * A path is taken as it is.
+ */
+static const struct {
+	const char *name, *rom;
+} roms[] = {
+	{"uefi", "/usr/share/OVMF/OVMF_CODE_4M.fd"},
+	{"bios", "/usr/share/seabios/bios-256k.bin"},
+	{"/usr/share/bhyve/uefi-rom.bin", "/usr/share/OVMF/OVMF_CODE_4M.fd"},
+	{"/usr/share/bhyve/uefi-csm-rom.bin", "/usr/share/seabios/bios-256k.bin"},
+};
+
+static int
+boot_firmware(struct vm *vm, const char *name, struct error *err)
+{
+	const char *vars = config_get(vm->config, "lpc.bootvars", NULL);
+	const char *rom = name;
+	int r;
+
+	/* An image of that very name comes first. */
+	for (size_t i = 0; access(name, R_OK) != 0 && i < ARRAY_SIZE(roms); i++) {
+		if (str_eq(roms[i].name, name))
+			rom = roms[i].rom;
+	}
+	r = flash_create(vm, rom, vars, err);
+	if (r == 0)
+		r = fwcfg_describe(fwcfg_new(vm), err);
+	return r < 0 ? r : vcpu_set_entry(&vm->vcpu[0], &(struct vcpu_entry){.mode = ENTRY_RESET},
+					  err);
+}
 
 int
 boot_load(struct vm *vm, struct error *err)
 {
 	const char *kernel = config_get(vm->config, "boot.kernel", NULL);
 
+	const char *rom = config_get(vm->config, "lpc.bootrom", NULL);
+
+	if (kernel && rom)
+		return error_set(err, EINVAL, "boot.kernel and lpc.bootrom are both set");
 	if (kernel)
 		return boot_linux(vm, kernel, err);
+	if (rom)
+		return boot_firmware(vm, rom, err);
 	return error_set(err, EINVAL,
 			 "nothing to boot: expected -l kernel,FILE or -l bootrom,ROM[,VARS]");
 }

@@ -8,7 +8,7 @@
  *
  *	0x06000  start_info, module list, memory map
  *	0x20000  command line
- *	0xe0000  ACPI tables, RSDP last (reserved in the memory map)
+ *	0xe0000  ACPI tables, RSDP last; SMBIOS at 0xf0000 (reserved in the memory map)
  *	...      the kernel at its own addresses
  *	top      initial RAM disk, below the end of low memory
  */
@@ -22,6 +22,7 @@
 #include "vmm/acpi/acpi.h"
 #include "vmm/boot/boot.h"
 #include "vmm/pci.h"
+#include "vmm/smbios.h"
 #include "vmm/vm.h"
 
 #define START_INFO 0x6000
@@ -30,7 +31,9 @@
 #define COMMAND_LINE 0x20000
 #define COMMAND_LINE_MAX 0x10000
 #define ACPI_AREA 0xe0000
-#define ACPI_AREA_SIZE 0x20000
+#define ACPI_AREA_SIZE 0x10000
+#define SMBIOS_AREA 0xf0000
+#define SMBIOS_AREA_SIZE 0x10000
 #define EBDA 0x9fc00
 #define PAGE 4096ULL
 
@@ -182,7 +185,8 @@ memory_map(struct vm *vm, struct memory_map *m)
 
 	m[n++] = (struct memory_map){0, EBDA, MAP_RAM, 0};
 	m[n++] = (struct memory_map){EBDA, 0xa0000 - EBDA, MAP_RESERVED, 0};
-	m[n++] = (struct memory_map){ACPI_AREA, ACPI_AREA_SIZE, MAP_RESERVED, 0};
+	m[n++] = (struct memory_map){ACPI_AREA, ACPI_AREA_SIZE + SMBIOS_AREA_SIZE, MAP_RESERVED,
+				     0};
 	m[n++] = (struct memory_map){0x100000, low - 0x100000, MAP_RAM, 0};
 	m[n++] = (struct memory_map){PCI_ECAM_BASE, (vm->pci->max_bus + 1ULL) << 20,
 				     MAP_RESERVED, 0};
@@ -206,6 +210,22 @@ place_acpi(struct vm *vm, uint64_t *ret_rsdp, struct error *err)
 		r = error_set(err, EFBIG, "the ACPI tables do not fit");
 	acpi_done(&acpi);
 	*ret_rsdp = rsdp;
+	return r;
+}
+
+static int
+place_smbios(struct vm *vm, struct error *err)
+{
+	struct smbios s;
+	int r = 0;
+
+	smbios_build(vm, &s);
+	smbios_place(&s, SMBIOS_AREA + 32);
+	if (s.tables.len > SMBIOS_AREA_SIZE - 32 ||
+	    !mem_write(&vm->mem, SMBIOS_AREA, s.anchor, sizeof(s.anchor)) ||
+	    !mem_write(&vm->mem, SMBIOS_AREA + 32, s.tables.data, s.tables.len))
+		r = error_set(err, EFBIG, "the SMBIOS tables do not fit");
+	smbios_done(&s);
 	return r;
 }
 
@@ -239,8 +259,7 @@ boot_linux(struct vm *vm, const char *kernel, struct error *err)
 	if (strlen(cmdline) >= COMMAND_LINE_MAX)
 		return error_set(err, E2BIG, "boot.cmdline is longer than %d bytes",
 				 COMMAND_LINE_MAX - 1);
-	r = place_acpi(vm, &si.rsdp, err);
-	if (r < 0)
+	if ((r = place_acpi(vm, &si.rsdp, err)) < 0 || (r = place_smbios(vm, err)) < 0)
 		return r;
 	si.n_memory_map = memory_map(vm, map);
 	if (!mem_write(&vm->mem, COMMAND_LINE, cmdline, strlen(cmdline) + 1) ||

@@ -12,8 +12,9 @@
 #include "vmm/isa/isa.h"
 #include "vmm/vm.h"
 
-enum { PM1_STS = 0, PM1_EN = 2, PM1_CNT = 4, PM_TMR = 8, PM_SIZE = 0x80 };
+enum { PM1_STS = 0, PM1_EN = 2, PM1_CNT = 4, PM_TMR = 8, SMI_EN = 0x30, PM_SIZE = 0x80 };
 
+#define SMI_APMC 0x20
 #define STS_PWRBTN 0x0100U
 #define EN_PWRBTN 0x0100U
 #define CNT_SCI_EN 0x0001U
@@ -51,8 +52,9 @@ pm_read(void *arg, uint64_t offset, unsigned size)
 
 	if (offset >= PM_TMR && offset < PM_TMR + 4)
 		return timer() >> (8 * (offset - PM_TMR));
+	/* "SMM is set up already": there is none, and SeaBIOS need not look for it. */
 	if (offset >= PM_TMR)
-		return 0;
+		return offset == SMI_EN ? SMI_APMC : 0;
 	pthread_mutex_lock(&pm->lock);
 	value = pm->sts | (uint64_t)pm->en << 16 | (uint64_t)(pm->cnt | CNT_SCI_EN) << 32;
 	pthread_mutex_unlock(&pm->lock);

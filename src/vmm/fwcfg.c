@@ -1,0 +1,430 @@
+#include "vmm/fwcfg.h"
+
+#include <endian.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "vmm/acpi/acpi.h"
+#include "vmm/pci.h"
+#include "vmm/smbios.h"
+#include "vmm/vm.h"
+
+enum {
+	KEY_SIGNATURE = 0x00, KEY_ID = 0x01, KEY_CPUS = 0x05, KEY_MAX_CPUS = 0x0f, KEY_DIR = 0x19,
+	KEY_FILES = 0x20
+};
+
+#define MAX_FILES 64
+#define NAME_LEN 56
+#define ID_TRADITIONAL 1
+#define ID_DMA 2
+
+#define DMA_ERROR 1U
+#define DMA_READ 2U
+#define DMA_SKIP 4U
+#define DMA_SELECT 8U
+#define DMA_WRITE 16U
+
+struct item {
+	uint16_t key;
+	char *name; /* files only */
+	uint8_t *data;
+	size_t len;
+};
+
+struct fwcfg {
+	struct vm *vm;
+	struct bus_range ports, dma;
+	pthread_mutex_t lock;
+	struct item *item;
+	unsigned n, n_files;
+	const struct item *selected;
+	size_t at;
+	uint32_t dma_high;
+};
+
+/* ---- the guest's side ---- */
+
+static void
+select_item(struct fwcfg *f, uint16_t key)
+{
+	f->selected = NULL;
+	f->at = 0;
+	for (unsigned i = 0; i < f->n; i++) {
+		if (f->item[i].key == (key & 0x3fff))
+			f->selected = &f->item[i];
+	}
+}
+
+/* What lies behind the end of an item reads as zero. */
+static void
+take(struct fwcfg *f, uint8_t *out, size_t len)
+{
+	size_t left = f->selected && f->at < f->selected->len ? f->selected->len - f->at : 0;
+	size_t n = len < left ? len : left;
+
+	if (n)
+		memcpy(out, f->selected->data + f->at, n);
+	memset(out + n, 0, len - n);
+	f->at += n;
+}
+
+static uint64_t
+ports_read(void *arg, uint64_t offset, unsigned size)
+{
+	struct fwcfg *f = arg;
+	uint8_t b[8] = {0};
+	uint64_t v;
+
+	if (offset != 1)
+		return 0;
+	pthread_mutex_lock(&f->lock);
+	take(f, b, size);
+	pthread_mutex_unlock(&f->lock);
+	memcpy(&v, b, sizeof(v));
+	return v;
+}
+
+static void
+ports_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
+{
+	struct fwcfg *f = arg;
+
+	if (offset != 0 || size != 2)
+		return;
+	pthread_mutex_lock(&f->lock);
+	select_item(f, (uint16_t)value);
+	pthread_mutex_unlock(&f->lock);
+}
+
+static uint64_t
+dma_read(void *arg, uint64_t offset, unsigned size)
+{
+	static const uint8_t signature[8] = {'Q', 'E', 'M', 'U', ' ', 'C', 'F', 'G'};
+	uint64_t v = 0;
+
+	memcpy(&v, signature + offset, size);
+	return v;
+}
+
+static uint32_t
+dma_run(struct fwcfg *f, uint32_t control, uint32_t len, uint64_t address)
+{
+	if (control & DMA_SELECT)
+		select_item(f, (uint16_t)(control >> 16));
+	if (control & DMA_READ) {
+		uint8_t *to = mem_ptr(&f->vm->mem, address, len);
+
+		if (!to && len)
+			return DMA_ERROR;
+		if (len)
+			take(f, to, len);
+		return 0;
+	}
+	/* No item of ours can be written. */
+	if (control & DMA_WRITE)
+		return DMA_ERROR;
+	if (control & DMA_SKIP)
+		f->at = len > SIZE_MAX - f->at ? SIZE_MAX : f->at + len;
+	return 0;
+}
+
+static void
+dma_start(struct fwcfg *f, uint64_t at)
+{
+	struct {
+		uint32_t control, len;
+		uint64_t address;
+	} __attribute__((packed)) d;
+	uint32_t result;
+
+	if (!mem_read(&f->vm->mem, at, &d, sizeof(d)))
+		return;
+	result = htobe32(dma_run(f, be32toh(d.control), be32toh(d.len), be64toh(d.address)));
+	mem_write(&f->vm->mem, at, &result, sizeof(result));
+}
+
+static void
+dma_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
+{
+	struct fwcfg *f = arg;
+
+	pthread_mutex_lock(&f->lock);
+	if (offset == 0 && size == 4)
+		f->dma_high = be32toh((uint32_t)value);
+	else if (offset == 4 && size == 4)
+		dma_start(f, (uint64_t)f->dma_high << 32 | be32toh((uint32_t)value));
+	else if (offset == 0 && size == 8)
+		dma_start(f, be64toh(value));
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* ---- filling it ---- */
+
+static struct item *
+add_item(struct fwcfg *f, uint16_t key, const void *data, size_t len)
+{
+	f->item = xreallocarray(f->item, f->n + 1, sizeof(*f->item));
+	f->item[f->n] = (struct item){.key = key, .data = xmemdup(data, len), .len = len};
+	return &f->item[f->n++];
+}
+
+void
+fwcfg_add(struct fwcfg *f, uint16_t key, const void *data, size_t len)
+{
+	add_item(f, key, data, len);
+}
+
+void
+fwcfg_add_file(struct fwcfg *f, const char *name, const void *data, size_t len)
+{
+	struct item *i = add_item(f, (uint16_t)(KEY_FILES + f->n_files++), data, len);
+
+	i->name = xstrdup(name);
+}
+
+static void
+add_directory(struct fwcfg *f)
+{
+	struct strbuf dir = STRBUF_INIT;
+	uint32_t count = htobe32(f->n_files);
+
+	strbuf_add(&dir, &count, sizeof(count));
+	for (unsigned i = 0; i < f->n; i++) {
+		struct {
+			uint32_t size;
+			uint16_t key, reserved;
+			char name[NAME_LEN];
+		} e = {htobe32((uint32_t)f->item[i].len), htobe16(f->item[i].key), 0, ""};
+
+		if (!f->item[i].name)
+			continue;
+		snprintf(e.name, sizeof(e.name), "%s", f->item[i].name);
+		strbuf_add(&dir, &e, sizeof(e));
+	}
+	fwcfg_add(f, KEY_DIR, dir.data, dir.len);
+	strbuf_done(&dir);
+}
+
+static void
+add_memory_map(struct fwcfg *f)
+{
+	struct e820 {
+		uint64_t address, size;
+		uint32_t type;
+	} __attribute__((packed)) map[2] = {{0, mem_low_size(&f->vm->mem), 1},
+					    {MEM_HIGH_BASE, mem_high_size(&f->vm->mem), 1}};
+
+	fwcfg_add_file(f, "etc/e820", map, sizeof(map[0]) * (map[1].size ? 2 : 1));
+}
+
+/* Commands for the firmware: where to put the tables, what to patch in them. */
+enum { LOAD_ALLOCATE = 1, LOAD_POINTER = 2, LOAD_CHECKSUM = 3, ZONE_HIGH = 1, ZONE_FSEG = 2 };
+#define TABLES "etc/acpi/tables"
+#define RSDP "etc/acpi/rsdp"
+
+struct loader {
+	uint32_t command;
+	union {
+		struct {
+			char file[NAME_LEN];
+			uint32_t align;
+			uint8_t zone;
+		} __attribute__((packed)) allocate;
+		struct {
+			char dest[NAME_LEN], source[NAME_LEN];
+			uint32_t offset;
+			uint8_t size;
+		} __attribute__((packed)) pointer;
+		struct {
+			char file[NAME_LEN];
+			uint32_t offset, start, len;
+		} __attribute__((packed)) checksum;
+		uint8_t pad[124];
+	};
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct loader) == 128, "table loader command");
+
+static void
+load_allocate(struct strbuf *b, const char *file, uint32_t align, uint8_t zone)
+{
+	struct loader l = {.command = LOAD_ALLOCATE};
+
+	snprintf(l.allocate.file, NAME_LEN, "%s", file);
+	l.allocate.align = align;
+	l.allocate.zone = zone;
+	strbuf_add(b, &l, sizeof(l));
+}
+
+static void
+load_pointer(struct strbuf *b, const char *dest, size_t offset, unsigned size)
+{
+	struct loader l = {.command = LOAD_POINTER};
+
+	snprintf(l.pointer.dest, NAME_LEN, "%s", dest);
+	snprintf(l.pointer.source, NAME_LEN, "%s", TABLES);
+	l.pointer.offset = (uint32_t)offset;
+	l.pointer.size = (uint8_t)size;
+	strbuf_add(b, &l, sizeof(l));
+}
+
+static void
+load_checksum(struct strbuf *b, const char *file, size_t at, size_t start, size_t len)
+{
+	struct loader l = {.command = LOAD_CHECKSUM};
+
+	snprintf(l.checksum.file, NAME_LEN, "%s", file);
+	l.checksum.offset = (uint32_t)at;
+	l.checksum.start = (uint32_t)start;
+	l.checksum.len = (uint32_t)len;
+	strbuf_add(b, &l, sizeof(l));
+}
+
+static void
+add_acpi(struct fwcfg *f)
+{
+	struct strbuf b = STRBUF_INIT;
+	struct acpi a;
+
+	acpi_build(f->vm, &a);
+	fwcfg_add_file(f, TABLES, a.tables.data, a.tables.len);
+	fwcfg_add_file(f, RSDP, a.rsdp, sizeof(a.rsdp));
+	load_allocate(&b, RSDP, 16, ZONE_FSEG);
+	load_allocate(&b, TABLES, 64, ZONE_HIGH);
+	for (unsigned i = 0; i < a.n_pointers; i++)
+		load_pointer(&b, TABLES, a.pointer[i].at, a.pointer[i].size);
+	load_pointer(&b, RSDP, 24, 8);
+	for (unsigned i = 0; i < a.n_checksums; i++)
+		load_checksum(&b, TABLES, a.checksum[i].at, a.checksum[i].start, a.checksum[i].len);
+	load_checksum(&b, RSDP, 8, 0, 20);
+	load_checksum(&b, RSDP, 32, 0, 36);
+	fwcfg_add_file(f, "etc/table-loader", b.data, b.len);
+	strbuf_done(&b);
+	acpi_done(&a);
+}
+
+static void
+add_smbios(struct fwcfg *f)
+{
+	struct smbios s;
+
+	smbios_build(f->vm, &s);
+	fwcfg_add_file(f, "etc/smbios/smbios-tables", s.tables.data, s.tables.len);
+	fwcfg_add_file(f, "etc/smbios/smbios-anchor", s.anchor, sizeof(s.anchor));
+	smbios_done(&s);
+}
+
+/* Open Firmware paths of the devices with a bootindex, lowest first. */
+static int
+add_boot_order(struct fwcfg *f, struct error *err)
+{
+	cleanup_strbuf struct strbuf b = STRBUF_INIT;
+	struct pci_dev *d;
+
+	for (uint64_t next = 0; next <= 255; next++) {
+		list_for_each(d, &f->vm->pci->devs, link) {
+			cleanup_free char *key = str_printf("pci.%u.%u.%u.bootindex", d->bus,
+							    d->slot, d->fn);
+			uint64_t index;
+			int r = config_u64(f->vm->config, key, 0, 255, 256, &index, err);
+
+			if (r < 0)
+				return r;
+			if (index != next)
+				continue;
+			strbuf_addf(&b, "/pci@i0cf8/*@%x", d->slot);
+			if (d->fn)
+				strbuf_addf(&b, ",%x", d->fn);
+			strbuf_addc(&b, '\n');
+		}
+	}
+	if (b.len)
+		fwcfg_add_file(f, "bootorder", b.data, b.len + 1);
+	return 0;
+}
+
+/* fwcfg.N.name with .string or .file */
+static int
+add_user_files(struct fwcfg *f, struct error *err)
+{
+	struct config *list = config_find(f->vm->config, "fwcfg");
+
+	for (struct config *n = NULL; list && (n = config_next(list, n));) {
+		const char *name = config_get(n, "name", NULL);
+		const char *string = config_get(n, "string", NULL);
+		const char *file = config_get(n, "file", NULL);
+		cleanup_free char *data = NULL;
+		size_t len = 0;
+		int r = 0;
+
+		if (!name || strlen(name) >= NAME_LEN || (!string && !file) ||
+		    f->n_files >= MAX_FILES)
+			return error_set(err, EINVAL,
+					 "fwcfg.%s: expected a name of at most %d characters, and "
+					 "string or file",
+					 config_name(n), NAME_LEN - 1);
+		if (file)
+			r = file_read(file, 0, &data, &len, err);
+		if (r < 0)
+			return r;
+		fwcfg_add_file(f, name, file ? data : string, file ? len : strlen(string));
+	}
+	return 0;
+}
+
+int
+fwcfg_describe(struct fwcfg *f, struct error *err)
+{
+	uint32_t id = ID_TRADITIONAL | ID_DMA;
+	uint16_t cpus = (uint16_t)f->vm->topology.cpus;
+	int r;
+
+	fwcfg_add(f, KEY_SIGNATURE, "QEMU", 4);
+	fwcfg_add(f, KEY_ID, &id, sizeof(id));
+	fwcfg_add(f, KEY_CPUS, &cpus, sizeof(cpus));
+	fwcfg_add(f, KEY_MAX_CPUS, &cpus, sizeof(cpus));
+	add_memory_map(f);
+	add_acpi(f);
+	add_smbios(f);
+	if ((r = add_boot_order(f, err)) < 0 || (r = add_user_files(f, err)) < 0)
+		return r;
+	add_directory(f);
+	return 0;
+}
+
+static void
+fwcfg_free(void *arg)
+{
+	struct fwcfg *f = arg;
+
+	bus_remove(&f->vm->pio, &f->ports);
+	bus_remove(&f->vm->pio, &f->dma);
+	for (unsigned i = 0; i < f->n; i++) {
+		free(f->item[i].name);
+		free(f->item[i].data);
+	}
+	free(f->item);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}
+
+struct fwcfg *
+fwcfg_new(struct vm *vm)
+{
+	struct fwcfg *f = xcalloc(1, sizeof(*f));
+
+	f->vm = vm;
+	pthread_mutex_init(&f->lock, NULL);
+	f->ports = (struct bus_range){.base = 0x510, .size = 2, .read = ports_read,
+				      .write = ports_write, .dev = f};
+	f->dma = (struct bus_range){.base = 0x514, .size = 8, .read = dma_read,
+				    .write = dma_write, .dev = f};
+	bus_add(&vm->pio, &f->ports);
+	bus_add(&vm->pio, &f->dma);
+	vm_add_part(vm, &(struct vm_part){.name = "fwcfg", .free = fwcfg_free, .arg = f});
+	return f;
+}
