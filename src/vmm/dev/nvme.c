@@ -1,0 +1,927 @@
+/*
+ * NVM Express 1.4 controller with one namespace.
+ *
+ * A doorbell write stores the new index and rings the worker; the worker owns
+ * queues and commands while the controller is enabled.  CC.EN going to 0 stops
+ * the worker first, so nothing of an old set-up is touched any more.  A host
+ * that breaks the queues' rules gets CSTS.CFS and silence until it resets.
+ */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/str.h"
+#include "vmm/backend/blk.h"
+#include "vmm/pci_ids.h"
+#include "vmm/vm.h"
+#include "vmm/worker.h"
+
+enum {
+	REG_CAP = 0x00, REG_VS = 0x08, REG_INTMS = 0x0c, REG_INTMC = 0x10, REG_CC = 0x14,
+	REG_CSTS = 0x1c, REG_AQA = 0x24, REG_ASQ = 0x28, REG_ACQ = 0x30, REG_DOORBELLS = 0x1000
+};
+
+#define CC_EN 1U
+#define CC_SHN(cc) ((cc) >> 14 & 3)
+#define CSTS_RDY 1U
+#define CSTS_CFS 2U
+#define CSTS_SHST_DONE 8U
+
+#define MAX_IO_QUEUES 16
+#define MAX_ENTRIES 2048
+#define SLOTS 128
+#define PAGE 4096U
+#define MDTS 7 /* 2^7 pages: 512 KiB */
+#define MAX_PAGES ((1U << MDTS) + 1)
+#define MAX_RANGES 256
+
+enum {
+	OK = 0, BAD_OPCODE = 1, BAD_FIELD = 2, DATA_ERROR = 4, INTERNAL = 6, ABORTED = 7,
+	BAD_NS = 0xb, LBA_RANGE = 0x80, CAPACITY = 0x81,
+	/* Command specific. */
+	BAD_CQ = 0x100, BAD_QID = 0x101, BAD_QSIZE = 0x102, BAD_VECTOR = 0x108, BAD_LOG = 0x109,
+	TOO_MANY_EVENTS = 0x105, NOT_ABORTED = 0x1, DO_NOT_RETRY = 0x4000
+};
+
+struct command {
+	uint8_t opcode, flags;
+	uint16_t id;
+	uint32_t ns, cdw2, cdw3;
+	uint64_t metadata, prp1, prp2;
+	uint32_t cdw10, cdw11, cdw12, cdw13, cdw14, cdw15;
+};
+
+struct completion {
+	uint32_t result, reserved;
+	uint16_t sq_head, sq_id, id, status;
+};
+
+_Static_assert(sizeof(struct command) == 64 && sizeof(struct completion) == 16, "NVMe layout");
+
+struct queue {
+	bool used;
+	struct command *sq; /* of a submission queue, or... */
+	struct completion *cq;
+	uint32_t size;
+	uint32_t head, tail; /* ours: head of a submission queue, tail of a completion queue */
+	uint16_t cq_id, vector;
+	bool phase, interrupts, dirty;
+};
+
+struct nvme;
+
+struct slot {
+	struct nvme *n;
+	struct slot *next_free;
+	uint16_t id, sq_id;
+	struct blk_req io;
+	unsigned n_ranges, range; /* of a discard, one after the other */
+	struct {
+		uint64_t offset, len;
+	} *ranges;
+	struct iovec iov[MAX_PAGES];
+};
+
+struct nvme {
+	struct pci_dev pci;
+	struct blk *blk;
+	struct worker worker;
+	int kick_fd;
+	pthread_mutex_t lock; /* registers */
+	uint32_t cc, csts, aqa, intm;
+	uint64_t asq, acq;
+	unsigned n_queues; /* with the admin queue */
+	atomic_uint doorbell[2 * (MAX_IO_QUEUES + 1)];
+	/* The worker's. */
+	struct queue sq[MAX_IO_QUEUES + 1], cq[MAX_IO_QUEUES + 1];
+	struct slot *slots, *free;
+	unsigned n_events;
+	uint16_t event_id[4];
+	bool write_cache;
+	char serial[21], eui[9];
+};
+
+static const struct mem *
+ram(const struct nvme *n)
+{
+	return &n->pci.vm->mem;
+}
+
+static void
+fatal(struct nvme *n)
+{
+	pthread_mutex_lock(&n->lock);
+	n->csts |= CSTS_CFS;
+	pthread_mutex_unlock(&n->lock);
+}
+
+/* ---- completion ---- */
+
+static void
+complete(struct nvme *n, uint16_t sq_id, uint16_t id, uint16_t status, uint32_t result)
+{
+	struct queue *sq = &n->sq[sq_id], *cq = &n->cq[sq->cq_id];
+	uint32_t head = atomic_load(&n->doorbell[2 * sq->cq_id + 1]);
+	uint32_t next = (cq->tail + 1) % (cq->size ? cq->size : 1);
+	struct completion c = {.result = result, .sq_head = (uint16_t)sq->head, .sq_id = sq_id,
+			       .id = id};
+
+	if (!cq->used || next == head || head >= cq->size) {
+		fatal(n);
+		return;
+	}
+	/* Status begins at bit 1; the phase bit says that this entry is new. */
+	c.status = (uint16_t)((status ? status | DO_NOT_RETRY : 0) << 1 | cq->phase);
+	memcpy(&cq->cq[cq->tail], &c, sizeof(c) - sizeof(c.status));
+	__atomic_store_n(&cq->cq[cq->tail].status, c.status, __ATOMIC_RELEASE);
+	cq->tail = next;
+	if (next == 0)
+		cq->phase = !cq->phase;
+	cq->dirty = true;
+}
+
+static void
+interrupts(struct nvme *n)
+{
+	for (unsigned i = 0; i < n->n_queues; i++) {
+		struct queue *cq = &n->cq[i];
+
+		if (!cq->dirty || !cq->used)
+			continue;
+		cq->dirty = false;
+		if (!cq->interrupts)
+			continue;
+		if (pci_msix_enabled(&n->pci))
+			pci_msix_notify(&n->pci, cq->vector);
+		else
+			pci_irq_level(&n->pci, true);
+	}
+}
+
+/* Pins are level: down again once every completion queue has been read. */
+static void
+line_update(struct nvme *n)
+{
+	bool pending = false;
+
+	for (unsigned i = 0; i < n->n_queues; i++) {
+		const struct queue *cq = &n->cq[i];
+
+		pending = pending || (cq->used && cq->interrupts &&
+				      atomic_load(&n->doorbell[2 * i + 1]) != cq->tail);
+	}
+	if (!pending)
+		pci_irq_level(&n->pci, false);
+}
+
+/* ---- data ---- */
+
+/* PRPs to host addresses, neighbours joined.  Returns how many, or 0 for a bad list. */
+static unsigned
+map_prps(struct nvme *n, const struct command *c, uint64_t len, struct iovec *iov)
+{
+	uint64_t page = c->prp1, list[PAGE / 8];
+	unsigned count = 0, at = 0, in_list = 0;
+	uint64_t first = PAGE - c->prp1 % PAGE;
+
+	for (uint64_t done = 0; done < len;) {
+		uint64_t part = done == 0 ? first : PAGE;
+		void *p;
+
+		if (part > len - done)
+			part = len - done;
+		p = mem_ptr(ram(n), page, part);
+		if (!p || (done && page % PAGE))
+			return 0;
+		if (count && (uint8_t *)iov[count - 1].iov_base + iov[count - 1].iov_len == p) {
+			iov[count - 1].iov_len += part;
+		} else {
+			if (count == MAX_PAGES)
+				return 0;
+			iov[count++] = (struct iovec){p, part};
+		}
+		done += part;
+		if (done >= len)
+			break;
+		/* PRP2 is the second page, or a list of pages. */
+		if (len - first <= PAGE) {
+			page = c->prp2;
+			continue;
+		}
+		if (in_list == 0 || (at == in_list - 1 && len - done > PAGE)) {
+			uint64_t next = in_list == 0 ? c->prp2 : list[at];
+
+			in_list = (unsigned)((PAGE - next % PAGE) / 8);
+			if (next % 8 || !mem_read(ram(n), next, list, in_list * 8ULL))
+				return 0;
+			at = 0;
+		}
+		page = list[at++];
+	}
+	return count;
+}
+
+/* Copies an answer of at most a page to the host. */
+static uint16_t
+answer(struct nvme *n, const struct command *c, const void *data, size_t len)
+{
+	struct iovec iov[MAX_PAGES];
+	unsigned count = map_prps(n, c, len, iov);
+	size_t done = 0;
+
+	if (!count)
+		return BAD_FIELD;
+	for (unsigned i = 0; i < count; i++) {
+		memcpy(iov[i].iov_base, (const uint8_t *)data + done, iov[i].iov_len);
+		done += iov[i].iov_len;
+	}
+	return OK;
+}
+
+/* ---- admin commands ---- */
+
+static void
+put16(uint8_t *p, uint64_t v)
+{
+	memcpy(p, &v, 2);
+}
+
+static void
+put32(uint8_t *p, uint64_t v)
+{
+	memcpy(p, &v, 4);
+}
+
+static void
+put64(uint8_t *p, uint64_t v)
+{
+	memcpy(p, &v, 8);
+}
+
+static void
+put_text(uint8_t *p, const char *s, size_t len)
+{
+	memset(p, ' ', len);
+	memcpy(p, s, strlen(s) < len ? strlen(s) : len);
+}
+
+static void
+identify_controller(struct nvme *n, uint8_t *b)
+{
+	put16(b, PCI_VENDOR_REDHAT);
+	put16(b + 2, PCI_VENDOR_REDHAT);
+	put_text(b + 4, n->serial, 20);
+	put_text(b + 24, "Atoll NVMe", 40);
+	put_text(b + 64, "1.0", 8);
+	b[72] = 6; /* arbitration burst */
+	b[77] = MDTS;
+	put32(b + 80, 0x00010400);
+	b[111] = 1; /* an I/O controller */
+	b[258] = 3; /* abort limit */
+	b[259] = 3; /* event limit */
+	b[260] = 3; /* one firmware slot, read only */
+	b[262] = 3; /* error log entries */
+	b[512] = 0x66;
+	b[513] = 0x44;
+	put32(b + 516, 1);
+	put16(b + 520, (blk_info(n->blk)->discard ? 1 << 2 : 0) | 1 << 3); /* DSM, write zeroes */
+	b[525] = blk_info(n->blk)->write_cache;
+	snprintf((char *)b + 768, 256, "nqn.2026-11.atoll:%s", n->serial);
+}
+
+static unsigned
+lba_shift(const struct nvme *n)
+{
+	return (unsigned)__builtin_ctz(blk_info(n->blk)->sector);
+}
+
+static void
+identify_namespace(struct nvme *n, uint8_t *b)
+{
+	uint64_t blocks = blk_info(n->blk)->size >> lba_shift(n);
+
+	put64(b, blocks);
+	put64(b + 8, blocks);
+	put64(b + 16, blocks);
+	b[24] = blk_info(n->blk)->discard ? 1 : 0;
+	b[33] = blk_info(n->blk)->discard ? 1 : 0; /* freed blocks read as zero */
+	memcpy(b + 120, n->eui, 8);
+	b[128 + 2] = (uint8_t)lba_shift(n);
+}
+
+static uint16_t
+identify(struct nvme *n, const struct command *c)
+{
+	uint8_t b[PAGE] = {0};
+
+	switch (c->cdw10 & 0xff) {
+	case 0: /* namespace */
+		if (c->ns != 1 && c->ns != UINT32_MAX)
+			return BAD_NS;
+		identify_namespace(n, b);
+		break;
+	case 1: /* controller */
+		identify_controller(n, b);
+		break;
+	case 2: /* active namespaces behind c->ns */
+		if (c->ns >= 0xfffffffe)
+			return BAD_NS;
+		put32(b, c->ns < 1 ? 1 : 0);
+		break;
+	case 3: /* namespace's names */
+		if (c->ns != 1)
+			return BAD_NS;
+		b[0] = 1;
+		b[1] = 8;
+		memcpy(b + 4, n->eui, 8);
+		break;
+	default:
+		return BAD_FIELD;
+	}
+	return answer(n, c, b, sizeof(b));
+}
+
+static uint16_t
+create_cq(struct nvme *n, const struct command *c)
+{
+	unsigned id = c->cdw10 & 0xffff;
+	uint32_t size = (c->cdw10 >> 16) + 1;
+	struct queue *q = &n->cq[id < n->n_queues ? id : 0];
+	void *p = mem_ptr(ram(n), c->prp1, (uint64_t)size * sizeof(struct completion));
+
+	if (id == 0 || id >= n->n_queues || q->used)
+		return BAD_QID;
+	if (size < 2 || size > MAX_ENTRIES)
+		return BAD_QSIZE;
+	if (!p || c->prp1 % PAGE || !(c->cdw11 & 1))
+		return BAD_FIELD;
+	if (c->cdw11 >> 16 >= n->pci.msix.n)
+		return BAD_VECTOR;
+	atomic_store(&n->doorbell[2 * id + 1], 0);
+	*q = (struct queue){.used = true, .cq = p, .size = size, .phase = true,
+			    .interrupts = c->cdw11 & 2, .vector = (uint16_t)(c->cdw11 >> 16)};
+	return OK;
+}
+
+static uint16_t
+create_sq(struct nvme *n, const struct command *c)
+{
+	unsigned id = c->cdw10 & 0xffff, cq = c->cdw11 >> 16;
+	uint32_t size = (c->cdw10 >> 16) + 1;
+	struct queue *q = &n->sq[id < n->n_queues ? id : 0];
+	void *p = mem_ptr(ram(n), c->prp1, (uint64_t)size * sizeof(struct command));
+
+	if (id == 0 || id >= n->n_queues || q->used)
+		return BAD_QID;
+	if (cq == 0 || cq >= n->n_queues || !n->cq[cq].used)
+		return BAD_CQ;
+	if (size < 2 || size > MAX_ENTRIES)
+		return BAD_QSIZE;
+	if (!p || c->prp1 % PAGE || !(c->cdw11 & 1))
+		return BAD_FIELD;
+	atomic_store(&n->doorbell[2 * id], 0);
+	*q = (struct queue){.used = true, .sq = p, .size = size, .cq_id = (uint16_t)cq};
+	return OK;
+}
+
+static void
+drain_io(struct nvme *n)
+{
+	uint64_t events;
+
+	while (blk_in_flight(n->blk) && blk_poll(n->blk, true, &events) == 0)
+		;
+}
+
+static uint16_t
+delete_queue(struct nvme *n, const struct command *c, bool submission)
+{
+	unsigned id = c->cdw10 & 0xffff;
+	struct queue *q = submission ? n->sq : n->cq;
+
+	if (id == 0 || id >= n->n_queues || !q[id].used)
+		return BAD_QID;
+	/* What it started ends before it goes. */
+	drain_io(n);
+	for (unsigned i = 1; !submission && i < n->n_queues; i++) {
+		if (n->sq[i].used && n->sq[i].cq_id == id)
+			return 0x10c; /* invalid queue deletion */
+	}
+	q[id].used = false;
+	return OK;
+}
+
+enum { FEATURE_CACHE = 6, FEATURE_QUEUES = 7, FEATURE_COALESCING = 8, FEATURE_EVENTS = 11 };
+
+static uint16_t
+features(struct nvme *n, const struct command *c, bool set, uint32_t *result)
+{
+	switch (c->cdw10 & 0xff) {
+	case 1: /* arbitration */
+	case 2: /* power */
+	case 4: /* temperature */
+	case 5: /* error recovery */
+	case FEATURE_COALESCING:
+	case 9:
+	case 10:
+	case FEATURE_EVENTS:
+		*result = 0;
+		return OK;
+	case FEATURE_CACHE:
+		if (set)
+			n->write_cache = c->cdw11 & 1;
+		*result = n->write_cache;
+		return OK;
+	case FEATURE_QUEUES:
+		*result = (n->n_queues - 2) << 16 | (n->n_queues - 2);
+		return OK;
+	}
+	return BAD_FIELD;
+}
+
+static uint16_t
+log_page(struct nvme *n, const struct command *c)
+{
+	uint8_t b[PAGE] = {0};
+	uint64_t len = ((uint64_t)(c->cdw11 & 0xffff) << 16 | c->cdw10 >> 16) * 4 + 4;
+
+	switch (c->cdw10 & 0xff) {
+	case 1: /* errors: none */
+	case 3: /* firmware */
+		break;
+	case 2: /* health: a disk of 27 degrees with nothing worn */
+		put16(b + 1, 300);
+		b[3] = 100;
+		b[4] = 10;
+		break;
+	default:
+		return BAD_LOG;
+	}
+	if (c->cdw12 || c->cdw13 || len > sizeof(b))
+		return BAD_FIELD;
+	return answer(n, c, b, len);
+}
+
+static void
+admin(struct nvme *n, const struct command *c)
+{
+	uint32_t result = 0;
+	uint16_t status = BAD_OPCODE;
+
+	switch (c->opcode) {
+	case 0x00:
+		status = delete_queue(n, c, true);
+		break;
+	case 0x01:
+		status = create_sq(n, c);
+		break;
+	case 0x02:
+		status = log_page(n, c);
+		break;
+	case 0x04:
+		status = delete_queue(n, c, false);
+		break;
+	case 0x05:
+		status = create_cq(n, c);
+		break;
+	case 0x06:
+		status = identify(n, c);
+		break;
+	case 0x08: /* abort: it will end by itself */
+		status = OK;
+		result = NOT_ABORTED;
+		break;
+	case 0x09:
+	case 0x0a:
+		status = features(n, c, c->opcode == 0x09, &result);
+		break;
+	case 0x0c: /* an event to be told later; there are none yet */
+		if (n->n_events < ARRAY_SIZE(n->event_id)) {
+			n->event_id[n->n_events++] = c->id;
+			return;
+		}
+		status = TOO_MANY_EVENTS;
+		break;
+	}
+	complete(n, 0, c->id, status, result);
+}
+
+/* ---- I/O commands ---- */
+
+static void
+slot_free(struct slot *s)
+{
+	free(s->ranges);
+	s->ranges = NULL;
+	s->next_free = s->n->free;
+	s->n->free = s;
+}
+
+static void
+io_done(struct blk_req *io, void *arg)
+{
+	struct slot *s = container_of(io, struct slot, io);
+	struct nvme *n = s->n;
+
+	if (io->result == 0 && ++s->range < s->n_ranges) {
+		s->io.offset = s->ranges[s->range].offset;
+		s->io.len = s->ranges[s->range].len;
+		blk_submit(n->blk, &s->io);
+		return;
+	}
+	complete(n, s->sq_id, s->id, io->result == 0 ? OK : io->result == -ENOSPC ? CAPACITY : INTERNAL,
+		 0);
+	slot_free(s);
+}
+
+static bool
+in_disk(const struct nvme *n, uint64_t lba, uint64_t count)
+{
+	uint64_t blocks = blk_info(n->blk)->size >> lba_shift(n);
+
+	return lba <= blocks && count <= blocks - lba;
+}
+
+static uint16_t
+transfer(struct nvme *n, struct slot *s, const struct command *c)
+{
+	uint64_t lba = c->cdw10 | (uint64_t)c->cdw11 << 32;
+	uint64_t count = (c->cdw12 & 0xffff) + 1, len = count << lba_shift(n);
+	enum blk_op op = c->opcode == 2 ? BLK_READ : c->opcode == 1 ? BLK_WRITE : BLK_ZEROES;
+	unsigned n_iov = 0;
+
+	if (!in_disk(n, lba, count))
+		return LBA_RANGE;
+	if (op != BLK_ZEROES) {
+		if (len > (uint64_t)PAGE << MDTS)
+			return BAD_FIELD;
+		n_iov = map_prps(n, c, len, s->iov);
+		if (!n_iov)
+			return BAD_FIELD;
+	}
+	if (op != BLK_READ && blk_info(n->blk)->readonly)
+		return DATA_ERROR;
+	s->io = (struct blk_req){.op = op, .offset = lba << lba_shift(n), .len = len, .iov = s->iov,
+				 .n_iov = n_iov, .done = io_done};
+	blk_submit(n->blk, &s->io);
+	return OK;
+}
+
+/* Dataset management: only deallocation means something. */
+static uint16_t
+deallocate(struct nvme *n, struct slot *s, const struct command *c)
+{
+	struct {
+		uint32_t attributes, blocks;
+		uint64_t lba;
+	} r[MAX_RANGES];
+	unsigned count = (c->cdw10 & 0xff) + 1;
+	struct iovec iov[MAX_PAGES];
+	unsigned n_iov = map_prps(n, c, count * sizeof(r[0]), iov);
+	size_t done = 0;
+
+	if (!n_iov)
+		return BAD_FIELD;
+	for (unsigned i = 0; i < n_iov; i++) {
+		memcpy((uint8_t *)r + done, iov[i].iov_base, iov[i].iov_len);
+		done += iov[i].iov_len;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		if (!in_disk(n, r[i].lba, r[i].blocks))
+			return LBA_RANGE;
+	}
+	if (!(c->cdw11 & 4) || !blk_info(n->blk)->discard) {
+		complete(n, s->sq_id, s->id, OK, 0);
+		slot_free(s);
+		return OK;
+	}
+	s->ranges = xcalloc(count, sizeof(*s->ranges));
+	for (unsigned i = 0; i < count; i++) {
+		s->ranges[i].offset = r[i].lba << lba_shift(n);
+		s->ranges[i].len = (uint64_t)r[i].blocks << lba_shift(n);
+	}
+	s->n_ranges = count;
+	s->io = (struct blk_req){.op = BLK_DISCARD, .offset = s->ranges[0].offset,
+				 .len = s->ranges[0].len, .done = io_done};
+	blk_submit(n->blk, &s->io);
+	return OK;
+}
+
+static void
+io(struct nvme *n, unsigned sq_id, const struct command *c)
+{
+	struct slot *s = n->free;
+	uint16_t status;
+
+	n->free = s->next_free;
+	s->id = c->id;
+	s->sq_id = (uint16_t)sq_id;
+	s->n_ranges = s->range = 0;
+	if (c->ns != 1 && !(c->opcode == 0 && c->ns == UINT32_MAX)) {
+		status = BAD_NS;
+	} else if (c->opcode == 0) {
+		s->io = (struct blk_req){.op = BLK_FLUSH, .done = io_done};
+		blk_submit(n->blk, &s->io);
+		status = OK;
+	} else if (c->opcode == 1 || c->opcode == 2 || c->opcode == 8) {
+		status = transfer(n, s, c);
+	} else if (c->opcode == 9) {
+		status = deallocate(n, s, c);
+	} else {
+		status = BAD_OPCODE;
+	}
+	if (status) {
+		complete(n, sq_id, c->id, status, 0);
+		slot_free(s);
+	}
+}
+
+/* ---- the worker ---- */
+
+static void
+serve(struct nvme *n, unsigned id)
+{
+	struct queue *q = &n->sq[id];
+	uint32_t tail = atomic_load(&n->doorbell[2 * id]);
+
+	if (tail >= q->size) {
+		fatal(n);
+		return;
+	}
+	while (q->used && q->head != tail && n->free) {
+		struct command c;
+
+		memcpy(&c, &q->sq[q->head], sizeof(c));
+		q->head = (q->head + 1) % q->size;
+		if (id == 0)
+			admin(n, &c);
+		else
+			io(n, id, &c);
+	}
+}
+
+static void
+drain(void *arg)
+{
+	struct nvme *n = arg;
+
+	drain_io(n);
+	interrupts(n);
+}
+
+static void *
+work(void *arg)
+{
+	struct nvme *n = arg;
+	int fds[2] = {n->kick_fd, n->worker.ctl_fd};
+	uint64_t events;
+
+	if (blk_attach(n->blk, fds, 2, n, NULL) < 0) {
+		vm_end(n->pci.vm, VM_END_ERROR, "nvme: cannot start its worker");
+		return NULL;
+	}
+	while (worker_obey(&n->worker)) {
+		for (unsigned i = 0; i < n->n_queues; i++) {
+			if (n->sq[i].used)
+				serve(n, i);
+		}
+		interrupts(n);
+		if (blk_poll(n->blk, true, &events) < 0) {
+			vm_end(n->pci.vm, VM_END_ERROR, "nvme: io_uring failed");
+			return NULL;
+		}
+	}
+	return NULL;
+}
+
+/* ---- registers, under n->lock ---- */
+
+static void
+enable(struct nvme *n)
+{
+	uint32_t sq_size = (n->aqa & 0xfff) + 1, cq_size = (n->aqa >> 16 & 0xfff) + 1;
+	void *sq = mem_ptr(ram(n), n->asq, (uint64_t)sq_size * sizeof(struct command));
+	void *cq = mem_ptr(ram(n), n->acq, (uint64_t)cq_size * sizeof(struct completion));
+
+	memset(n->sq, 0, sizeof(n->sq));
+	memset(n->cq, 0, sizeof(n->cq));
+	for (unsigned i = 0; i < ARRAY_SIZE(n->doorbell); i++)
+		atomic_store(&n->doorbell[i], 0);
+	n->n_events = 0;
+	/* Pages of 4 KiB, entries of 64 and 16 bytes: what CAP says, or nothing. */
+	if (!sq || !cq || n->asq % PAGE || n->acq % PAGE || sq_size < 2 || cq_size < 2 ||
+	    (n->cc >> 7 & 15) != 0) {
+		n->csts |= CSTS_CFS;
+		return;
+	}
+	n->sq[0] = (struct queue){.used = true, .sq = sq, .size = sq_size};
+	n->cq[0] = (struct queue){.used = true, .cq = cq, .size = cq_size, .phase = true,
+				  .interrupts = true};
+	n->csts = CSTS_RDY;
+	worker_run(&n->worker);
+}
+
+static void
+set_cc(struct nvme *n, uint32_t value)
+{
+	bool was = n->cc & CC_EN, is = value & CC_EN;
+
+	n->cc = value;
+	if (is && !was) {
+		enable(n);
+	} else if (was && !is) {
+		/* The worker may want the lock to say that something is fatal. */
+		pthread_mutex_unlock(&n->lock);
+		worker_stop(&n->worker);
+		pci_irq_level(&n->pci, false);
+		pthread_mutex_lock(&n->lock);
+		n->csts = 0;
+	}
+	if (CC_SHN(value))
+		n->csts |= CSTS_SHST_DONE;
+	else
+		n->csts &= ~(uint32_t)CSTS_SHST_DONE;
+}
+
+static uint64_t
+cap(void)
+{
+	/* Queue entries, contiguous, 20 s to get ready, NVM command set. */
+	return (MAX_ENTRIES - 1) | 1ULL << 16 | 40ULL << 24 | 1ULL << 37;
+}
+
+static uint64_t
+reg(struct nvme *n, uint64_t at)
+{
+	switch (at) {
+	case REG_CAP:
+		return (uint32_t)cap();
+	case REG_CAP + 4:
+		return cap() >> 32;
+	case REG_VS:
+		return 0x00010400;
+	case REG_INTMS:
+	case REG_INTMC:
+		return n->intm;
+	case REG_CC:
+		return n->cc;
+	case REG_CSTS:
+		return n->csts;
+	case REG_AQA:
+		return n->aqa;
+	case REG_ASQ:
+		return (uint32_t)n->asq;
+	case REG_ASQ + 4:
+		return n->asq >> 32;
+	case REG_ACQ:
+		return (uint32_t)n->acq;
+	case REG_ACQ + 4:
+		return n->acq >> 32;
+	}
+	return 0;
+}
+
+static uint64_t
+nvme_read(struct pci_dev *p, unsigned bar, uint64_t offset, unsigned size)
+{
+	struct nvme *n = (struct nvme *)p;
+	uint64_t v;
+
+	pthread_mutex_lock(&n->lock);
+	v = reg(n, offset & ~3ULL) >> (8 * (offset & 3));
+	if (size == 8)
+		v |= reg(n, offset + 4) << 32;
+	pthread_mutex_unlock(&n->lock);
+	return v;
+}
+
+static void
+reg_write(struct nvme *n, uint64_t at, uint32_t v)
+{
+	bool enabled = n->cc & CC_EN;
+
+	switch (at) {
+	case REG_INTMS:
+		n->intm |= v;
+		return;
+	case REG_INTMC:
+		n->intm &= ~v;
+		return;
+	case REG_CC:
+		set_cc(n, v);
+		return;
+	}
+	if (enabled)
+		return;
+	switch (at) {
+	case REG_AQA:
+		n->aqa = v;
+		return;
+	case REG_ASQ:
+		n->asq = (n->asq & ~0xffffffffULL) | v;
+		return;
+	case REG_ASQ + 4:
+		n->asq = (uint32_t)n->asq | (uint64_t)v << 32;
+		return;
+	case REG_ACQ:
+		n->acq = (n->acq & ~0xffffffffULL) | v;
+		return;
+	case REG_ACQ + 4:
+		n->acq = (uint32_t)n->acq | (uint64_t)v << 32;
+		return;
+	}
+}
+
+static void
+nvme_write(struct pci_dev *p, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
+{
+	struct nvme *n = (struct nvme *)p;
+	uint64_t one = 1, bell = (offset - REG_DOORBELLS) / 4;
+
+	if (offset >= REG_DOORBELLS) {
+		if (bell >= 2 * n->n_queues)
+			return;
+		atomic_store(&n->doorbell[bell], (unsigned)value & 0xffff);
+		if (bell % 2)
+			line_update(n);
+		else
+			(void)!write(n->kick_fd, &one, sizeof(one)); /* full: rung already */
+		return;
+	}
+	pthread_mutex_lock(&n->lock);
+	if (size >= 4)
+		reg_write(n, offset, (uint32_t)value);
+	if (size == 8)
+		reg_write(n, offset + 4, (uint32_t)(value >> 32));
+	pthread_mutex_unlock(&n->lock);
+}
+
+static int
+nvme_init(struct pci_dev *p, struct config *node, struct error *err)
+{
+	struct nvme *n = (struct nvme *)p;
+	uint64_t queues;
+	int r;
+
+	n->kick_fd = -1;
+	pthread_mutex_init(&n->lock, NULL);
+	if ((r = worker_init(&n->worker, drain, n, err)) < 0 ||
+	    (r = config_u64(node, "maxq", 1, MAX_IO_QUEUES, MAX_IO_QUEUES, &queues, err)) < 0 ||
+	    (r = blk_open(node, &n->blk, err)) < 0)
+		return r;
+	n->n_queues = (unsigned)queues + 1;
+	n->write_cache = blk_info(n->blk)->write_cache;
+	snprintf(n->serial, sizeof(n->serial), "%s", blk_info(n->blk)->serial);
+	memcpy(n->eui, "\0\xa0\x98", 3);
+	for (const char *s = n->serial; *s; s++)
+		n->eui[3 + (s - n->serial) % 5] ^= *s;
+	pci_set_ids(p, PCI_VENDOR_REDHAT, 0x0010, PCI_CLASS_STORAGE_NVME, 2);
+	pci_set_subsystem(p, PCI_VENDOR_REDHAT, 0x1100);
+	pci_add_bar(p, 0, PCI_BAR_MEM64, 0x4000);
+	pci_add_pin(p);
+	if ((r = pci_add_msix(p, 4, n->n_queues, err)) < 0)
+		return r;
+	n->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (n->kick_fd < 0)
+		return error_set_errno(err, errno, "eventfd");
+	n->slots = xcalloc(SLOTS, sizeof(*n->slots));
+	for (unsigned i = 0; i < SLOTS; i++) {
+		n->slots[i].n = n;
+		slot_free(&n->slots[i]);
+	}
+	vm_add_part(p->vm, &(struct vm_part){.name = "nvme", .pause = worker_pause,
+					     .resume = worker_resume, .arg = &n->worker});
+	return worker_spawn(&n->worker, work, err);
+}
+
+static void
+nvme_done(struct pci_dev *p)
+{
+	struct nvme *n = (struct nvme *)p;
+
+	worker_done(&n->worker);
+	blk_close(n->blk);
+	cleanup_closep(&n->kick_fd);
+	free(n->slots);
+	pthread_mutex_destroy(&n->lock);
+}
+
+static const struct pci_opt opts[] = {
+	BLK_PCI_OPTS,
+	{"maxq", "N", "I/O queues, 16 at most"},
+	{"bootindex", "N", "firmware boots from the lowest"},
+	{0},
+};
+
+const struct pci_class pci_class_nvme = {
+	.name = "nvme",
+	.summary = "NVMe disk",
+	.main_opt = "path",
+	.opts = opts,
+	.size = sizeof(struct nvme),
+	.init = nvme_init,
+	.done = nvme_done,
+	.bar_read = nvme_read,
+	.bar_write = nvme_write,
+};
