@@ -60,6 +60,9 @@ misc_free(void *arg)
 {
 	struct misc *m = arg;
 
+	bus_remove(&m->vm->pio, &m->port92);
+	bus_remove(&m->vm->pio, &m->apm);
+	bus_remove(&m->vm->pio, &m->debugcon);
 	chardev_free(m->console);
 	free(m);
 }
