@@ -13,8 +13,10 @@
  * which may be in the guest's hands: the socket is opened as an inode, without
  * following links, and that inode is what we connect to.
  *
- * The socket belongs to the zone's root (the first uid of its range) and nobody
- * else.  Which VM asks is known by the socket, never by what is said on it.
+ * The socket is root's: the zone sees the directory through a mount that maps the
+ * node's root to its own, so that its root may connect and nobody else.  Its root
+ * may also write there, so nothing in that directory is followed or changed by
+ * name.  Which VM asks is known by the socket, never by what is said on it.
  *
  * Guests are hostile: lines are bounded, connections per VM are bounded, answers
  * that are not fetched hold at most one request back, and one guest's request
@@ -265,17 +267,14 @@ control_dir(const char *uuid)
 	return str_printf("%s/var/zonecontrol/%s", zone_root(), uuid);
 }
 
-/*
- * The directory is seen by the zone, whose root owns the socket in it but not the
- * directory: it cannot put a link in our way.
- */
 static int
-guest_bind(struct guest *g, uint32_t uid, struct error *err)
+guest_bind(struct guest *g, struct error *err)
 {
 	cleanup_free char *dir = control_dir(g->uuid);
 	cleanup_free char *path = str_printf("%s/metadata.sock", dir);
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	cleanup_close int dirfd = -1;
+	mode_t mask;
 	int r;
 
 	r = file_mkdir_p(dir, 0755, err);
@@ -290,11 +289,11 @@ guest_bind(struct guest *g, uint32_t uid, struct error *err)
 	if (g->fd < 0)
 		return error_set_errno(err, errno, "socket");
 	unlinkat(dirfd, "metadata.sock", 0);
-	if (bind(g->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-	    fchmodat(dirfd, "metadata.sock", 0600, 0) < 0 ||
-	    (uid && fchownat(dirfd, "metadata.sock", uid, uid, AT_SYMLINK_NOFOLLOW) < 0) ||
-	    listen(g->fd, 16) < 0)
-		return error_set_errno(err, errno, "%s", path);
+	mask = umask(0177);
+	r = bind(g->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+	umask(mask);
+	if (r < 0 || listen(g->fd, 16) < 0)
+		return error_set_errno(err, r < 0 ? -r : errno, "%s", path);
 	return event_add_fd(g->agent->loop, g->fd, EPOLLIN, guest_accept, g, &g->source, err);
 }
 
@@ -312,7 +311,6 @@ guest_add(struct mdata_agent *a, const char *uuid)
 	cleanup_zone_config struct zone_config *c = NULL;
 	cleanup_error struct error err = ERROR_INIT;
 	struct guest *g = map_get(a->guests, uuid);
-	uint32_t uid = 0;
 	bool hvm;
 	int r;
 
@@ -326,15 +324,12 @@ guest_add(struct mdata_agent *a, const char *uuid)
 		return;
 	}
 	hvm = vm_brand_parse(zone_config_get(c, "brand")) & VM_HVM;
-	/* Not to be served before its uids are known: the event that they are brings us back. */
-	if (!hvm && zone_config_uid_base(c, &uid, &err) < 0)
-		return;
 	g = xcalloc(1, sizeof(*g));
 	g->agent = a;
 	g->uuid = xstrdup(uuid);
 	g->fd = -1;
 	list_init(&g->clients);
-	r = hvm ? guest_serial(g, c, &err) : guest_bind(g, uid, &err);
+	r = hvm ? guest_serial(g, c, &err) : guest_bind(g, &err);
 	if (r < 0) {
 		log_error("%s: %s", uuid, error_message(&err));
 		guest_free(g);
