@@ -21,7 +21,7 @@ enum sw_map {
 	SW_MAPS
 };
 
-enum sw_prog { SW_PROG_PORT, SW_PROG_IN, SW_PROG_OUT, SW_PROGS };
+enum sw_prog { SW_PROG_PORT, SW_PROG_SHAPED, SW_PROG_IN, SW_PROG_OUT, SW_PROGS };
 
 struct net {
 	char *run_dir;
@@ -51,6 +51,7 @@ struct record {
 	struct vnic_info v; /* uplink: name, id, ifindex, mac; etherstub: name, id, mtu */
 	uint32_t sw;        /* switch id: for uplinks and etherstubs their own id */
 	uint32_t group;     /* link group of the zone's ports */
+	bool peer;          /* VNIC: its far end is in another namespace */
 };
 void record_done(struct record *r);
 #define cleanup_record CLEANUP(record_done)
@@ -74,7 +75,9 @@ int record_next_id(struct net *n, uint32_t *ret, struct error *err);
  */
 int sw_open(struct net *n, struct error *err);
 void sw_close(struct net *n);
-int sw_attach(struct net *n, int ifindex, bool uplink, struct error *err);
+/* What a device is to the switch. */
+enum sw_role { SW_ROLE_PORT, SW_ROLE_SHAPED, SW_ROLE_UPLINK };
+int sw_attach(struct net *n, int ifindex, enum sw_role role, struct error *err);
 int sw_switch_set(struct net *n, uint32_t id, const struct sw_switch *s, struct error *err);
 void sw_switch_del(struct net *n, uint32_t id);
 int sw_port_set(struct net *n, uint32_t ifindex, const struct sw_port *p, struct error *err);

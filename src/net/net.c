@@ -158,6 +158,7 @@ record_to_json(const struct record *r)
 	json_set_int(j, "flags", r->v.flags);
 	json_set_int(j, "maxbw", (int64_t)r->v.maxbw);
 	json_set_int(j, "group", r->group);
+	json_set_bool(j, "peer", r->peer);
 	allowed = json_new_array();
 	for (size_t i = 0; i < r->v.n_allowed; i++)
 		json_push(allowed, json_new_str(ip_print_cidr(&r->v.allowed[i], ip)));
@@ -188,6 +189,7 @@ record_from_json(const struct json *j, const char *zone, const char *name, struc
 	r->class = (enum record_class)c;
 	r->sw = (uint32_t)json_int(json_get(j, "switch"), 0);
 	r->group = (uint32_t)json_int(json_get(j, "group"), 0);
+	r->peer = json_bool(json_get(j, "peer"), false);
 	copy_name(v->zone, sizeof(v->zone), zone);
 	copy_name(v->name, sizeof(v->name), name);
 	copy_name(v->over, sizeof(v->over), json_str(json_get(j, "over"), ""));

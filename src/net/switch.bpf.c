@@ -9,6 +9,7 @@
  * programs sit on it, where the guest can neither see nor touch them:
  *
  *	sw_port		tcx ingress of each vpN		what a guest sends
+ *	sw_shaped	tcx ingress of a sqN		the same, after its bandwidth limit
  *	sw_uplink_in	tcx ingress of a NIC		what comes from the wire
  *	sw_uplink_out	tcx egress of a NIC		what the global zone sends
  *
@@ -69,8 +70,15 @@
  * to flow; one that dies half way leaves at worst a port without entry, which
  * passes nothing.  All is rebuilt from records by making the link again.
  *
- * Hooks for later: sw_filter() is a global function that another object
- * replaces (freplace) with the firewall; bw_out and bw_in are slots for EDT.
+ * Bandwidth (maxbw) is shaped, never policed: TCP through a policer gets a
+ * third of its rate.  Towards the guest, a token bucket is the root queue of
+ * vpN, and bpf_redirect() is used, which queues, instead of redirect_peer.
+ * From the guest, checked frames take a detour: vpN -> spN, a veth with a token
+ * bucket, out of sqN, its other end, where they go on at step 5.  Guests without
+ * a limit pay nothing for this.
+ *
+ * Hook for later: sw_filter() is a global function that another object replaces
+ * (freplace) with the firewall.
  */
 #include <linux/types.h>
 
@@ -904,6 +912,25 @@ sw_port(struct __sk_buff *skb)
 		return TCX_DROP;
 	}
 	count(skb, ifindex, 0);
+	if (p->shaper)
+		return bpf_redirect(p->shaper, 0);
+	return forward(&f);
+}
+
+/* Out of a bandwidth limit: all that is left to do is to forward. */
+SEC("tcx/ingress")
+int
+sw_shaped(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+	struct sw_port *p = bpf_map_lookup_elem(&ports, &ifindex);
+	struct frame f = {};
+
+	if (!p || !p->owner || load_frame(skb, &f) < 0)
+		return TCX_DROP;
+	f.port = p->owner;
+	f.sw = p->sw;
+	f.vid = p->vid;
 	return forward(&f);
 }
 

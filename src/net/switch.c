@@ -36,6 +36,7 @@ static const char *const map_names[SW_MAPS] = {
 
 static const char *const prog_names[SW_PROGS] = {
 	[SW_PROG_PORT] = "sw_port",
+	[SW_PROG_SHAPED] = "sw_shaped",
 	[SW_PROG_IN] = "sw_uplink_in",
 	[SW_PROG_OUT] = "sw_uplink_out",
 };
@@ -209,16 +210,20 @@ attach(int prog, int ifindex, enum bpf_attach_type type, struct error *err)
 }
 
 int
-sw_attach(struct net *n, int ifindex, bool uplink, struct error *err)
+sw_attach(struct net *n, int ifindex, enum sw_role role, struct error *err)
 {
 	int r;
 
-	if (!uplink)
+	switch (role) {
+	case SW_ROLE_PORT:
 		return attach(n->progs[SW_PROG_PORT], ifindex, BPF_TCX_INGRESS, err);
-	r = attach(n->progs[SW_PROG_IN], ifindex, BPF_TCX_INGRESS, err);
-	if (r < 0)
-		return r;
-	return attach(n->progs[SW_PROG_OUT], ifindex, BPF_TCX_EGRESS, err);
+	case SW_ROLE_SHAPED:
+		return attach(n->progs[SW_PROG_SHAPED], ifindex, BPF_TCX_INGRESS, err);
+	case SW_ROLE_UPLINK:
+		r = attach(n->progs[SW_PROG_IN], ifindex, BPF_TCX_INGRESS, err);
+		return r < 0 ? r : attach(n->progs[SW_PROG_OUT], ifindex, BPF_TCX_EGRESS, err);
+	}
+	return error_set(err, EINVAL, "link %d: no such role", ifindex);
 }
 
 static int

@@ -29,6 +29,7 @@
 #define MTU_MIN 576
 #define MTU_MAX 65521
 #define VID_MAX 4094
+#define MAXBW_MIN 1200000 /* bits a second, as on illumos */
 
 /* Flags the owner of a VNIC sets; the rest are the switch's own. */
 #define VNIC_FLAGS 0xff
@@ -178,7 +179,7 @@ attach_uplink(struct net *n, const char *name, struct record *ret, struct error 
 	if (s == 0)
 		s = sw_port_set(n, (uint32_t)l.ifindex, &port, err);
 	if (s == 0)
-		s = sw_attach(n, l.ifindex, true, err);
+		s = sw_attach(n, l.ifindex, SW_ROLE_UPLINK, err);
 	/* groups are the guests' to join; the NIC must let all of them in */
 	if (s == 0)
 		s = nl_link_set_flags(nl, l.ifindex, IFF_UP | IFF_ALLMULTI, 0, err);
@@ -215,7 +216,6 @@ struct making {
 	struct record r;
 	struct record over;
 	struct nl *nl;
-	bool peer; /* its far end is in another namespace */
 	bool named;
 	struct nl_link port;
 	int fds[VNIC_MAX_QUEUES];
@@ -242,8 +242,8 @@ check_spec(const struct vnic_spec *s, struct error *err)
 	if (s->mtu && (s->mtu < MTU_MIN || s->mtu > MTU_MAX))
 		return error_set(err, EINVAL, "%s: mtu %u is not within %d and %d", s->name,
 				 s->mtu, MTU_MIN, MTU_MAX);
-	if (s->maxbw)
-		return error_set(err, EOPNOTSUPP, "%s: maxbw is not supported yet", s->name);
+	if (s->maxbw && s->maxbw < MAXBW_MIN)
+		return error_set(err, EINVAL, "%s: maxbw is at least 1200 Kb/s", s->name);
 	if (s->queues > VNIC_MAX_QUEUES)
 		return error_set(err, EINVAL, "%s: at most %d queues", s->name, VNIC_MAX_QUEUES);
 	return 0;
@@ -285,11 +285,13 @@ resolve_over(struct making *m, struct error *err)
 
 /* Flags as the switch takes them. */
 static uint32_t
-port_flags(const struct making *m, const struct vnic_info *v)
+port_flags(const struct record *r)
 {
+	const struct vnic_info *v = &r->v;
 	uint32_t flags = v->flags & VNIC_FLAGS;
 
-	if (m ? m->peer : false)
+	/* a limited port's frames must meet its queue, which redirect_peer goes past */
+	if (r->peer && !v->maxbw)
 		flags |= SW_PEER;
 	/* nothing configured: what DHCP gives it, as on illumos */
 	if ((flags & SW_IP_NOSPOOF) && v->n_allowed == 0)
@@ -402,7 +404,7 @@ make_veth(struct making *m, struct error *err)
 		if (s < 0)
 			return s;
 	}
-	m->peer = !ours;
+	m->r.peer = !ours;
 	return nl_veth_create(m->nl, &veth, err);
 }
 
@@ -449,25 +451,114 @@ make_device(struct making *m, struct error *err)
 	return record_write(m->n, &m->r, err);
 }
 
-/* Everything the switch needs to know of the port but where to find it. */
-static int
-set_rules(struct net *n, struct making *m, const struct record *r, struct error *err)
+/*
+ * The bandwidth limit of what a guest sends: the pair spN - sqN.
+ */
+
+static void
+shaper_names(const struct record *r, char near[IFNAMSIZ], char far[IFNAMSIZ])
 {
-	const struct vnic_info *v = &r->v;
-	struct sw_port p = {.sw = r->sw, .mtu = v->mtu, .vid = v->vid};
-	struct ip_addr link_local;
+	snprintf(near, IFNAMSIZ, "sp%u", r->v.id);
+	snprintf(far, IFNAMSIZ, "sq%u", r->v.id);
+}
+
+static int
+shaper_end(struct net *n, struct nl *nl, const struct record *r, const char *name,
+	   enum sw_role role, struct nl_link *ret, struct error *err)
+{
+	int s = nl_link_get(nl, name, ret, err);
+
+	if (s == 0)
+		s = nl_link_make_port(nl, ret->ifindex, r->group, r->v.mtu, err);
+	if (s == 0)
+		s = sw_attach(n, ret->ifindex, role, err);
+	if (s == 0)
+		s = nl_link_set_up(nl, ret->ifindex, true, err);
+	return s;
+}
+
+/*
+ * Makes the pair, or finishes what a killed process began; *ret_near is where
+ * limited frames are sent to.
+ */
+static int
+make_shaper(struct net *n, struct nl *nl, const struct record *r, int *ret_near, struct error *err)
+{
+	char near[IFNAMSIZ], far[IFNAMSIZ];
+	struct nl_veth veth = {.name = near, .peer_name = far, .peer_netns = -1};
+	struct sw_port p = {.sw = r->sw, .vid = r->v.vid, .mtu = r->v.mtu,
+			    .owner = (uint32_t)r->v.ifindex};
+	struct nl_link a, b;
 	int s = 0;
 
-	p.flags = port_flags(m, v);
+	shaper_names(r, near, far);
+	mac_random(&veth.peer_mac);
+	if (nl_link_get(nl, near, &a, NULL) < 0)
+		s = nl_veth_create(nl, &veth, err);
+	/* nothing is sent out of sqN, so nothing comes in by spN: a port without entry drops */
+	if (s == 0)
+		s = shaper_end(n, nl, r, near, SW_ROLE_PORT, &a, err);
+	if (s == 0)
+		s = shaper_end(n, nl, r, far, SW_ROLE_SHAPED, &b, err);
+	if (s == 0)
+		s = sw_port_set(n, (uint32_t)b.ifindex, &p, err);
+	if (s == 0)
+		*ret_near = a.ifindex;
+	return s;
+}
+
+static void
+forget_shaper(struct net *n, struct nl *nl, const struct record *r)
+{
+	char near[IFNAMSIZ], far[IFNAMSIZ];
+	struct nl_link l;
+
+	shaper_names(r, near, far);
+	if (nl_link_get(nl, far, &l, NULL) < 0)
+		return; /* most ports have none */
+	sw_port_del(n, (uint32_t)l.ifindex);
+	(void)nl_link_delete(nl, l.ifindex, NULL); /* gone with its zone's group otherwise */
+}
+
+/* Both limits as maxbw says, or none; fills the port's entry. */
+static int
+shape(struct net *n, const struct record *r, struct sw_port *p, struct error *err)
+{
+	const struct vnic_info *v = &r->v;
+	struct nl *nl;
+	int near, s = net_nl(n, &nl, err);
+
+	if (s < 0 || !v->maxbw)
+		return s;
+	s = make_shaper(n, nl, r, &near, err);
+	if (s == 0)
+		s = nl_tbf_set(nl, near, v->maxbw / 8, err);
+	if (s == 0)
+		s = nl_tbf_set(nl, v->ifindex, v->maxbw / 8, err);
+	if (s == 0)
+		p->shaper = (uint32_t)near;
+	return s;
+}
+
+/* Everything the switch needs to know of the port but where to find it. */
+static int
+set_rules(struct net *n, const struct record *r, struct error *err)
+{
+	const struct vnic_info *v = &r->v;
+	struct sw_port p = {.sw = r->sw, .mtu = v->mtu, .vid = v->vid, .flags = port_flags(r)};
+	struct ip_addr link_local;
+	int s;
+
 	memcpy(p.mac, v->mac.b, sizeof(p.mac));
 	ip_from_mac(&v->mac, &link_local);
 	link_local.prefix = 128;
-	if (m)
-		s = sw_port_prepare(n, (uint32_t)v->ifindex, p.flags & SW_DYNAMIC_IP, err);
+	s = sw_port_prepare(n, (uint32_t)v->ifindex, p.flags & SW_DYNAMIC_IP, err);
 	if (s == 0)
 		s = sw_ip_add(n, (uint32_t)v->ifindex, &link_local, err);
 	for (size_t i = 0; s == 0 && i < v->n_allowed; i++)
 		s = sw_ip_add(n, (uint32_t)v->ifindex, &v->allowed[i], err);
+	if (s == 0)
+		s = shape(n, r, &p, err);
 	if (s == 0)
 		s = sw_port_set(n, (uint32_t)v->ifindex, &p, err);
 	return s;
@@ -498,7 +589,7 @@ connect_port(struct making *m, struct error *err)
 	const struct vnic_info *v = &m->r.v;
 	int s;
 
-	s = sw_attach(m->n, v->ifindex, false, err);
+	s = sw_attach(m->n, v->ifindex, SW_ROLE_PORT, err);
 	if (s == 0)
 		s = bring_up(m, err);
 	if (s == 0 && m->over.class == RECORD_UPLINK)
@@ -580,6 +671,7 @@ delete_device(struct net *n, const struct record *r, struct error *err)
 
 	if (s < 0)
 		return s;
+	forget_shaper(n, nl, r);
 	s = find_port(n, r, &l, &e);
 	if (s == 0)
 		s = nl_link_delete(nl, l.ifindex, &e);
@@ -651,7 +743,7 @@ make(struct making *m, struct error *err)
 	m->named = true;
 	s = make_device(m, err);
 	if (s == 0)
-		s = set_rules(m->n, m, &m->r, err);
+		s = set_rules(m->n, &m->r, err);
 	if (s == 0)
 		s = connect_port(m, err);
 	return s;
@@ -722,6 +814,12 @@ vnic_delete_zone(struct net *n, const char *zone, struct error *err)
 		s = record_list(n, zone, &list, &count, err);
 	if (s < 0)
 		return s;
+	for (size_t i = 0; i < count; i++) {
+		if (list[i].class != RECORD_VNIC)
+			continue;
+		forget_rules(n, &list[i]);
+		forget_shaper(n, nl, &list[i]);
+	}
 	if (count > 1 && list[0].group && !str_eq(zone, NET_GLOBAL))
 		s = nl_link_delete_group(nl, list[0].group, err);
 	for (size_t i = 0; s == 0 && i < count; i++)
@@ -799,20 +897,28 @@ update_mtu(struct net *n, struct record *r, const struct vnic_spec *spec, struct
 static int
 update_port(struct net *n, const struct record *r, struct error *err)
 {
-	uint32_t ifindex = (uint32_t)r->v.ifindex;
+	uint32_t ifindex = (uint32_t)r->v.ifindex, flags = port_flags(r);
 	struct sw_port p;
-	uint32_t flags = port_flags(NULL, &r->v);
-	int s = 0;
+	struct nl *nl;
+	int s = net_nl(n, &nl, err);
 
+	if (s < 0)
+		return s;
 	if (!ifindex || sw_port_get(n, ifindex, &p) < 0)
 		return 0; /* a machine that is off: the rules come with its next tap */
 	if ((flags & SW_DYNAMIC_IP) && !(p.flags & SW_DYNAMIC_IP))
 		s = sw_port_prepare(n, ifindex, true, err);
-	if (s < 0)
-		return s;
-	p.flags = flags | (p.flags & (SW_PEER | SW_UPLINK));
+	p.flags = flags;
 	p.mtu = r->v.mtu;
-	return sw_port_set(n, ifindex, &p, err);
+	p.shaper = 0;
+	if (s == 0)
+		s = shape(n, r, &p, err);
+	if (s == 0)
+		s = sw_port_set(n, ifindex, &p, err);
+	if (s < 0 || r->v.maxbw)
+		return s;
+	forget_shaper(n, nl, r);
+	return nl_tbf_clear(nl, (int)ifindex, err);
 }
 
 int
@@ -832,8 +938,8 @@ vnic_update(struct net *n, const char *zone, const char *name, unsigned set,
 		return s;
 	if (r.class != RECORD_VNIC)
 		return error_set(err, EINVAL, "%s is not a VNIC", name);
-	if ((set & VNIC_SET_MAXBW) && spec->maxbw)
-		return error_set(err, EOPNOTSUPP, "%s: maxbw is not supported yet", name);
+	if ((set & VNIC_SET_MAXBW) && spec->maxbw && spec->maxbw < MAXBW_MIN)
+		return error_set(err, EINVAL, "%s: maxbw is at least 1200 Kb/s", name);
 	if (set & VNIC_SET_MTU)
 		s = update_mtu(n, &r, spec, err);
 	if (s == 0 && (set & VNIC_SET_ALLOWED))

@@ -41,7 +41,7 @@ struct vnic_spec {
 	uint32_t flags;      /* VNIC_* */
 	const struct ip_addr *allowed; /* addresses or prefixes it may send from; with IP_NOSPOOF */
 	size_t n_allowed;
-	uint64_t maxbw; /* bits a second, 0: no limit; anything else is -EOPNOTSUPP for now */
+	uint64_t maxbw; /* bits a second each way, 0: no limit */
 	int netns_fd;   /* VNIC_ZONE: where its end goes; -1: the global zone */
 	unsigned queues; /* VNIC_TAP: 0 means 1 */
 };

@@ -890,6 +890,80 @@ TEST(a_router_prefix_is_learnt)
 	vnic_info_done(&info);
 }
 
+/* Megabits a second that arrive when `from` sends all it can for half a second. */
+static double
+blast(int from, int to, const char *ip)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(9)};
+	static char out[1400];
+	uint64_t start = time_mono_ms(), bytes = 0, last = start;
+	int size = 8 << 20;
+
+	setsockopt(to, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	inet_pton(AF_INET, ip, &a.sin_addr);
+	while (time_mono_ms() - start < 500)
+		for (int i = 0; i < 64; i++)
+			(void)sendto(from, out, sizeof(out), MSG_DONTWAIT, (struct sockaddr *)&a,
+				     sizeof(a));
+	for (;;) {
+		struct pollfd p = {.fd = to, .events = POLLIN};
+		char in[1500];
+		ssize_t got;
+
+		if (poll(&p, 1, 100) != 1)
+			break;
+		while ((got = recv(to, in, sizeof(in), MSG_DONTWAIT)) > 0)
+			bytes += (uint64_t)got;
+		last = time_mono_ms();
+	}
+	return (double)bytes * 8 / 1e3 / (double)(last - start + 1);
+}
+
+TEST(bandwidth_is_limited_both_ways)
+{
+	struct error err = ERROR_INIT;
+	struct vnic_spec set = {.maxbw = 40000000};
+	struct zone a, b;
+	cleanup_close int sa = -1, sb = -1;
+	cleanup_free struct nl_link *links = NULL;
+	size_t n_links;
+	double mbit;
+
+	setup();
+	must(etherstub_create(n, "stub0", 1500, &err), &err);
+	a = make_zone("za", "stub0", "10.9.0.1", 0, VNIC_PROTECT_ALL);
+	b = make_zone("zb", "stub0", "10.9.0.2", 0, VNIC_PROTECT_ALL);
+	sa = udp_socket(a.netns, "10.9.0.1", 9);
+	sb = udp_socket(b.netns, "10.9.0.2", 9);
+	check(reaches(sa, sb, "10.9.0.2", 9, 1000));
+	mbit = blast(sa, sb, "10.9.0.2");
+	if (mbit < 60)
+		test_skip("this machine is too slow for a limit to be seen: %d Mb/s", (int)mbit);
+	must(vnic_update(n, "za", "net0", VNIC_SET_MAXBW, &set, &err), &err);
+	/* 40 Mb/s for half a second is 2.5 MB; bucket and queue let 0.5 MB more through */
+	mbit = blast(sa, sb, "10.9.0.2");
+	check_int(mbit, >, 15);
+	check_int(mbit, <, 52);
+	mbit = blast(sb, sa, "10.9.0.1");
+	check_int(mbit, >, 15);
+	check_int(mbit, <, 52);
+	check(talk(a.netns, "10.9.0.1", b.netns, "10.9.0.2"));
+	set.maxbw = 100000;
+	check_int(vnic_update(n, "za", "net0", VNIC_SET_MAXBW, &set, &err), ==, -EINVAL);
+	error_done(&err);
+	set.maxbw = 0;
+	must(vnic_update(n, "za", "net0", VNIC_SET_MAXBW, &set, &err), &err);
+	mbit = blast(sa, sb, "10.9.0.2");
+	check_int(mbit, >, 52);
+	/* nothing of it is left */
+	set.maxbw = 40000000;
+	must(vnic_update(n, "zb", "net0", VNIC_SET_MAXBW, &set, &err), &err);
+	must(vnic_delete_zone(n, "za", &err), &err);
+	must(vnic_delete_zone(n, "zb", &err), &err);
+	must(nl_link_list(gz, &links, &n_links, &err), &err);
+	check_int(n_links, ==, 1);
+}
+
 /* Killed at any point, creation can be repeated; nothing of the first try is left. */
 TEST(killed_while_creating)
 {

@@ -5,6 +5,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/neighbour.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <sched.h>
@@ -788,6 +789,70 @@ nl_unicast_del(struct nl *nl, int ifindex, const struct mac_addr *mac, struct er
 	int r = unicast(nl, RTM_DELNEIGH, 0, ifindex, mac, &e);
 
 	if (r == -ENOENT || r == -ENODEV) {
+		error_done(&e);
+		return 0;
+	}
+	if (r < 0)
+		error_move(err, &e);
+	return r;
+}
+
+/*
+ * Queues.
+ */
+
+/* 256 KiB at least: TSO frames are 64 KiB, and timers wake up four times a tick at worst. */
+#define TBF_BURST_MIN (256u << 10)
+#define TBF_HZ 250
+#define TBF_LATE_MS 50
+
+static struct nlmsghdr *
+qdisc_request(struct nl *nl, uint16_t type, uint16_t flags, int ifindex)
+{
+	struct tcmsg *tc;
+	struct nlmsghdr *h = request(nl, type, flags, sizeof(*tc), &tc);
+
+	tc->tcm_family = AF_UNSPEC;
+	tc->tcm_ifindex = ifindex;
+	tc->tcm_parent = TC_H_ROOT;
+	return h;
+}
+
+int
+nl_tbf_set(struct nl *nl, int ifindex, uint64_t rate, struct error *err)
+{
+	struct nlmsghdr *h = qdisc_request(nl, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, ifindex);
+	struct tc_tbf_qopt q = {0};
+	uint64_t burst = rate / TBF_HZ * 4, limit;
+	struct nlattr *options;
+
+	if (burst < TBF_BURST_MIN)
+		burst = TBF_BURST_MIN;
+	if (burst > 64u << 20)
+		burst = 64u << 20;
+	limit = rate / 1000 * TBF_LATE_MS + burst;
+	if (limit > 1u << 30)
+		limit = 1u << 30;
+	q.rate.linklayer = TC_LINKLAYER_ETHERNET;
+	q.rate.rate = rate < UINT32_MAX ? (uint32_t)rate : UINT32_MAX;
+	q.limit = (uint32_t)limit;
+	mnl_attr_put_strz(h, TCA_KIND, "tbf");
+	options = mnl_attr_nest_start(h, TCA_OPTIONS);
+	mnl_attr_put(h, TCA_TBF_PARMS, sizeof(q), &q);
+	mnl_attr_put_u64(h, TCA_TBF_RATE64, rate);
+	mnl_attr_put_u32(h, TCA_TBF_BURST, (uint32_t)burst);
+	mnl_attr_nest_end(h, options);
+	return talk(nl, h, NULL, NULL, "bandwidth limit", err);
+}
+
+int
+nl_tbf_clear(struct nl *nl, int ifindex, struct error *err)
+{
+	struct error e = ERROR_INIT;
+	int r = talk(nl, qdisc_request(nl, RTM_DELQDISC, 0, ifindex), NULL, NULL,
+		     "bandwidth limit", &e);
+
+	if (r == -ENOENT || r == -EINVAL) {
 		error_done(&e);
 		return 0;
 	}

@@ -108,6 +108,14 @@ int nl_link_delete_group(struct nl *nl, uint32_t group, struct error *err);
 int nl_unicast_add(struct nl *nl, int ifindex, const struct mac_addr *mac, struct error *err);
 int nl_unicast_del(struct nl *nl, int ifindex, const struct mac_addr *mac, struct error *err);
 
+/*
+ * A token bucket as the link's root queue: what is sent by it leaves at that
+ * rate (bytes a second), at most 50 ms late.  Replaces what is there.
+ */
+int nl_tbf_set(struct nl *nl, int ifindex, uint64_t rate, struct error *err);
+/* Back to the default queue; none set is success. */
+int nl_tbf_clear(struct nl *nl, int ifindex, struct error *err);
+
 struct nl_addr {
 	int ifindex;
 	struct ip_addr addr; /* with prefix length */
