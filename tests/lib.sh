@@ -6,6 +6,10 @@
 #   like NAME TEXT ERE          passes if a line of TEXT matches
 #   skip NAME WHY
 #   node [OPTION]... -- CMD     tools/node
+#   images NAME...              builds images and serves them; sets source_url, and uuid_NAME for each
+#   on_node [OPTION]... SCRIPT [ARG]...
+#                               runs SCRIPT on one node and takes over its results: it prints "ok - NAME",
+#                               "not ok - NAME", "# text", and "end" last; then no plan is said here
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$top" || exit 1
 tests_done=0 tests_failed=0
@@ -27,4 +31,26 @@ want: $3"; fi; }
 like() { if grep -qE -- "$3" <<<"$2"; then pass "$1"; else fail "$1" "no line matches $3 in:
 $2"; fi; }
 node() { "$top/tools/node" "$@"; }
+images() {
+	local name port=$((20000 + $$ % 20000))
+	tools/images build "$@" >build/test-images.log 2>&1 || { echo 'Bail out! tools/images failed (build/test-images.log)'; exit 1; }
+	for name in "$@"; do printf -v "uuid_$name" %s "$(jq -r .uuid "build/images/$name.imgmanifest")"; done
+	tools/images serve "$port" >/dev/null 2>&1 &
+	trap "kill $!" EXIT
+	source_url=http://10.0.2.2:$port
+}
+on_node() {
+	local options=() out line
+	while [[ $1 == --* ]]; do options+=("$1" "$2"); shift 2; done
+	out=$(node "${options[@]}" --put "$1:/root/test.bash" -- "bash /root/test.bash ${*:2}" 2>"build/${1//\//-}.log")
+	while IFS= read -r line; do
+		case $line in
+		'ok - '*) pass "${line#ok - }" ;;
+		'not ok - '*) fail "${line#not ok - }" ;;
+		'#'*) echo "$line" ;;
+		esac
+	done <<<"$out"
+	is "$1 got to its end" "${out##*$'\n'}" end
+	plan $tests_done
+}
 finish() { [ $tests_failed -eq 0 ]; exit; }
