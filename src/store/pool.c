@@ -270,7 +270,7 @@ add_leaves(const struct json *vdevs, struct strv *ret)
 
 	json_object_each(key, v, vdevs) {
 		const struct json *below = json_get(v, "vdevs");
-		const char *name = json_str(json_get(v, "name"), key);
+		const char *name = json_str(json_get(v, "path"), json_str(json_get(v, "name"), key));
 
 		if (below)
 			add_leaves(below, ret);
