@@ -82,6 +82,16 @@ destroy_partial(const char *name, struct error *err)
 	}
 }
 
+static int
+need_pool(const char *pool, struct error *err)
+{
+	int r = pool_exists(pool, err);
+
+	if (r == 0)
+		return img_error(err, ENOENT, "ZpoolNotFound", "no zpool %s", pool);
+	return r < 0 ? r : 0;
+}
+
 /*
  * Feeds the stream to zfs receive until it ends.  1 if zfs went away before: it
  * saw the end of its stream (padding may follow), or something it did not like.
@@ -281,7 +291,7 @@ import_steps(struct import *im, struct stream *file, struct error *err)
 	if (r < 0)
 		return r;
 	img_step("database");
-	r = zfs_rename(im->partial, im->dataset, ZFS_NO_MOUNT, err);
+	r = zfs_rename(im->partial, im->dataset, im->volume ? 0 : ZFS_NO_MOUNT, err);
 	if (r == 0)
 		img_step("renamed");
 	return r;
@@ -293,11 +303,9 @@ check_room(const struct import *im, struct error *err)
 	struct image *origin = NULL;
 	int r;
 
-	r = pool_exists(im->o->pool, err);
+	r = need_pool(im->o->pool, err);
 	if (r < 0)
 		return r;
-	if (r == 0)
-		return img_error(err, ENOENT, "ZpoolNotFound", "no zpool %s", im->o->pool);
 	if (im->origin) {
 		r = img_find(im->origin, im->o->pool, &origin, err);
 		img_free(origin);
@@ -418,7 +426,9 @@ img_sweep(const char *pool, struct strv *ret_removed, struct error *err)
 	cleanup_strv struct strv names = STRV_INIT;
 	int r;
 
-	r = zfs_children(pool, &names, err);
+	r = need_pool(pool, err);
+	if (r == 0)
+		r = zfs_children(pool, &names, err);
 	for (size_t i = 0; r == 0 && i < names.n; i++) {
 		const char *base = strrchr(names.v[i], '/') + 1;
 		cleanup_free char *uuid = xstrndup(base, UUID_LEN);

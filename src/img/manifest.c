@@ -60,7 +60,7 @@ url_ok(const char *s)
 static bool
 word_ok(const char *s)
 {
-	return *s && chars_ok(s, "._-");
+	return *s && *s != '-' && chars_ok(s, "._-");
 }
 
 /* 2026-11-21T10:00:00Z, with milliseconds or without. */

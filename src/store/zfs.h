@@ -108,11 +108,18 @@ int zfs_unset(const char *name, const char *prop, struct error *err);
 
 /* --- making and removing */
 
+/* Flags of the calls below; each takes those that it names. */
 enum {
-	ZFS_PARENTS = 1,  /* create missing parents (-p) */
-	ZFS_NO_MOUNT = 2, /* do not mount it (-u) */
-	ZFS_SPARSE = 4,   /* volume without reservation (-s) */
+	ZFS_PARENTS = 1 << 0,   /* create missing parents (-p) */
+	ZFS_NO_MOUNT = 1 << 1,  /* do not mount it (-u); filesystems only */
+	ZFS_SPARSE = 1 << 2,    /* volume without reservation (-s) */
+	ZFS_RECURSIVE = 1 << 3, /* children and snapshots too (-r) */
+	ZFS_FORCE = 1 << 4,     /* unmount what is mounted, by force (-f); receive: roll back (-F) */
+	ZFS_CLONES = 1 << 5,    /* and the clones made of it (-R) */
+	ZFS_DEFER = 1 << 6,     /* snapshot: when its last hold or clone goes (-d) */
 };
+
+/* flags: ZFS_PARENTS, ZFS_NO_MOUNT */
 int zfs_create(const char *name, const char *const props[], unsigned flags, struct error *err);
 /*
  * A volume of size bytes; rounded up to its block size.  blocksize 0 is ZFS's
@@ -122,19 +129,16 @@ int zvol_create(const char *name, uint64_t size, uint32_t blocksize, const char 
 		unsigned flags, struct error *err);
 int zvol_resize(const char *name, uint64_t size, struct error *err);
 
-enum {
-	ZFS_RECURSIVE = 1, /* children and snapshots too (-r) */
-	ZFS_FORCE = 2,     /* unmount what is mounted, by force (-f) */
-	ZFS_CLONES = 4,    /* and the clones made of it (-R) */
-	ZFS_DEFER = 8,     /* snapshot: when its last hold or clone goes (-d) */
-};
-/* Destroys a dataset or a snapshot.  Absent is -ENOENT. */
+/* Destroys a dataset or a snapshot.  Absent is -ENOENT.  flags: ZFS_RECURSIVE, _FORCE, _CLONES, _DEFER */
 int zfs_destroy(const char *name, unsigned flags, struct error *err);
 /* name is "dataset@snap"; recursive also takes it of all descendants, atomically. */
 int zfs_snapshot(const char *name, bool recursive, const char *const props[], struct error *err);
 int zfs_clone(const char *snapshot, const char *name, const char *const props[], unsigned flags,
 	      struct error *err);
-/* Datasets, or snapshots of one dataset.  With ZFS_NO_MOUNT nothing is remounted. */
+/*
+ * Datasets, or snapshots of one dataset.  flags: ZFS_NO_MOUNT (nothing is
+ * remounted), ZFS_FORCE
+ */
 int zfs_rename(const char *from, const char *to, unsigned flags, struct error *err);
 /* Back to snapshot; newer snapshots are destroyed if destroy_newer, else that is -EEXIST. */
 int zfs_rollback(const char *snapshot, bool destroy_newer, struct error *err);
