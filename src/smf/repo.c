@@ -877,8 +877,7 @@ import_pgs(struct repo *r, int64_t entity, const struct json *pgs, enum repo_lay
 			     layer, &id, err);
 		if (rc < 0)
 			return rc;
-		json_array_each(prop, json_get(pg, "props"))
-		{
+		for (size_t k = 0; (prop = json_at(json_get(pg, "props"), k)) != NULL; k++) {
 			cleanup_strbuf struct strbuf b = STRBUF_INIT;
 
 			encode(json_get(prop, "values"), &b);
@@ -911,8 +910,7 @@ drop_gone(struct repo *r, int64_t entity, const struct json *old_pgs, const stru
 			return rc;
 		if (rc == 0)
 			continue;
-		json_array_each(prop, json_get(pg, "props"))
-		{
+		for (size_t k = 0; (prop = json_at(json_get(pg, "props"), k)) != NULL; k++) {
 			const char *p = json_str(json_get(prop, "name"), "");
 
 			if (bundle_find(json_get(now, "props"), p))
