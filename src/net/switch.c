@@ -4,7 +4,9 @@
  *
  * Pins are at RUN/bpf/LAYOUT/: the maps first, the programs last, so that
  * programs found are programs whose maps are there.  A loader killed between
- * leaves maps, which the next one takes over.
+ * leaves maps, which the next one takes over.  RUN/loaded says that it is done:
+ * who finds that and no pins lives in a mount namespace of its own, where a
+ * second switch would be a silent disaster.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -153,6 +155,7 @@ sw_open(struct net *n, struct error *err)
 {
 	cleanup_free char *bpf = str_printf("%s/bpf", n->run_dir);
 	cleanup_free char *dir = str_printf("%s/" SW_LAYOUT, bpf);
+	cleanup_free char *loaded = str_printf("%s/loaded", n->run_dir);
 	int r;
 
 	if (n->sw_open)
@@ -168,12 +171,19 @@ sw_open(struct net *n, struct error *err)
 	sw_close(n);
 	if (r != -ENOENT && r != -EINVAL && r != -ENODEV)
 		return error_set_errno(err, -r, "%s", dir);
+	if (file_exists(loaded))
+		return error_set(err, ENOENT,
+				 "the switch is loaded but %s is not there: another mount "
+				 "namespace, or somebody unmounted it",
+				 dir);
 	r = mount_bpf(bpf, err);
 	if (r < 0)
 		return r;
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
 		return error_set_errno(err, errno, "%s", dir);
 	r = load(dir, err);
+	if (r == 0)
+		r = file_write_atomic(loaded, SW_LAYOUT "\n", strlen(SW_LAYOUT "\n"), 0644, err);
 	if (r < 0)
 		return r;
 	n->sw_open = true;

@@ -233,19 +233,18 @@ check_spec(const struct vnic_spec *s, struct error *err)
 				 "and a digit last, at most 15",
 				 s->name);
 	if (!s->over == !s->nic_tag)
-		return error_set(err, EINVAL, "%s: needs a link or a nic tag to be over", s->name);
+		return error_set(err, EINVAL, "needs a link or a nic tag to be over");
 	if (mac_is_multicast(&s->mac))
-		return error_set(err, EINVAL, "%s: a multicast MAC address", s->name);
+		return error_set(err, EINVAL, "a multicast MAC address");
 	if (s->vid > VID_MAX)
-		return error_set(err, EINVAL, "%s: VLAN %u is not within 0 and %d", s->name,
-				 s->vid, VID_MAX);
+		return error_set(err, EINVAL, "VLAN %u is not within 0 and %d", s->vid, VID_MAX);
 	if (s->mtu && (s->mtu < MTU_MIN || s->mtu > MTU_MAX))
-		return error_set(err, EINVAL, "%s: mtu %u is not within %d and %d", s->name,
-				 s->mtu, MTU_MIN, MTU_MAX);
+		return error_set(err, EINVAL, "mtu %u is not within %d and %d", s->mtu, MTU_MIN,
+				 MTU_MAX);
 	if (s->maxbw && s->maxbw < MAXBW_MIN)
-		return error_set(err, EINVAL, "%s: maxbw is at least 1200 Kb/s", s->name);
+		return error_set(err, EINVAL, "maxbw is at least 1200 Kb/s");
 	if (s->queues > VNIC_MAX_QUEUES)
-		return error_set(err, EINVAL, "%s: at most %d queues", s->name, VNIC_MAX_QUEUES);
+		return error_set(err, EINVAL, "at most %d queues", VNIC_MAX_QUEUES);
 	return 0;
 }
 
@@ -350,7 +349,7 @@ choose_mac(struct making *m, struct error *err)
 			mac_random(&v->mac);
 		while (mac_taken(m, &v->mac));
 	} else if (mac_taken(m, &v->mac)) {
-		return error_set(err, EEXIST, "%s: MAC address %s is in use on %s", v->name,
+		return error_set(err, EEXIST, "MAC address %s is in use on %s",
 				 mac_print(&v->mac, text), v->over);
 	}
 	return 0;
@@ -731,8 +730,8 @@ make(struct making *m, struct error *err)
 		return s;
 	fill_record(m);
 	if (v->mtu > m->over.v.mtu)
-		return error_set(err, EINVAL, "%s: mtu %u is more than the %u of %s", v->name,
-				 v->mtu, m->over.v.mtu, v->over);
+		return error_set(err, EINVAL, "mtu %u is more than the %u of %s", v->mtu, m->over.v.mtu,
+				 v->over);
 	s = choose_mac(m, err);
 	if (s == 0)
 		s = choose_group(m, err);

@@ -1021,6 +1021,21 @@ TEST(killed_while_creating)
 	check_int(ports, ==, 2);
 }
 
+TEST(no_second_switch)
+{
+	struct error err = ERROR_INIT;
+	struct net_opts opts = {.run_dir = "/mnt/net", .config_path = "/mnt/config"};
+	cleanup_net struct net *other = NULL;
+
+	setup();
+	must(etherstub_create(n, "stub0", 0, &err), &err);
+	require(umount("/mnt/net/bpf") == 0);
+	must(net_open(&opts, &other, &err), &err);
+	check_int(etherstub_create(other, "stub1", 0, &err), ==, -ENOENT);
+	check_has(err.message, "another mount namespace");
+	error_done(&err);
+}
+
 TEST(conflicts_are_refused)
 {
 	struct error err = ERROR_INIT;
