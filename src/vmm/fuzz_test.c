@@ -1,0 +1,86 @@
+/* The fuzzer's target with made-up inputs: random ones, and ones shaped like a driver. */
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/test.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static uint64_t state;
+
+static uint32_t
+next(void)
+{
+	/* xorshift: the same inputs in every run. */
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (uint32_t)(state >> 16);
+}
+
+struct op {
+	uint8_t what, size_log;
+	uint16_t where;
+	uint32_t offset, value;
+};
+
+TEST(random_accesses_break_nothing)
+{
+	static struct op ops[400];
+
+	for (unsigned round = 1; round <= 60; round++) {
+		state = round * 0x9e3779b97f4a7c15;
+		for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+			ops[i] = (struct op){(uint8_t)next(), (uint8_t)next(), (uint16_t)next(),
+					     next(), next()};
+			/* Small values are indexes, lengths, bits. */
+			if (next() % 2)
+				ops[i].value &= 0x1f;
+			if (next() % 2)
+				ops[i].offset &= 0x1fff;
+		}
+		LLVMFuzzerTestOneInput((uint8_t *)ops, sizeof(ops));
+	}
+}
+
+/* Sets a queue up as a driver does, with rings full of random descriptors. */
+TEST(random_rings_break_nothing)
+{
+	static struct op ops[1400];
+
+	for (unsigned round = 1; round <= 60; round++) {
+		unsigned n = 0, slot = round % 3;
+		uint16_t modern = (uint16_t)(4 << 8 | slot);
+
+		state = round * 0xd1342543de82ef95;
+#define OP(...) ops[n++] = (struct op){__VA_ARGS__}
+		OP(1, 0, modern, 20, 3);
+		OP(1, 2, modern, 8, 1);
+		OP(1, 2, modern, 12, 1); /* VERSION_1 */
+		OP(1, 0, modern, 20, 11);
+		for (unsigned q = 0; q < 2; q++) {
+			OP(1, 1, modern, 22, q);
+			OP(1, 1, modern, 24, 16);
+			OP(1, 2, modern, 32, 0x10000 + q * 0x10000);
+			OP(1, 2, modern, 40, 0x11000 + q * 0x10000);
+			OP(1, 2, modern, 48, 0x12000 + q * 0x10000);
+			OP(1, 1, modern, 28, 1);
+		}
+		OP(1, 0, modern, 20, 15);
+		while (n + 8 < sizeof(ops) / sizeof(ops[0])) {
+			unsigned q = next() % 2, base = 0x10000 + q * 0x10000, i = next() % 16;
+
+			OP(6, 2, 0, base + 16 * i, next() % 8 ? next() % 0x400000 : next());
+			OP(6, 2, 0, base + 16 * i + 4, 0);
+			OP(6, 2, 0, base + 16 * i + 8, next() % 4 ? next() % 8192 : next());
+			OP(6, 2, 0, base + 16 * i + 12, next() % 8 | (next() % 18) << 16);
+			OP(6, 1, 0, base + 0x1004 + 2 * i, next() % 17);
+			OP(6, 1, 0, base + 0x1002, next() % 64);
+			OP(1, 1, modern, 0x3000 + 4 * q, q);
+			if (next() % 32 == 0)
+				OP(1, 0, modern, 20, next() % 16);
+		}
+		LLVMFuzzerTestOneInput((uint8_t *)ops, n * sizeof(ops[0]));
+	}
+}
