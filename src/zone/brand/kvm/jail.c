@@ -28,6 +28,7 @@
 #include "base/log.h"
 #include "net/dhcpd.h"
 #include "os/mount.h"
+#include "os/run.h"
 #include "store/zfs.h"
 #include "zone/config.h"
 
@@ -444,12 +445,31 @@ jail_resume(struct daemon *d, struct jail **ret, struct error *err)
 
 /* ---- all of it ---- */
 
+/* What the kernel loads by itself only when its node is there already. */
+static void
+load_modules(void)
+{
+	static const struct {
+		const char *node, *module;
+	} needed[] = {{"/dev/net/tun", "tun"}, {"/dev/vhost-net", "vhost_net"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
+		cleanup_error struct error err = ERROR_INIT;
+
+		if (access(needed[i].node, F_OK) < 0 &&
+		    RUN(&err, "modprobe", needed[i].module) < 0)
+			log_warn("%s", error_message(&err));
+	}
+}
+
 int
 jail_plan(struct daemon *d, struct zone_plan *p, struct jail **ret, struct error *err)
 {
 	struct jail *j = xcalloc(1, sizeof(*j));
 	int r;
 
+	if (zone_res_next(d->config, "net", NULL))
+		load_modules();
 	r = plan_root(p, err);
 	if (r == 0)
 		r = plan_dev_mount(d, p, j, err);
