@@ -3,13 +3,21 @@
  * which it could be missing.  It leaves by itself when its zone is installed and
  * nobody asks, so a connection may be closed under us; then we ask again.
  */
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/ipc.h"
 #include "base/json.h"
+#include "os/mount.h"
 #include "os/run.h"
+#include "zone/brand/brand.h"
 #include "zone/exec.h"
 #include "zone/model.h"
 
@@ -176,13 +184,53 @@ zone_kill(const char *name, int signo, struct error *err)
 }
 
 int
+zone_vm_connect(const char *name, const char *socket_name, int *ret_fd, struct error *err)
+{
+	cleanup_zone_info struct zone_info zi = {0};
+	cleanup_free char *root = NULL;
+	cleanup_free char *path = str_printf("/tmp/%s", socket_name);
+	cleanup_close int root_fd = -1;
+	cleanup_close int node = -1;
+	cleanup_close int fd = -1;
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct stat st;
+	int r;
+
+	r = zone_info_read(name, &zi, err);
+	if (r < 0)
+		return r;
+	root = str_printf("%s/root", zi.path);
+	root_fd = open(root, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (root_fd < 0)
+		return error_set_errno(err, errno, "%s", root);
+	r = path_open_in(root_fd, path, PATH_NO_LINKS, &node, err);
+	if (r < 0)
+		return error_wrap(err, r, "zone %s", name);
+	if (fstat(node, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return error_set(err, EINVAL, "zone %s: %s is not a socket", name, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return error_set_errno(err, errno, "socket");
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d", node);
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return error_set_errno(err, errno, "zone %s: %s", name, path);
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+int
 zone_console_open(const char *name, int *ret_fd, struct error *err)
 {
+	cleanup_zone_info struct zone_info zi = {0};
 	struct ipc_message m = IPC_MESSAGE_INIT;
 	int r = check(name, false, NULL, err);
 
+	if (r == 0)
+		r = zone_info_read(name, &zi, err);
 	if (r < 0)
 		return r;
+	if (brand_find(zi.brand) && brand_find(zi.brand)->vm)
+		return zone_vm_connect(name, "vm.console", ret_fd, err);
 	r = ask(name, true, request("console"), &m, err);
 	if (r < 0)
 		return r;

@@ -221,8 +221,18 @@ void zone_event_changed(const char *name);
 
 /* ---- inside ---------------------------------------------------------------- */
 
-/* Connects to the console: *ret_fd carries raw bytes both ways, across reboots. */
+/*
+ * Connects to the console: *ret_fd carries raw bytes both ways, across reboots.  Of a virtual
+ * machine: its first serial port, while it runs.
+ */
 int zone_console_open(const char *name, int *ret_fd, struct error *err);
+
+/*
+ * Connects to a socket of a virtual machine ("vm.console", "vm.ttyb", "vm.vnc", "vm.qmp" in
+ * ZONEPATH/root/tmp).  The monitor, which the guest may have taken over, makes those files: no
+ * link is followed.
+ */
+int zone_vm_connect(const char *name, const char *socket, int *ret_fd, struct error *err);
 
 /* Runs argv in the running zone as a user of the zone; see zlogin(1). */
 struct zone_exec_opts {

@@ -550,6 +550,24 @@ TEST(limits)
 	check_nothing_left(&h);
 }
 
+/* What QEMU says when it refuses is the message of the boot, and nothing stays. */
+TEST(kvm_that_does_not_start)
+{
+	cleanup_home struct home h = make_zone("kvmbad");
+	cleanup_zone_config struct zone_config *c = NULL;
+
+	if (access("/usr/bin/qemu-system-x86_64", X_OK) < 0)
+		test_skip("needs QEMU");
+	check_ok(zone_config_read(h.name, &c, &h.err), &h.err);
+	zone_config_set(c, "brand", "kvm");
+	zone_config_set_attr(c, "ram", "uint", "64");
+	zone_config_set_attr(c, "qemu-extra-opts", "string", "LWZyb2JuaWNhdGU="); /* -frobnicate */
+	check_ok(zone_config_write(c, &h.err), &h.err);
+	check_int(zone_boot(h.name, NULL, &h.err), <, 0);
+	check_has(h.err.message, "frobnicate");
+	check_nothing_left(&h);
+}
+
 TEST(not_installed_does_not_boot)
 {
 	cleanup_home struct home h = make_zone("conf");
@@ -609,12 +627,15 @@ TEST(kvm_in_its_jail)
 	check_has(cmd, "ide-cd,drive=drive0,id=disk0,bootindex=");
 
 	qmp = in_root(&h, "tmp/vm.qmp");
-	for (int i = 0; i < 200 && stat(qmp, &st) < 0; i++)
-		poll(NULL, 0, 50); /* QEMU tells nobody when it listens */
 	check_int(stat(qmp, &st), ==, 0);
 	check_int(zone_exec(h.name, (const char *const[]){"true", NULL},
 			    &(struct zone_exec_opts){0}, &(int){0}, &h.err), ==, -ENOTSUP);
 	kill(find_process(&h, "zoneadmd"), SIGKILL);
+	{
+		cleanup_close int fd = -1;
+
+		check_ok(zone_vm_connect(h.name, "vm.console", &fd, &h.err), &h.err);
+	}
 	/* nothing in there hears the power button: after its time it is killed */
 	check_ok(zone_shutdown(h.name, false, 1, &h.err), &h.err);
 	check_nothing_left(&h);

@@ -11,7 +11,7 @@
  *  - a uid that owns nothing but the above, no capability, no way to get one, and a
  *    filter against the system calls a monitor has no use for.
  *
- * What it names in its own /tmp is not trusted from outside: see jail_connect().
+ * What it names in its own /tmp is not trusted from outside: see zone_vm_connect().
  */
 #include "zone/brand/kvm/jail.h"
 
@@ -19,9 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -491,34 +489,5 @@ jail_plan(struct daemon *d, struct zone_plan *p, struct jail **ret, struct error
 	strv_add(&p->env, "PATH=/usr/bin");
 	strv_add(&p->env, "HOME=/tmp");
 	*ret = j;
-	return 0;
-}
-
-int
-jail_connect(struct daemon *d, const char *path, int *ret_fd, struct error *err)
-{
-	cleanup_free char *root = str_printf("%s/root", zone_config_get(d->config, "zonepath"));
-	cleanup_close int root_fd = open(root, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	cleanup_close int node = -1;
-	cleanup_close int fd = -1;
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	struct stat st;
-	int r;
-
-	if (root_fd < 0)
-		return error_set_errno(err, errno, "%s", root);
-	/* the monitor could put a link there to a socket of the host's */
-	r = path_open_in(root_fd, path, PATH_NO_LINKS, &node, err);
-	if (r < 0)
-		return r;
-	if (fstat(node, &st) < 0 || !S_ISSOCK(st.st_mode))
-		return error_set(err, EINVAL, "%s is not a socket", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return error_set_errno(err, errno, "socket");
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d", node);
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return error_set_errno(err, errno, "%s", path);
-	*ret_fd = steal_fd(&fd);
 	return 0;
 }

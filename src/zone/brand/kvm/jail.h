@@ -44,7 +44,5 @@ int jail_dhcp_start(struct daemon *d, struct jail *j, struct error *err);
 /* A jail for a machine that runs already: NICs only. */
 int jail_resume(struct daemon *d, struct jail **ret, struct error *err);
 void jail_free(struct jail *j);
-/* Connects to a socket below the zone's /tmp, following no link. */
-int jail_connect(struct daemon *d, const char *path, int *ret_fd, struct error *err);
 
 #endif

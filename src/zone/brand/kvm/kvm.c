@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@
 
 #define QEMU "/usr/bin/qemu-system-x86_64"
 #define QMP_TIMEOUT_MS 5000
+#define START_TIMEOUT_MS 30000
 
 static const char *
 attr(struct daemon *d, const char *name, const char *fallback)
@@ -273,10 +275,61 @@ kvm_plan(struct daemon *d, struct zone_plan *p, struct error *err)
 	return kvm_argv(d, j, &p->argv, err);
 }
 
+/* The last line QEMU printed, which says why it ended; what the guest shows is not in this log. */
+static void
+why_it_ended(struct daemon *d, struct error *err)
+{
+	cleanup_free char *path =
+		str_printf("%s/logs/console.log", zone_config_get(d->config, "zonepath"));
+	cleanup_strv struct strv lines = STRV_INIT;
+	cleanup_free char *text = NULL;
+
+	event_step(d->loop, 0); /* what it printed last is copied to the log by the loop */
+	if (file_read(path, 0, &text, NULL, NULL) == 0)
+		strv_words(&lines, text, "\r\n");
+	error_set(err, EIO, "QEMU ended at once: %s", lines.n ? lines.v[lines.n - 1] : "");
+}
+
+/*
+ * Its sockets are there when its command line was accepted; then those who start a machine
+ * may connect at once, and a disk that it cannot open is an error of the boot.
+ */
+static int
+wait_sockets(struct daemon *d, struct error *err)
+{
+	cleanup_free char *dir = str_printf("%s/root/tmp", zone_config_get(d->config, "zonepath"));
+	cleanup_free char *last = str_printf("%s/vm.ctl", dir);
+	cleanup_close int in = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	uint64_t end = time_mono_ms() + START_TIMEOUT_MS;
+
+	if (in < 0 || inotify_add_watch(in, dir, IN_CREATE | IN_ONLYDIR | IN_DONT_FOLLOW) < 0)
+		return error_set_errno(err, errno, "%s", dir);
+	while (!file_exists(last)) {
+		uint64_t now = time_mono_ms();
+		struct pollfd p[2] = {{.fd = in, .events = POLLIN},
+				      {.fd = d->proc.pidfd, .events = POLLIN}};
+		char buf[4096];
+
+		if (now >= end)
+			return error_set(err, ETIMEDOUT, "QEMU made no sockets");
+		if (poll(p, 2, (int)(end - now)) < 0 && errno != EINTR)
+			return error_set_errno(err, errno, "poll");
+		if (p[1].revents) {
+			why_it_ended(d, err);
+			return -EIO;
+		}
+		if (p[0].revents && read(in, buf, sizeof(buf)) < 0 && errno != EAGAIN)
+			return error_set_errno(err, errno, "inotify");
+	}
+	return 0;
+}
+
 static int
 kvm_started(struct daemon *d, struct error *err)
 {
-	return jail_dhcp_start(d, d->brand_data, err);
+	int r = wait_sockets(d, err);
+
+	return r < 0 ? r : jail_dhcp_start(d, d->brand_data, err);
 }
 
 static int
@@ -356,7 +409,7 @@ kvm_ask(struct daemon *d, bool reboot, struct error *err)
 	cleanup_close int fd = -1;
 	int r;
 
-	r = jail_connect(d, "/tmp/vm.ctl", &fd, err);
+	r = zone_vm_connect(d->name, "vm.ctl", &fd, err);
 	if (r == 0)
 		r = qmp_expect(fd, "QMP", err);
 	if (r == 0)
