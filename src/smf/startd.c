@@ -299,6 +299,22 @@ inst_of(const char *fmri)
 	return i;
 }
 
+/* options/milestone of the master restarter (svcadm milestone -d): where the boot is to end. */
+static void
+boot_milestone(void)
+{
+	const struct plan_inst *c = plan_find(startd.plan, SMF_MASTER_RESTARTER);
+	const char *name = c ? plan_get(startd.plan, c, "options", "milestone", "all") : "all";
+	struct vertex *v = graph_find(startd.graph, name);
+
+	if (str_eq(name, "none"))
+		startd.milestone_none = true;
+	else if (v && v->configured)
+		startd.milestone = v;
+	else if (!str_eq(name, "all"))
+		log_warn("milestone %s does not exist: going to all", name);
+}
+
 static void
 take_plan(struct plan *p, bool adopt)
 {
@@ -322,6 +338,8 @@ take_plan(struct plan *p, bool adopt)
 		if (v && v->data && v->configured)
 			inst_configure(v->data, p, plan_at(p, n));
 	}
+	if (!old)
+		boot_milestone();
 	plan_free(old);
 	if (adopt) {
 		list_for_each(i, &startd.insts, link) {
