@@ -179,7 +179,7 @@ vm_new(struct config *config, struct event_loop *loop, struct vm **ret, struct e
 	    (r = config_bool(config, "memory.wired", false, &opts.wired, err)) < 0 ||
 	    (r = config_bool(config, "memory.guest_in_core", false, &opts.in_core, err)) < 0 ||
 	    (r = config_bool(config, "memory.hugepages", false, &opts.huge, err)) < 0 ||
-	    (r = config_bool(config, "memory.thp", true, &opts.thp, err)) < 0 ||
+	    (r = config_bool(config, "memory.thp", false, &opts.thp, err)) < 0 ||
 	    (r = config_bool(config, "x86.strictio", false, &vm->strict_io, err)) < 0 ||
 	    (r = config_bool(config, "x86.strictmsr", true, &vm->strict_msr, err)) < 0 ||
 	    (r = create_kvm(vm, err)) < 0 || (r = create_common(vm, ram_size, &opts, err)) < 0)

@@ -58,9 +58,8 @@ enum { MAP_RAM = 1, MAP_RESERVED = 2 };
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
 
 /*
- * Puts len bytes of fd at gpa.  Mapping the file there would save the copy,
- * but leaves the guest with small pages: measured, the 15,000 nested page
- * faults cost three times what copying into huge pages does.
+ * Puts len bytes of fd at gpa.  Mapping the file there would save the copy, but
+ * keeps huge pages (memory.thp) away from the part of memory the kernel uses most.
  */
 static int
 load_range(struct vm *vm, int fd, uint64_t offset, uint64_t gpa, uint64_t len, struct error *err)

@@ -1,0 +1,174 @@
+/*
+ * The whole program: a kernel of a few bytes, in an ELF file and in a bzImage,
+ * is booted by bhyve(8) on the host's /dev/kvm, says something on COM1 and
+ * switches the machine off.
+ */
+#include <elf.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "base/test.h"
+#include "os/run.h"
+#include "vmm/boot/boot.h"
+
+#define ENTRY 0x100000
+
+/*
+ *	mov dx, 0x3f8; mov al, 'O'; out dx, al; mov al, 'K'; out dx, al
+ *	cmp dword [ebx], 0x336ec578; jne end		; start_info's magic
+ *	mov esi, [ebx+24]				; the command line
+ * l:	lodsb; test al, al; jz end; out dx, al; jmp l
+ * end:	mov dx, 0x604; mov ax, VALUE; out dx, ax; hlt
+ */
+static const uint8_t code[] = {
+	0x66, 0xba, 0xf8, 0x03, 0xb0, 'O',  0xee, 0xb0, 'K',  0xee, 0x81, 0x3b, 0x78, 0xc5, 0x6e,
+	0x33, 0x75, 0x0b, 0x8b, 0x73, 0x18, 0xac, 0x84, 0xc0, 0x74, 0x03, 0xee, 0xeb, 0xf8, 0x66,
+	0xba, 0x04, 0x06, 0x66, 0xb8, 0x00, 0x34, 0x66, 0xef, 0xf4};
+
+struct image {
+	Elf64_Ehdr eh;
+	Elf64_Phdr ph[2];
+	Elf64_Nhdr note;
+	char note_name[4];
+	uint32_t note_entry;
+	uint8_t pad[4096 - sizeof(Elf64_Ehdr) - 2 * sizeof(Elf64_Phdr) - sizeof(Elf64_Nhdr) - 8];
+	uint8_t text[4096];
+};
+
+static void
+make_kernel(struct image *k, bool with_note)
+{
+	memset(k, 0, sizeof(*k));
+	memcpy(k->eh.e_ident, "\177ELF\2\1\1", 7);
+	k->eh.e_type = ET_EXEC;
+	k->eh.e_machine = EM_X86_64;
+	k->eh.e_phoff = sizeof(k->eh);
+	k->eh.e_phentsize = sizeof(k->ph[0]);
+	k->eh.e_phnum = with_note ? 2 : 1;
+	k->ph[0] = (Elf64_Phdr){.p_type = PT_LOAD, .p_offset = 4096, .p_paddr = ENTRY,
+				.p_filesz = 4096, .p_memsz = 8192};
+	k->ph[1] = (Elf64_Phdr){.p_type = PT_NOTE, .p_offset = offsetof(struct image, note),
+				.p_filesz = sizeof(k->note) + 8};
+	k->note = (Elf64_Nhdr){.n_namesz = 4, .n_descsz = 4, .n_type = 18};
+	memcpy(k->note_name, "Xen", 4);
+	k->note_entry = ENTRY;
+	memcpy(k->text, code, sizeof(code));
+}
+
+static char *
+temporary(const char *name)
+{
+	return str_printf("%s/%s", test_tmpdir(), name);
+}
+
+static int
+bhyve(const char *kernel, char **output, struct error *err)
+{
+	cleanup_free char *cache = str_printf("boot.cache=%s", test_tmpdir());
+	cleanup_free char *program = xstrdup(test_built("src/vmm/bhyve"));
+	cleanup_free char *boot = str_printf("kernel,%s", kernel);
+	int status = -1;
+	int r = run_capture((const char *const[]){program, "-m", "16", "-l", boot, "-l",
+						  "cmdline,hello", "-l", "com1,stdio", "-o", cache,
+						  "-o", "ctl.path=none", "tiny", NULL},
+			    output, &status, err);
+
+	return r < 0 ? r : status;
+}
+
+static void
+need_kvm(void)
+{
+	if (access("/dev/kvm", R_OK | W_OK) != 0)
+		test_skip("no usable /dev/kvm here");
+}
+
+TEST(a_vmlinux_boots_and_powers_off)
+{
+	cleanup_free char *path = temporary("vmlinux"), *output = NULL;
+	cleanup_error struct error err = ERROR_INIT;
+	static struct image k;
+
+	need_kvm();
+	make_kernel(&k, true);
+	check_ok(file_write_atomic(path, &k, sizeof(k), 0600, &err), &err);
+	/* 1: switched off by the guest. */
+	check_int(bhyve(path, &output, &err), ==, 1);
+	check_str(output, "OKhello");
+}
+
+TEST(a_bzimage_is_decompressed_once)
+{
+	cleanup_free char *path = temporary("bzImage"), *output = NULL;
+	cleanup_error struct error err = ERROR_INIT;
+	static struct image k;
+	static uint8_t bz[32768];
+	uint32_t magic = 0x53726448, offset = 0, len, size = sizeof(k);
+	z_stream z = {.next_in = (uint8_t *)&k, .avail_in = sizeof(k), .next_out = bz + 1024,
+		      .avail_out = sizeof(bz) - 2048};
+	int fd, again;
+	struct stat a, b;
+
+	make_kernel(&k, true);
+	require(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+	require(deflate(&z, Z_FINISH) == Z_STREAM_END);
+	len = (uint32_t)z.total_out;
+	deflateEnd(&z);
+	memcpy(bz + 1024 + len, &size, 4);
+	len += 4;
+	bz[0x1f1] = 1;
+	memcpy(bz + 0x202, &magic, 4);
+	memcpy(bz + 0x248, &offset, 4);
+	memcpy(bz + 0x24c, &len, 4);
+	check_ok(file_write_atomic(path, bz, sizeof(bz), 0600, &err), &err);
+	check_ok(vmlinux_open(path, test_tmpdir(), &fd, &err), &err);
+	check_ok(vmlinux_open(path, test_tmpdir(), &again, &err), &err);
+	check(fstat(fd, &a) == 0 && fstat(again, &b) == 0);
+	check_int(a.st_size, ==, (long)sizeof(k));
+	check_int(a.st_ino, ==, (long)b.st_ino);
+	close(fd);
+	close(again);
+	/* A damaged one says so and leaves nothing. */
+	bz[1100] ^= 0xff;
+	check_ok(file_write_atomic(path, bz, sizeof(bz), 0600, &err), &err);
+	check(vmlinux_open(path, test_tmpdir(), &fd, &err) < 0);
+	check_has(error_message(&err), "gzip payload is damaged");
+	bz[1100] ^= 0xff;
+	memset(bz + 0x24c, 0xff, 4);
+	error_done(&err);
+	check_ok(file_write_atomic(path, bz, sizeof(bz), 0600, &err), &err);
+	check(vmlinux_open(path, test_tmpdir(), &fd, &err) < 0);
+	check_has(error_message(&err), "lies outside of it");
+	memcpy(bz + 0x24c, &len, 4);
+	error_done(&err);
+	check_ok(file_write_atomic(path, bz, sizeof(bz), 0600, &err), &err);
+	need_kvm();
+	check_int(bhyve(path, &output, &err), ==, 1);
+	check_str(output, "OKhello");
+}
+
+TEST(what_cannot_boot_says_why)
+{
+	cleanup_free char *path = temporary("vmlinux"), *output = NULL;
+	cleanup_error struct error err = ERROR_INIT;
+	static struct image k;
+
+	need_kvm();
+	make_kernel(&k, false);
+	check_ok(file_write_atomic(path, &k, sizeof(k), 0600, &err), &err);
+	check_int(bhyve(path, &output, &err), ==, 4);
+	/* Segments outside of memory. */
+	make_kernel(&k, true);
+	k.ph[0].p_paddr = 1ULL << 40;
+	check_ok(file_write_atomic(path, &k, sizeof(k), 0600, &err), &err);
+	free(steal_ptr(&output));
+	check_int(bhyve(path, &output, &err), ==, 4);
+	check_ok(file_write_atomic(path, "nothing of the kind", 20, 0600, &err), &err);
+	free(steal_ptr(&output));
+	check_int(bhyve(path, &output, &err), ==, 4);
+}
