@@ -48,16 +48,19 @@ next_word(const char **p, struct strbuf *ret)
 	for (; **p; (*p)++) {
 		char c = **p;
 
+		/* within brackets quotations stay: tuple_get() takes them apart */
 		if (quote) {
+			if (c != quote || depth > 0)
+				strbuf_addc(ret, c);
 			if (c == quote)
 				quote = '\0';
-			else
-				strbuf_addc(ret, c);
 			continue;
 		}
 		if (c == '"' || c == '\'') {
 			quote = c;
-			if (!ret->data)
+			if (depth > 0)
+				strbuf_addc(ret, c);
+			else if (!ret->data)
 				strbuf_adds(ret, "");
 			continue;
 		}
@@ -105,25 +108,33 @@ split_pair(const char *pair, char **ret_name, char **ret_value)
 	return 0;
 }
 
-/* "(priv=privileged,limit=1,action=deny)" */
+/* "(priv=privileged,limit=1,action=deny)"; a value may be quoted and then hold commas. */
 static int
 tuple_get(const char *tuple, const char *name, char **ret)
 {
-	cleanup_strv struct strv parts = STRV_INIT;
-	cleanup_free char *inner = NULL;
-	size_t n = strlen(tuple);
+	size_t n = strlen(tuple), len = strlen(name);
+	const char *end = tuple + n - 1;
 
-	if (n < 2 || tuple[0] != '(' || tuple[n - 1] != ')')
+	if (n < 2 || tuple[0] != '(' || *end != ')')
 		return fail("expected (name=value,...), not '%s'", tuple);
-	inner = xstrndup(tuple + 1, n - 2);
-	strv_words(&parts, inner, ",");
-	for (size_t i = 0; i < parts.n; i++) {
-		const char *rest = str_after(parts.v[i], name);
+	for (const char *p = tuple + 1; p < end;) {
+		bool match = strncmp(p, name, len) == 0 && p[len] == '=';
+		cleanup_strbuf struct strbuf value = STRBUF_INIT;
+		char quote = '\0';
 
-		if (rest && *rest == '=') {
-			*ret = xstrdup(rest + 1);
+		while (p < end && *p != '=')
+			p++;
+		for (p++; p < end && (quote || *p != ','); p++) {
+			if (quote ? *p == quote : *p == '"' || *p == '\'')
+				quote = quote ? '\0' : *p;
+			else
+				strbuf_addc(&value, *p);
+		}
+		if (match) {
+			*ret = strbuf_steal(&value);
 			return 0;
 		}
+		p++;
 	}
 	return fail("%s is missing in %s", name, tuple);
 }
