@@ -29,6 +29,12 @@ img_set_root(const char *new_root)
 }
 
 const char *
+img_root(void)
+{
+	return root;
+}
+
+const char *
 img_conf(void)
 {
 	static char *path;

@@ -10,6 +10,7 @@
 
 /* Tests live below another root than "". */
 void img_set_root(const char *root);
+const char *img_root(void);
 const char *img_conf(void);
 /* The database file of an image; the caller's. */
 char *img_db_path(const char *pool, const char *uuid);

@@ -164,6 +164,33 @@ TEST(manifest_set_follows_the_table)
 	check_int(manifest_set(m, "name.x", "web", &err), ==, -EINVAL);
 }
 
+/* What the fuzzer was given and found, and each of it cut short at every byte. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+TEST(corpus)
+{
+	const char *dir = test_data("src/img/testdata/fuzz_manifest");
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	int count = 0;
+
+	require(d);
+	while ((e = readdir(d))) {
+		cleanup_free char *path = str_printf("%s/%s", dir, e->d_name);
+		cleanup_free char *data = NULL;
+		size_t len;
+
+		if (e->d_name[0] == '.')
+			continue;
+		require(file_read(path, 0, &data, &len, NULL) == 0);
+		for (size_t n = 0; n <= len; n++)
+			LLVMFuzzerTestOneInput((const uint8_t *)data, n);
+		count++;
+	}
+	closedir(d);
+	check_int(count, >=, 5);
+}
+
 /* --- streams */
 
 static char *
@@ -588,12 +615,25 @@ TEST(sources_are_kept)
 	check_ok(source_load(&l, &err), &err);
 	check_int(l.n, ==, 1);
 	check_str(l.sources[0].url, IMG_DEFAULT_SOURCE);
+	source_list_done(&l);
+	cleanup_free char *boot = str_printf("%s/system/boot", img_root());
+	cleanup_free char *boot_file = str_printf("%s/image-source", boot);
+	require(file_mkdir_p(boot, 0755, NULL) == 0);
+	require(file_write_atomic(boot_file, "http://10.0.2.2:8000\n", 21, 0644, NULL) == 0);
+	check_ok(source_load(&l, &err), &err);
+	check_int(l.n, ==, 1);
+	check_str(l.sources[0].url, "http://10.0.2.2:8000");
+	require(file_write_atomic(boot_file, "ftp://x\n", 8, 0644, NULL) == 0);
+	check_int(source_load(&again, &err), ==, -EINVAL);
+	check_has(error_message(&err), "image-source: \"ftp://x\" is not a URL");
+	source_list_done(&again);
+
 	check_ok(source_add(&l, "https://x/?channel=dev", "imgapi", true, &err), &err);
 	check_int(source_add(&l, "https://x/?channel=dev", "imgapi", true, &err), ==, 1);
 	check_int(source_add(&l, "file:///etc/passwd", "imgapi", false, &err), ==, -EINVAL);
 	check_int(source_add(&l, "http://x", "ftp", false, &err), ==, -EINVAL);
-	check(source_remove(&l, IMG_DEFAULT_SOURCE));
-	check(!source_remove(&l, IMG_DEFAULT_SOURCE));
+	check(source_remove(&l, "http://10.0.2.2:8000"));
+	check(!source_remove(&l, "http://10.0.2.2:8000"));
 	check_ok(source_save(&l, &err), &err);
 	check_ok(source_load(&again, &err), &err);
 	check_int(again.n, ==, 1);

@@ -81,6 +81,36 @@ source_remove(struct source_list *l, const char *url)
 	return false;
 }
 
+/*
+ * Where nothing is configured: what the boot medium or loader handed over in
+ * /system/boot/image-source (a URL on a line), else SmartOS's public images.
+ */
+static int
+load_default(struct source_list *ret, struct error *err)
+{
+	cleanup_free char *path = str_printf("%s%s", img_root(), IMG_BOOT_SOURCE);
+	cleanup_error struct error e = ERROR_INIT;
+	cleanup_strv struct strv lines = STRV_INIT;
+	cleanup_free char *text = NULL;
+	int r;
+
+	r = file_read(path, 64 * 1024, &text, NULL, &e);
+	if (r < 0 && r != -ENOENT) {
+		error_move(err, &e);
+		return r;
+	}
+	if (text)
+		strv_words(&lines, text, " \t\r\n");
+	for (size_t i = 0; i < lines.n; i++) {
+		r = source_add(ret, lines.v[i], "imgapi", false, err);
+		if (r < 0)
+			return error_wrap(err, r, "%s", path);
+	}
+	if (lines.n == 0)
+		append(ret, IMG_DEFAULT_SOURCE, "imgapi", false);
+	return 0;
+}
+
 int
 source_load(struct source_list *ret, struct error *err)
 {
@@ -96,10 +126,8 @@ source_load(struct source_list *ret, struct error *err)
 		return r;
 	}
 	list = json_get(conf, "sources");
-	if (!list) {
-		append(ret, IMG_DEFAULT_SOURCE, "imgapi", false);
-		return 0;
-	}
+	if (!list)
+		return load_default(ret, err);
 	json_array_each(s, list) {
 		const char *url = json_str(json_get(s, "url"), NULL);
 		const char *type = json_str(json_get(s, "type"), "imgapi");

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "img/stream.h"
 
+#define IMG_BOOT_SOURCE "/system/boot/image-source"
 #define IMG_DEFAULT_SOURCE "https://images.smartos.org"
 
 struct source {
@@ -31,7 +32,7 @@ struct source_list {
 void source_list_done(struct source_list *l);
 #define cleanup_source_list CLEANUP(source_list_done)
 
-/* What the configuration says; the default source if it is not there. */
+/* What the configuration says; without one, IMG_BOOT_SOURCE's URLs, else the default source. */
 int source_load(struct source_list *ret, struct error *err);
 /* Writes the sources back and keeps what else the configuration holds. */
 int source_save(const struct source_list *l, struct error *err);
