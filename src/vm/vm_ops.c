@@ -1,6 +1,9 @@
 /* The calls as they ship. */
 #include "vm/vm_ops.h"
 
+#include <poll.h>
+
+#include "base/event.h"
 #include "net/nictag.h"
 #include "vm/vm.h"
 
@@ -47,6 +50,72 @@ img_by_name(const char *name, const char *pool, char **ret, struct error *err)
 	return 0;
 }
 
+/*
+ * The kernel takes the mounts of a zone that ended apart when the last reference
+ * goes, a little after its last process did: until then its root is busy.  So what
+ * needs the root unmounted is tried again for a while before EBUSY is believed.
+ */
+#define BUSY_MS 10000
+
+static bool
+still_busy(int r, uint64_t since, unsigned *wait_ms, struct error *err)
+{
+	if (r != -EBUSY || time_mono_ms() - since > BUSY_MS)
+		return false;
+	error_done(err);
+	poll(NULL, 0, (int)*wait_ms);
+	*wait_ms = *wait_ms < 400 ? *wait_ms * 2 : *wait_ms;
+	return true;
+}
+
+static int
+destroy(const char *name, unsigned flags, struct error *err)
+{
+	cleanup_error struct error own = ERROR_INIT;
+	uint64_t since = time_mono_ms();
+	unsigned wait_ms = 10;
+	int r;
+
+	do
+		r = zfs_destroy(name, flags, &own);
+	while (still_busy(r, since, &wait_ms, &own));
+	if (r < 0)
+		error_move(err, &own);
+	return r;
+}
+
+static int
+rename_dataset(const char *from, const char *to, unsigned flags, struct error *err)
+{
+	cleanup_error struct error own = ERROR_INIT;
+	uint64_t since = time_mono_ms();
+	unsigned wait_ms = 10;
+	int r;
+
+	do
+		r = zfs_rename(from, to, flags, &own);
+	while (still_busy(r, since, &wait_ms, &own));
+	if (r < 0)
+		error_move(err, &own);
+	return r;
+}
+
+static int
+rollback(const char *snapshot, bool destroy_newer, struct error *err)
+{
+	cleanup_error struct error own = ERROR_INIT;
+	uint64_t since = time_mono_ms();
+	unsigned wait_ms = 10;
+	int r;
+
+	do
+		r = zfs_rollback(snapshot, destroy_newer, &own);
+	while (still_busy(r, since, &wait_ms, &own));
+	if (r < 0)
+		error_move(err, &own);
+	return r;
+}
+
 const struct vm_ops vm_ops_real = {
 	.img_find = img_find,
 	.img_by_name = img_by_name,
@@ -62,10 +131,10 @@ const struct vm_ops vm_ops_real = {
 	.zfs_clone = zfs_clone,
 	.zvol_create = zvol_create,
 	.zvol_resize = zvol_resize,
-	.zfs_destroy = zfs_destroy,
+	.zfs_destroy = destroy,
 	.zfs_snapshot = zfs_snapshot,
-	.zfs_rollback = zfs_rollback,
-	.zfs_rename = zfs_rename,
+	.zfs_rollback = rollback,
+	.zfs_rename = rename_dataset,
 	.zfs_hold = zfs_hold,
 	.zfs_release = zfs_release,
 	.zone_boot = zone_boot,

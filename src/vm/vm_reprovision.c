@@ -192,8 +192,11 @@ vm_reprovision(const char *uuid, struct json *payload, struct error *err)
 		vm_step_hook("reprovision", "journal", "end");
 	if (r == 0)
 		r = vm_steps_run(&job, vm_reprovision_steps, 0, vm_reprovision_steps_n, err);
-	if (r < 0)
+	if (r < 0) {
+		if (running)
+			vm_ops->zone_boot(job.uuid, NULL, NULL); /* as it was */
 		return r;
+	}
 	job.action = "reprovisioned";
 	r = vm_journal_write(&job, err);
 	if (r == 0 && vm_step_hook)
