@@ -149,8 +149,8 @@ route_del(int netns_fd, const struct ip_addr *dst, const struct ip_addr *via, st
 static int
 set_default(struct nl *nl, const struct ip_addr *gateway, int ifindex, struct error *err)
 {
-	struct nl_route route = {.dst.family = gateway->family, .gateway = *gateway,
-				 .ifindex = ifindex};
+	struct nl_route route = {
+		.dst.family = gateway->family, .gateway = *gateway, .ifindex = ifindex};
 
 	return add_route_via(nl, &route, true, err);
 }
@@ -257,7 +257,7 @@ route_apply_json(int netns_fd, const struct json *routes, addr_link_fn *link, vo
 	const char *dst;
 	struct json *target;
 
-	json_object_each(dst, target, routes) {
+	json_object_each (dst, target, routes) {
 		int r = apply_route(netns_fd, dst, json_str(target, ""), link, arg, err);
 
 		if (r < 0)

@@ -74,18 +74,18 @@ route_to(const char *dst)
 	return xstrdup(r.gateway.family ? ip_print(&r.gateway, buf) : "link");
 }
 
-#define CHECK_STEAL(expr, want)                     \
-	do {                                        \
-		cleanup_free char *_got = (expr);   \
-		check_str(_got, want);              \
+#define CHECK_STEAL(expr, want)                                                                    \
+	do {                                                                                       \
+		cleanup_free char *_got = (expr);                                                  \
+		check_str(_got, want);                                                             \
 	} while (0)
 
 TEST(apply_twice_and_change)
 {
 	struct error err = ERROR_INIT;
 	struct ip_addr ips[2], gw;
-	struct addr_config c = {.ifname = "net0", .ips = ips, .n_ips = 2, .gateways = &gw,
-				.n_gateways = 1};
+	struct addr_config c = {
+		.ifname = "net0", .ips = ips, .n_ips = 2, .gateways = &gw, .n_gateways = 1};
 
 	setup();
 	ip_parse("10.0.0.5/24", &ips[0]);
@@ -108,8 +108,8 @@ TEST(gateway_outside_of_the_network)
 {
 	struct error err = ERROR_INIT;
 	struct ip_addr ip, gw;
-	struct addr_config c = {.ifname = "net0", .ips = &ip, .n_ips = 1, .gateways = &gw,
-				.n_gateways = 1};
+	struct addr_config c = {
+		.ifname = "net0", .ips = &ip, .n_ips = 1, .gateways = &gw, .n_gateways = 1};
 
 	setup();
 	ip_parse("192.0.2.5/32", &ip);

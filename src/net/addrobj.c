@@ -90,7 +90,7 @@ stored_read(struct net *n, const char *ifname, const char *name, struct stored *
 	addr = json_str(json_get(j, "addr"), NULL);
 	snprintf(s.o.ifname, sizeof(s.o.ifname), "%s", ifname);
 	snprintf(s.o.name, sizeof(s.o.name), "%s", name);
-	s.o.type = str_eq(type, "dhcp")	      ? ADDROBJ_DHCP
+	s.o.type = str_eq(type, "dhcp")       ? ADDROBJ_DHCP
 		   : str_eq(type, "addrconf") ? ADDROBJ_ADDRCONF
 					      : ADDROBJ_STATIC;
 	s.down = json_bool(json_get(j, "down"), false);
@@ -392,7 +392,8 @@ addrobj_add_dhcp(struct net *n, const char *obj, unsigned wait_s, struct error *
 		return r;
 	}
 	if (wait_s && !has_lease(n, s.o.ifname))
-		return error_set(err, ETIMEDOUT, "%s: no DHCP server answers yet; still trying", obj);
+		return error_set(err, ETIMEDOUT, "%s: no DHCP server answers yet; still trying",
+				 obj);
 	return 0;
 }
 

@@ -15,7 +15,7 @@ const char *addrobj_type_name(enum addrobj_type t);
 
 struct addrobj {
 	char ifname[16];
-	char name[32];       /* "?" for an address nobody named */
+	char name[32]; /* "?" for an address nobody named */
 	enum addrobj_type type;
 	struct ip_addr addr; /* family 0: none yet */
 	const char *state;   /* "ok" "tentative" "duplicate" "down" "disabled" */

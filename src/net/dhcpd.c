@@ -243,7 +243,8 @@ put_routes(struct answer *a, const struct dhcpd_config *c)
 			len += put_route(v + len, &c->routes[i].dst, &c->routes[i].via);
 	if (len && c->gateway.family == AF_INET)
 		len += put_route(v + len, &any, &c->gateway);
-	put_option(a, OPT_ROUTES, v, len);
+	if (len)
+		put_option(a, OPT_ROUTES, v, len);
 }
 
 static void
@@ -443,8 +444,8 @@ open_socket(int ifindex, int *ret, struct error *err)
 	/* protocol 0: nothing arrives before the filter is in place */
 	cleanup_close int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sock_fprog prog = {ARRAY_SIZE(only_dhcp), (struct sock_filter *)only_dhcp};
-	struct sockaddr_ll sll = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
-				  .sll_ifindex = ifindex};
+	struct sockaddr_ll sll = {
+		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = ifindex};
 	int on = 1;
 
 	if (fd < 0)

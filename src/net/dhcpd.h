@@ -17,9 +17,9 @@
 #define DHCPD_MAX_ROUTES 16
 
 struct dhcpd_config {
-	struct mac_addr mac;      /* the guest's; anything else is not answered */
-	struct ip_addr ip;        /* IPv4, with its prefix length */
-	struct ip_addr gateway;   /* family 0: none */
+	struct mac_addr mac;    /* the guest's; anything else is not answered */
+	struct ip_addr ip;      /* IPv4, with its prefix length */
+	struct ip_addr gateway; /* family 0: none */
 	struct ip_addr resolvers[DHCPD_MAX_RESOLVERS];
 	size_t n_resolvers;
 	struct {
@@ -28,8 +28,8 @@ struct dhcpd_config {
 	size_t n_routes;
 	char hostname[64]; /* "" if none */
 	char domain[128];
-	uint32_t lease;    /* seconds; 0: a day */
-	uint16_t mtu;      /* 0: not told */
+	uint32_t lease; /* seconds; 0: a day */
+	uint16_t mtu;   /* 0: not told */
 };
 
 struct dhcpd;

@@ -40,9 +40,9 @@ setup(void)
 static size_t
 request(uint8_t *f, const uint8_t *opts, size_t n)
 {
-	static const uint8_t head[] = {0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 0, 0, 0, 0,
-				       255, 255, 255, 255, 0, 68, 0, 67, 0, 0, 0, 0,
-				       1, 1, 6, 0, 0xde, 0xad, 0xbe, 0xef};
+	static const uint8_t head[] = {0x45, 0, 0, 0, 0,   0,   0,   0,   64,   17,   0,    0,
+				       0,    0, 0, 0, 255, 255, 255, 255, 0,    68,   0,    67,
+				       0,    0, 0, 0, 1,   1,   6,   0,   0xde, 0xad, 0xbe, 0xef};
 	size_t total = 20 + 8 + 240 + n + 1;
 
 	memset(f, 0, 14 + total);
@@ -216,13 +216,26 @@ TEST(bad_requests_get_no_answer)
 		unsigned at;
 		uint8_t value;
 	} bad[] = {
-		{"not IPv4", 12, 0x86},      {"another's MAC", 6, 4},   {"IP version", 14, 0x55},
-		{"short header", 14, 0x44},  {"long header", 14, 0x4f}, {"length", 16, 9},
-		{"short length", 17, 40},    {"fragment", 20, 0x20},    {"fragment offset", 21, 1},
-		{"not UDP", 23, 6},          {"port", 37, 68},          {"UDP length", 38, 9},
-		{"answer, not request", 42, 2}, {"hardware type", 43, 6}, {"address length", 44, 7},
-		{"another's chaddr", 70, 4}, {"cookie", 42 + 236, 0},   {"option length", 42 + 240 + 4, 200},
-		{"type length", 42 + 241, 0}, {"type", 42 + 242, 9},
+		{"not IPv4", 12, 0x86},
+		{"another's MAC", 6, 4},
+		{"IP version", 14, 0x55},
+		{"short header", 14, 0x44},
+		{"long header", 14, 0x4f},
+		{"length", 16, 9},
+		{"short length", 17, 40},
+		{"fragment", 20, 0x20},
+		{"fragment offset", 21, 1},
+		{"not UDP", 23, 6},
+		{"port", 37, 68},
+		{"UDP length", 38, 9},
+		{"answer, not request", 42, 2},
+		{"hardware type", 43, 6},
+		{"address length", 44, 7},
+		{"another's chaddr", 70, 4},
+		{"cookie", 42 + 236, 0},
+		{"option length", 42 + 240 + 4, 200},
+		{"type length", 42 + 241, 0},
+		{"type", 42 + 242, 9},
 	};
 	size_t len;
 
@@ -267,9 +280,13 @@ TEST(through_a_tap)
 {
 	struct error err = ERROR_INIT;
 	struct net_opts opts = {.run_dir = "/mnt/net", .config_path = "/mnt/config"};
-	struct vnic_spec spec = {.zone = "vm1", .name = "net0", .kind = VNIC_TAP, .over = "stub0",
+	struct vnic_spec spec = {.zone = "vm1",
+				 .name = "net0",
+				 .kind = VNIC_TAP,
+				 .over = "stub0",
 				 .flags = VNIC_PROTECT_ALL | VNIC_DHCP_ANSWER,
-				 .allowed = &config.ip, .n_allowed = 1};
+				 .allowed = &config.ip,
+				 .n_allowed = 1};
 	static const uint8_t discover[] = {53, 1, 1};
 	cleanup_net struct net *n = NULL;
 	cleanup_event struct event_loop *l = NULL;

@@ -113,8 +113,8 @@ static struct counters
 link_counters(struct show *s, const struct link *l)
 {
 	const struct rtnl_link_stats64 *d = &l->dev.stats;
-	struct counters c = {d->rx_packets, d->rx_bytes,   d->rx_errors,
-			     d->tx_packets, d->tx_bytes,   d->tx_errors};
+	struct counters c = {d->rx_packets, d->rx_bytes, d->rx_errors,
+			     d->tx_packets, d->tx_bytes, d->tx_errors};
 	struct vnic_stats v;
 
 	if (l->class != LINK_VNIC)
@@ -132,14 +132,9 @@ link_counters(struct show *s, const struct link *l)
 }
 
 static const struct table_col stat_cols[] = {
-	{"link", "LINK", 12},
-	{"ipackets", "IPACKETS", 10},
-	{"rbytes", "RBYTES", 12},
-	{"ierrors", "IERRORS", 8},
-	{"opackets", "OPACKETS", 10},
-	{"obytes", "OBYTES", 12},
-	{"oerrors", "OERRORS", 8},
-	{"zone", "ZONE", 8},
+	{"link", "LINK", 12},      {"ipackets", "IPACKETS", 10}, {"rbytes", "RBYTES", 12},
+	{"ierrors", "IERRORS", 8}, {"opackets", "OPACKETS", 10}, {"obytes", "OBYTES", 12},
+	{"oerrors", "OERRORS", 8}, {"zone", "ZONE", 8},
 };
 
 static int
@@ -236,7 +231,7 @@ static int
 show_phys_macs(struct show *s)
 {
 	static const struct table_col cols[] = {
-		{"link", "LINK", 12}, {"slot", "SLOT", 8},      {"address", "ADDRESS", 18},
+		{"link", "LINK", 12},  {"slot", "SLOT", 8},     {"address", "ADDRESS", 18},
 		{"inuse", "INUSE", 5}, {"client", "CLIENT", 0},
 	};
 	cleanup_table struct table *t =
@@ -264,8 +259,8 @@ static int
 cmd_show_phys(int argc, char **argv)
 {
 	static const struct table_col cols[] = {
-		{"link", "LINK", 12},    {"media", "MEDIA", 10},   {"state", "STATE", 10},
-		{"speed", "SPEED", 6},   {"duplex", "DUPLEX", 9}, {"device", "DEVICE", 0},
+		{"link", "LINK", 12},  {"media", "MEDIA", 10},  {"state", "STATE", 10},
+		{"speed", "SPEED", 6}, {"duplex", "DUPLEX", 9}, {"device", "DEVICE", 0},
 		{"flags", "FLAGS", 6},
 	};
 	cleanup_show struct show s = {0};
@@ -329,7 +324,8 @@ cmd_show_vnic(int argc, char **argv)
 		return r;
 	if (s.stats)
 		return show_stats(&s, is_vnic);
-	t = show_table(&s, cols, ARRAY_SIZE(cols), "link,over,speed,macaddress,macaddrtype,vid,zone");
+	t = show_table(&s, cols, ARRAY_SIZE(cols),
+		       "link,over,speed,macaddress,macaddrtype,vid,zone");
 	if (!t)
 		return CLI_USAGE;
 	for (size_t i = 0; i < s.n_links; i++) {
@@ -378,8 +374,10 @@ cmd_show_etherstub(int argc, char **argv)
 static int
 cmd_show_vlan(int argc, char **argv)
 {
-	static const struct table_col cols[] = {
-		{"link", "LINK", 12}, {"vid", "VID", 6}, {"over", "OVER", 12}, {"flags", "FLAGS", 6}};
+	static const struct table_col cols[] = {{"link", "LINK", 12},
+						{"vid", "VID", 6},
+						{"over", "OVER", 12},
+						{"flags", "FLAGS", 6}};
 	cleanup_show struct show s = {0};
 	cleanup_table struct table *t = NULL;
 	int r = show_init(&s, argc, argv, NULL);
@@ -407,12 +405,12 @@ static int
 show_aggr_ports(struct show *s)
 {
 	static const struct table_col cols[] = {
-		{"link", "LINK", 12},   {"port", "PORT", 14},       {"speed", "SPEED", 6},
-		{"duplex", "DUPLEX", 9}, {"state", "STATE", 9},     {"address", "ADDRESS", 18},
+		{"link", "LINK", 12},          {"port", "PORT", 14},  {"speed", "SPEED", 6},
+		{"duplex", "DUPLEX", 9},       {"state", "STATE", 9}, {"address", "ADDRESS", 18},
 		{"portstate", "PORTSTATE", 0},
 	};
-	cleanup_table struct table *t = show_table(s, cols, ARRAY_SIZE(cols),
-						   "link,port,speed,duplex,state,address,portstate");
+	cleanup_table struct table *t = show_table(
+		s, cols, ARRAY_SIZE(cols), "link,port,speed,duplex,state,address,portstate");
 	char mac[MAC_STRLEN];
 
 	if (!t)
@@ -433,7 +431,10 @@ show_aggr_ports(struct show *s)
 			table_setf(t, "speed", "%dMb", l->speed);
 			table_set(t, "duplex", l->duplex);
 			table_set(t, "state", l->state);
-			table_set(t, "address", mac_print_short(mac_is_zero(&l->dev.perm_mac) ? &l->dev.mac : &l->dev.perm_mac, mac));
+			table_set(t, "address",
+				  mac_print_short(mac_is_zero(&l->dev.perm_mac) ? &l->dev.mac
+										: &l->dev.perm_mac,
+						  mac));
 			table_set(t, "portstate", l->dev.carrier ? "attached" : "standby");
 		}
 	}
@@ -492,8 +493,12 @@ static int
 cmd_show_linkprop(int argc, char **argv)
 {
 	static const struct table_col cols[] = {
-		{"link", "LINK", 12},       {"property", "PROPERTY", 15}, {"perm", "PERM", 4},
-		{"value", "VALUE", 14},     {"effective", "EFFECTIVE", 14}, {"default", "DEFAULT", 14},
+		{"link", "LINK", 12},
+		{"property", "PROPERTY", 15},
+		{"perm", "PERM", 4},
+		{"value", "VALUE", 14},
+		{"effective", "EFFECTIVE", 14},
+		{"default", "DEFAULT", 14},
 		{"possible", "POSSIBLE", 0},
 	};
 	cleanup_show struct show s = {0};
@@ -642,7 +647,8 @@ change_linkprop(int argc, char **argv, bool reset)
 			if (!linkprop_find(names.v[i]))
 				return cli_fail("invalid property '%s'", names.v[i]);
 		for (size_t k = 0; (p = linkprop_at(k)); k++)
-			if (p->set && (p->reset || names.n) && (!names.n || strv_has(&names, p->name)))
+			if (p->set && (p->reset || names.n) &&
+			    (!names.n || strv_has(&names, p->name)))
 				strv_addf(&props, "%s=%s", p->name, p->reset ? p->reset : "");
 	} else if (split_props(text, &props) < 0) {
 		return cli_fail("invalid property list '%s'", text);
@@ -722,14 +728,14 @@ cmd_create_vnic(int argc, char **argv)
 	int vid = 0, first;
 	struct vnic_info old = {0};
 	const struct cli_opt opts[] = {
-		{'t', "temporary", CLI_FLAG, &temporary, NULL, "until the next boot (as all links)"},
+		{'t', "temporary", CLI_FLAG, &temporary, NULL,
+		 "until the next boot (as all links)"},
 		{'R', "root-dir", CLI_STR, &root, "DIR", NULL},
 		{'l', "link", CLI_STR, &spec.over, "LINK", "the link below"},
 		{'m', "mac-address", CLI_STR, &mac, "MAC|auto|random", "its MAC address"},
 		{'r', "mac-prefix", CLI_STR, &prefix, "PREFIX", NULL},
 		{'v', "vlan", CLI_INT, &vid, "VID", "its VLAN"},
-		{'p', "prop", CLI_STR, &props, "PROP=VALUE,...",
-		 "mtu, protection, allowed-ips"},
+		{'p', "prop", CLI_STR, &props, "PROP=VALUE,...", "mtu, protection, allowed-ips"},
 		{'f', "force", CLI_FLAG, &force, NULL, NULL},
 		{0},
 	};
@@ -848,8 +854,7 @@ cmd_rename_link(int argc, char **argv)
 
 	if (argc != 3 || argv[1][0] == '-')
 		return cli_usage_verb(verbs, argv[0]);
-	if (net_open(NULL, &n, &err) < 0 ||
-	    vnic_rename(n, NET_GLOBAL, argv[1], argv[2], &err) < 0)
+	if (net_open(NULL, &n, &err) < 0 || vnic_rename(n, NET_GLOBAL, argv[1], argv[2], &err) < 0)
 		return cli_error(&err);
 	return CLI_OK;
 }
@@ -883,7 +888,8 @@ cmd_create_aggr(int argc, char **argv)
 	if (help || argc - first != 1 || links.n == 0)
 		return cli_usage_verb(verbs, argv[0]);
 	if (unicast && !str_eq(unicast, "auto"))
-		return cli_fail("-u %s is not supported: the MAC address is that of a port", unicast);
+		return cli_fail("-u %s is not supported: the MAC address is that of a port",
+				unicast);
 	spec.name = argv[first];
 	spec.links = (const char *const *)links.v;
 	spec.n_links = links.n;

@@ -65,8 +65,8 @@ static int
 cmd_show_addr(int argc, char **argv)
 {
 	static const struct table_col cols[] = {
-		{"addrobj", "ADDROBJ", 17}, {"type", "TYPE", 8},
-		{"state", "STATE", 12},     {"current", "CURRENT", 7},
+		{"addrobj", "ADDROBJ", 17},       {"type", "TYPE", 8},
+		{"state", "STATE", 12},           {"current", "CURRENT", 7},
 		{"persistent", "PERSISTENT", 10}, {"addr", "ADDR", 0},
 	};
 	cleanup_error struct error err = ERROR_INIT;
@@ -127,18 +127,14 @@ flags_text(const struct nl_link *l, bool v4, bool v6, char ret[13])
 		ret[11] = '6';
 }
 
-static bool
-is_port(const char *name)
-{
-	return name[0] == 'v' && name[1] == 'p' && name[2] >= '0' && name[2] <= '9';
-}
-
 static int
 cmd_show_if(int argc, char **argv)
 {
 	static const struct table_col cols[] = {
-		{"ifname", "IFNAME", 10}, {"state", "STATE", 8},
-		{"current", "CURRENT", 12}, {"persistent", "PERSISTENT", 10},
+		{"ifname", "IFNAME", 10},
+		{"state", "STATE", 8},
+		{"current", "CURRENT", 12},
+		{"persistent", "PERSISTENT", 10},
 	};
 	cleanup_error struct error err = ERROR_INIT;
 	cleanup_net struct net *n = NULL;
@@ -171,7 +167,8 @@ cmd_show_if(int argc, char **argv)
 			v6 = v6 || list[k].addr.family == AF_INET6;
 		}
 		/* an interface is a link that IP uses */
-		if (is_port(l->name) || (!v4 && !v6) || (s.name && !str_eq(s.name, l->name)))
+		if (net_is_port_name(l->name) || (!v4 && !v6) ||
+		    (s.name && !str_eq(s.name, l->name)))
 			continue;
 		flags_text(l, v4, v6, flags);
 		table_row(t);
@@ -383,7 +380,8 @@ static const struct cli_verb verbs[] = {
 	{"create-if|create-ip", "[-t] IF", "use a link for IP", cmd_create_if},
 	{"delete-if|delete-ip", "IF", "take all its addresses away", cmd_delete_if},
 	{"show-if", "[-p] [-o FIELD,...] [IF]", "interfaces", cmd_show_if},
-	{"create-addr", "[-t] [-T static] [-d] -a ADDR[/LEN] | -T dhcp [-w SECONDS] | -T addrconf IF/NAME",
+	{"create-addr",
+	 "[-t] [-T static] [-d] -a ADDR[/LEN] | -T dhcp [-w SECONDS] | -T addrconf IF/NAME",
 	 "add an address", cmd_create_addr},
 	{"delete-addr", "[-r] IF/NAME", "take an address away", cmd_delete_addr},
 	{"show-addr", "[-p] [-o FIELD,...] [IF/NAME]", "addresses", cmd_show_addr},

@@ -48,12 +48,6 @@ set_speed(struct link *l)
 		snprintf(l->duplex, sizeof(l->duplex), "%s", duplex);
 }
 
-static bool
-is_port(const struct nl_link *d)
-{
-	return d->name[0] == 'v' && d->name[1] == 'p' && d->name[2] >= '0' && d->name[2] <= '9';
-}
-
 static enum link_class
 class_of(const struct nl_link *d)
 {
@@ -107,7 +101,7 @@ compare_links(const void *a, const void *b)
 static bool
 is_vnic_end(const struct nl_link *d, const struct vnic_info *v, size_t n)
 {
-	if (is_port(d))
+	if (net_is_port_name(d->name))
 		return true;
 	for (size_t i = 0; i < n; i++)
 		if (str_eq(v[i].zone, NET_GLOBAL) && str_eq(v[i].name, d->name))
@@ -198,10 +192,8 @@ static const struct {
 	const char *name;
 	uint8_t policy;
 } policies[] = {
-	{"L4", BOND_XMIT_POLICY_LAYER34},
-	{"L3,L4", BOND_XMIT_POLICY_LAYER34},
-	{"L3", BOND_XMIT_POLICY_LAYER23},
-	{"L2,L3", BOND_XMIT_POLICY_LAYER23},
+	{"L4", BOND_XMIT_POLICY_LAYER34}, {"L3,L4", BOND_XMIT_POLICY_LAYER34},
+	{"L3", BOND_XMIT_POLICY_LAYER23}, {"L2,L3", BOND_XMIT_POLICY_LAYER23},
 	{"L2", BOND_XMIT_POLICY_LAYER2},
 };
 

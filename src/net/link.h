@@ -17,11 +17,11 @@ struct link {
 	char name[16];
 	char zone[VNIC_ZONE_MAX + 1];
 	char over[16];
-	struct nl_link dev;   /* the device: of a VNIC its port; ifindex 0 if there is none */
+	struct nl_link dev;    /* the device: of a VNIC its port; ifindex 0 if there is none */
 	struct vnic_info vnic; /* VNIC, etherstub */
-	char state[8];        /* "up" "down" "unknown" */
-	int speed;            /* Mb/s, 0 unknown */
-	char duplex[8];       /* "full" "half" "unknown" */
+	char state[8];         /* "up" "down" "unknown" */
+	int speed;             /* Mb/s, 0 unknown */
+	char duplex[8];        /* "full" "half" "unknown" */
 };
 
 /* In dladm's order: by class, then name. */
@@ -31,9 +31,9 @@ void link_list_free(struct link *l, size_t n);
 /* Aggregations: bonds. */
 struct aggr_spec {
 	const char *name;
-	const char *policy;  /* "L2" "L3" "L4" "L2,L3" "L3,L4"; NULL: L4 */
-	const char *lacp;    /* "off" "active" "passive"; NULL: off */
-	const char *timer;   /* "short" "long"; NULL: short */
+	const char *policy; /* "L2" "L3" "L4" "L2,L3" "L3,L4"; NULL: L4 */
+	const char *lacp;   /* "off" "active" "passive"; NULL: off */
+	const char *timer;  /* "short" "long"; NULL: short */
 	const char *const *links;
 	size_t n_links;
 	uint32_t mtu; /* 0: left alone */

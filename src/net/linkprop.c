@@ -40,7 +40,9 @@ linkprop_parse_maxbw(const char *s, uint64_t *ret, struct error *err)
 	cleanup_free char *digits = NULL;
 
 	if (len && strchr("KkMmGg", s[len - 1])) {
-		unit = strchr("Kk", s[len - 1]) ? 1000 : strchr("Mm", s[len - 1]) ? 1000000 : 1000000000;
+		unit = strchr("Kk", s[len - 1])   ? 1000
+		       : strchr("Mm", s[len - 1]) ? 1000000
+						  : 1000000000;
 		len--;
 	}
 	digits = xstrndup(s, len);

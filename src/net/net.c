@@ -23,8 +23,7 @@ net_open(const struct net_opts *opts, struct net **ret, struct error *err)
 	struct net *n = xcalloc(1, sizeof(*n));
 
 	n->run_dir = xstrdup(opts && opts->run_dir ? opts->run_dir : NET_RUN_DIR);
-	n->config_path =
-		xstrdup(opts && opts->config_path ? opts->config_path : "/usbkey/config");
+	n->config_path = xstrdup(opts && opts->config_path ? opts->config_path : "/usbkey/config");
 	n->lock_fd = -1;
 	*ret = n;
 	return 0;
@@ -78,6 +77,13 @@ net_unlockp(struct net **np)
 		close(n->lock_fd);
 		n->lock_fd = -1;
 	}
+}
+
+bool
+net_is_port_name(const char *s)
+{
+	return (str_after(s, "vp") || str_after(s, "sp") || str_after(s, "sq")) &&
+	       isdigit((unsigned char)s[2]) && s[2 + strspn(s + 2, "0123456789")] == '\0';
 }
 
 bool
@@ -205,7 +211,8 @@ record_from_json(const struct json *j, const char *zone, const char *name, struc
 	v->random_mac = json_bool(json_get(j, "random_mac"), false);
 	if (r->class == RECORD_VNIC)
 		snprintf(v->port, sizeof(v->port), "vp%u", v->id);
-	if (r->class != RECORD_ETHERSTUB && mac_parse(json_str(json_get(j, "mac"), ""), &v->mac) < 0)
+	if (r->class != RECORD_ETHERSTUB &&
+	    mac_parse(json_str(json_get(j, "mac"), ""), &v->mac) < 0)
 		return error_set(err, EBADMSG, "link %s: bad mac", name);
 	v->allowed = xcalloc(json_len(allowed) + 1, sizeof(*v->allowed));
 	for (size_t i = 0; i < json_len(allowed); i++) {

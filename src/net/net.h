@@ -42,6 +42,8 @@ void net_close(struct net *n);
 DEFINE_CLEANUP(net_close, struct net *);
 #define cleanup_net CLEANUP(net_closep)
 
+/* The kernel's name of a device of the switch itself: vp7, sp7, sq7. */
+bool net_is_port_name(const char *s);
 /* A name dladm takes: letters, digits, '_' and '.', letter first, digit last, at most 15. */
 bool net_is_link_name(const char *s);
 

@@ -44,8 +44,7 @@ static bool
 is_nic(const struct nl_link *l)
 {
 	return l->type == ARPHRD_ETHER && !(l->flags & IFF_LOOPBACK) &&
-	       !(l->name[0] == 'v' && l->name[1] == 'p' && isdigit((unsigned char)l->name[2])) &&
-	       !str_eq(l->kind, "bond") && !str_eq(l->kind, "vlan");
+	       !net_is_port_name(l->name) && !str_eq(l->kind, "bond") && !str_eq(l->kind, "vlan");
 }
 
 static void
@@ -54,11 +53,10 @@ resolve(struct nictag *t, const char *target, const struct nl_link *links, size_
 	for (size_t i = 0; i < n_links; i++) {
 		const struct nl_link *l = &links[i];
 
-		if (t->type == NICTAG_AGGR
-			    ? str_eq(l->name, target)
-			    : is_nic(l) && (mac_equal(&l->perm_mac, &t->mac) ||
-					    (mac_is_zero(&l->perm_mac) &&
-					     mac_equal(&l->mac, &t->mac)))) {
+		if (t->type == NICTAG_AGGR ? str_eq(l->name, target)
+					   : is_nic(l) && (mac_equal(&l->perm_mac, &t->mac) ||
+							   (mac_is_zero(&l->perm_mac) &&
+							    mac_equal(&l->mac, &t->mac)))) {
 			snprintf(t->link, sizeof(t->link), "%s", l->name);
 			return;
 		}

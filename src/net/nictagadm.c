@@ -49,7 +49,8 @@ parse_props(const char *props, uint32_t *mtu, char **mac, struct error *err)
 			free(*mac);
 			*mac = xstrdup(v);
 		} else {
-			return error_set(err, EINVAL, "invalid property: %s (mtu= and mac= are known)",
+			return error_set(err, EINVAL,
+					 "invalid property: %s (mtu= and mac= are known)",
 					 words.v[i]);
 		}
 	}

@@ -134,8 +134,8 @@ parse_route(const struct args *a, struct nl *nl, struct nl_route *ret, struct er
 	s = parse_destination(a, a->operands[0], &r.dst, err);
 	if (s < 0)
 		return s;
-	if (a->n > 1 && (ip_parse(a->operands[1], &r.gateway) < 0 ||
-			 r.gateway.prefix != ip_bits(&r.gateway)))
+	if (a->n > 1 &&
+	    (ip_parse(a->operands[1], &r.gateway) < 0 || r.gateway.prefix != ip_bits(&r.gateway)))
 		return error_set(err, EINVAL, "%s: bad value", a->operands[1]);
 	if (r.gateway.family && r.gateway.family != r.dst.family && r.dst.prefix == 0)
 		r.dst.family = r.gateway.family;
@@ -258,8 +258,8 @@ get(const struct args *a)
 }
 
 static void
-print_family(int family, const struct nl_route *table, size_t n_routes,
-	     const struct nl_link *links, size_t n)
+print_family(int family, const struct nl_route *table, size_t n_routes, const struct nl_link *links,
+	     size_t n)
 {
 	bool v6 = family == AF_INET6;
 	int width = v6 ? 32 : 20;

@@ -213,7 +213,7 @@ struct {
 /* The frame at hand. */
 struct frame {
 	struct __sk_buff *skb;
-	__u32 port;  /* where it came from */
+	__u32 port; /* where it came from */
 	__u32 sw;
 	__u32 vid;
 	__u32 flags; /* of that port */
@@ -370,8 +370,7 @@ check_arp(struct frame *f)
 		return DROP_ERROR;
 	if (bpf_skb_load_bytes(f->skb, ETH_HLEN, &a, sizeof(a)) < 0)
 		return DROP_SHORT;
-	if (a.htype != bpf_htons(1) || a.ptype != bpf_htons(ETH_P_IP) || a.hlen != 6 ||
-	    a.plen != 4)
+	if (a.htype != bpf_htons(1) || a.ptype != bpf_htons(ETH_P_IP) || a.hlen != 6 || a.plen != 4)
 		return DROP_ARP;
 	if ((f->flags & SW_MAC_NOSPOOF) && mac_differs(a.sha, f->src))
 		return DROP_ARP;
@@ -581,7 +580,7 @@ protect(struct frame *f, const __u8 *mac)
 			       : OK;
 	if (f->proto == bpf_htons(ETH_P_IPV6))
 		return f->flags & (SW_MAC_NOSPOOF | SW_IP_NOSPOOF | SW_DHCP_NOSPOOF) ? check_ip6(f)
-										    : OK;
+										     : OK;
 	return f->flags & SW_RESTRICTED ? DROP_TYPE : OK;
 }
 
@@ -690,8 +689,8 @@ watch_ra(struct frame *f, __u32 to)
 		return 0;
 	end = f->inner + ETH_HLEN;
 	/* a router's hop limit proves that it is a neighbour */
-	if (bpf_skb_load_bytes(f->skb, ETH_HLEN, &ip, sizeof(ip)) < 0 ||
-	    ip.next != NEXT_ICMPV6 || ip.hops != 255)
+	if (bpf_skb_load_bytes(f->skb, ETH_HLEN, &ip, sizeof(ip)) < 0 || ip.next != NEXT_ICMPV6 ||
+	    ip.hops != 255)
 		return 0;
 	if (bpf_skb_load_bytes(f->skb, off, &type, 1) < 0 || type != ND_RA)
 		return 0;

@@ -129,7 +129,8 @@ load(const char *dir, struct error *err)
 	skel = switch_bpf__open();
 	if (!skel)
 		return error_set_errno(err, errno, "cannot read the switch program");
-	bpf_object__for_each_map(map, skel->obj) {
+	bpf_object__for_each_map(map, skel->obj)
+	{
 		const char *name = bpf_map__name(map);
 
 		/* .rodata and the like are the program's alone */

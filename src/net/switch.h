@@ -11,7 +11,7 @@
 #define SW_LAYOUT "3"
 
 #define SW_MAX_PORTS 16384
-#define SW_GROUP_MAX 1000 /* ports on one VLAN of one switch */
+#define SW_GROUP_MAX 1000  /* ports on one VLAN of one switch */
 #define SW_MARK 0x41544c31 /* skb->mark of a frame that has been through the switch */
 
 /* sw_port.flags: the low byte is VNIC_* of net/vnic.h. */
@@ -35,8 +35,8 @@ struct sw_port {
 	__u8 mac[6];
 	__u32 filter_out; /* the global zone's firewall: rule set for what it sends, 0 none */
 	__u32 filter_in;  /* and for what it receives */
-	__u32 shaper; /* ifindex of the queue its frames go through, 0 none */
-	__u32 owner;  /* this is the far end of that queue of port `owner` */
+	__u32 shaper;     /* ifindex of the queue its frames go through, 0 none */
+	__u32 owner;      /* this is the far end of that queue of port `owner` */
 };
 
 /* switches: id -> */

@@ -58,8 +58,10 @@ vnic_parse_protection(const char *s, uint32_t *ret, struct error *err)
 			if (str_eq(words.v[i], protections[p].name))
 				break;
 		if (p == ARRAY_SIZE(protections))
-			return error_set(err, EINVAL, "protection '%s' is none of mac-nospoof, "
-				"restricted, ip-nospoof, dhcp-nospoof", words.v[i]);
+			return error_set(err, EINVAL,
+					 "protection '%s' is none of mac-nospoof, "
+					 "restricted, ip-nospoof, dhcp-nospoof",
+					 words.v[i]);
 		flags |= protections[p].flag;
 	}
 	*ret = flags;
@@ -78,18 +80,12 @@ vnic_print_protection(uint32_t flags)
 }
 
 static const char *const drop_names[VNIC_DROP_MAX] = {
-	[VNIC_DROP_MAC] = "mac",
-	[VNIC_DROP_IP] = "ip",
-	[VNIC_DROP_ARP] = "arp",
-	[VNIC_DROP_ND] = "nd",
-	[VNIC_DROP_DHCP] = "dhcp",
-	[VNIC_DROP_TYPE] = "ethertype",
-	[VNIC_DROP_VLAN] = "vlan",
-	[VNIC_DROP_MTU] = "mtu",
-	[VNIC_DROP_SHORT] = "short",
-	[VNIC_DROP_UNKNOWN] = "unknown",
-	[VNIC_DROP_FIREWALL] = "firewall",
-	[VNIC_DROP_ERROR] = "error",
+	[VNIC_DROP_MAC] = "mac",           [VNIC_DROP_IP] = "ip",
+	[VNIC_DROP_ARP] = "arp",           [VNIC_DROP_ND] = "nd",
+	[VNIC_DROP_DHCP] = "dhcp",         [VNIC_DROP_TYPE] = "ethertype",
+	[VNIC_DROP_VLAN] = "vlan",         [VNIC_DROP_MTU] = "mtu",
+	[VNIC_DROP_SHORT] = "short",       [VNIC_DROP_UNKNOWN] = "unknown",
+	[VNIC_DROP_FIREWALL] = "firewall", [VNIC_DROP_ERROR] = "error",
 };
 
 const char *
@@ -485,8 +481,8 @@ make_shaper(struct net *n, struct nl *nl, const struct record *r, int *ret_near,
 {
 	char near[IFNAMSIZ], far[IFNAMSIZ];
 	struct nl_veth veth = {.name = near, .peer_name = far, .peer_netns = -1};
-	struct sw_port p = {.sw = r->sw, .vid = r->v.vid, .mtu = r->v.mtu,
-			    .owner = (uint32_t)r->v.ifindex};
+	struct sw_port p = {
+		.sw = r->sw, .vid = r->v.vid, .mtu = r->v.mtu, .owner = (uint32_t)r->v.ifindex};
 	struct nl_link a, b;
 	int s = 0;
 
@@ -730,8 +726,8 @@ make(struct making *m, struct error *err)
 		return s;
 	fill_record(m);
 	if (v->mtu > m->over.v.mtu)
-		return error_set(err, EINVAL, "mtu %u is more than the %u of %s", v->mtu, m->over.v.mtu,
-				 v->over);
+		return error_set(err, EINVAL, "mtu %u is more than the %u of %s", v->mtu,
+				 m->over.v.mtu, v->over);
 	s = choose_mac(m, err);
 	if (s == 0)
 		s = choose_group(m, err);
@@ -1125,8 +1121,7 @@ vnic_get(struct net *n, const char *zone, const char *name, struct vnic_info *re
 }
 
 int
-vnic_list(struct net *n, const char *zone, struct vnic_info **ret, size_t *ret_n,
-	  struct error *err)
+vnic_list(struct net *n, const char *zone, struct vnic_info **ret, size_t *ret_n, struct error *err)
 {
 	struct record *list = NULL;
 	struct vnic_info *infos;

@@ -24,9 +24,10 @@ enum vnic_kind {
 #define VNIC_DHCP_NOSPOOF 0x04 /* DHCP chaddr; no DHCP server behind this VNIC */
 #define VNIC_RESTRICTED 0x08   /* IPv4, IPv6 and ARP only */
 #define VNIC_PROTECT_ALL 0x0f
-#define VNIC_PROMISC 0x10      /* allow_unfiltered_promisc: receives what nobody else takes */
-#define VNIC_DHCP_ANSWER 0x20  /* DHCP is answered here (net/dhcpd.h), never forwarded */
-#define VNIC_DYNAMIC_IP 0x40   /* also addresses by DHCP or SLAAC: learnt from the server or router */
+#define VNIC_PROMISC 0x10     /* allow_unfiltered_promisc: receives what nobody else takes */
+#define VNIC_DHCP_ANSWER 0x20 /* DHCP is answered here (net/dhcpd.h), never forwarded */
+#define VNIC_DYNAMIC_IP 0x40  /* also addresses by DHCP or SLAAC: learnt from the server or router \
+			       */
 
 struct vnic_spec {
 	const char *zone; /* who it belongs to; NET_GLOBAL for the node's own */
@@ -35,14 +36,14 @@ struct vnic_spec {
 	/* One of these two: the lower link (NIC, aggregation, etherstub), or a nic tag. */
 	const char *over;
 	const char *nic_tag;
-	struct mac_addr mac; /* all zero: a random one */
-	uint16_t vid;        /* 0: untagged */
-	uint32_t mtu;        /* 0: that of the lower link */
-	uint32_t flags;      /* VNIC_* */
+	struct mac_addr mac;           /* all zero: a random one */
+	uint16_t vid;                  /* 0: untagged */
+	uint32_t mtu;                  /* 0: that of the lower link */
+	uint32_t flags;                /* VNIC_* */
 	const struct ip_addr *allowed; /* addresses or prefixes it may send from; with IP_NOSPOOF */
 	size_t n_allowed;
-	uint64_t maxbw; /* bits a second each way, 0: no limit */
-	int netns_fd;   /* VNIC_ZONE: where its end goes; -1: the global zone */
+	uint64_t maxbw;  /* bits a second each way, 0: no limit */
+	int netns_fd;    /* VNIC_ZONE: where its end goes; -1: the global zone */
 	unsigned queues; /* VNIC_TAP: 0 means 1 */
 };
 
@@ -82,7 +83,7 @@ struct vnic_info {
 	char over[VNIC_NAME_MAX];
 	char nic_tag[32]; /* "" if made over a link */
 	enum vnic_kind kind;
-	bool etherstub;   /* a switch without uplink: only name and mtu count */
+	bool etherstub; /* a switch without uplink: only name and mtu count */
 	bool random_mac;
 	struct mac_addr mac;
 	uint16_t vid;

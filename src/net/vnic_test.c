@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/time.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/event.h"
@@ -245,8 +245,8 @@ TEST(zones_wire_and_global_zone)
 TEST(global_vnic)
 {
 	struct error err = ERROR_INIT;
-	struct vnic_spec spec = {.zone = NET_GLOBAL, .name = "external0", .over = "wire0",
-				 .netns_fd = -1};
+	struct vnic_spec spec = {
+		.zone = NET_GLOBAL, .name = "external0", .over = "wire0", .netns_fd = -1};
 	struct zone a;
 
 	setup();
@@ -303,7 +303,9 @@ receive_from(int fd, const struct mac_addr *src, void *buf, size_t size, uint16_
 		uint64_t now = time_mono_ms();
 		char control[256];
 		struct iovec iov = {buf, size};
-		struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+		struct msghdr mh = {.msg_iov = &iov,
+				    .msg_iovlen = 1,
+				    .msg_control = control,
 				    .msg_controllen = sizeof(control)};
 		ssize_t got;
 
@@ -464,9 +466,9 @@ TEST(spoofed_frames_are_dropped_and_counted)
 	in = packet_socket(b.netns, "net0");
 	ip_from_mac(&a.mac, &ll);
 	ip_parse("fe80::1", &other6);
-#define EXPECT(what, why)                                 \
-	do {                                              \
-		expect_drop(what, &a, &b, out, in, &f, why); \
+#define EXPECT(what, why)                                                                          \
+	do {                                                                                       \
+		expect_drop(what, &a, &b, out, in, &f, why);                                       \
 	} while (0)
 	/* MAC */
 	f = ipv4_udp(b.mac.b, &a.mac, "10.9.0.1", "10.9.0.2", 9, 9, 0, payload, 64);
@@ -700,8 +702,13 @@ TEST(tap_port)
 {
 	struct error err = ERROR_INIT;
 	struct ip_addr ip;
-	struct vnic_spec spec = {.zone = "vm1", .name = "net0", .kind = VNIC_TAP, .over = "stub0",
-				 .flags = VNIC_PROTECT_ALL, .allowed = &ip, .n_allowed = 1};
+	struct vnic_spec spec = {.zone = "vm1",
+				 .name = "net0",
+				 .kind = VNIC_TAP,
+				 .over = "stub0",
+				 .flags = VNIC_PROTECT_ALL,
+				 .allowed = &ip,
+				 .n_allowed = 1};
 	struct vnic_info info = {0};
 	uint8_t buf[2048] = {0};
 	struct zone a;
@@ -776,8 +783,8 @@ TEST(a_dhcp_lease_is_learnt)
 	static const uint8_t payload[64];
 	uint8_t bootp[264] = {1, 1, 6, 0, 1, 2, 3, 4};
 	struct zone server, client = {0};
-	struct vnic_spec spec = {.zone = "zc", .name = "net0", .over = "stub0",
-				 .flags = VNIC_PROTECT_ALL};
+	struct vnic_spec spec = {
+		.zone = "zc", .name = "net0", .over = "stub0", .flags = VNIC_PROTECT_ALL};
 	struct vnic_info info = {0};
 	struct ip_addr yi, learnt;
 	cleanup_close int in = -1, out = -1;
@@ -797,8 +804,8 @@ TEST(a_dhcp_lease_is_learnt)
 	expect_drop("no address yet", &client, &server, out, in, &f, VNIC_DROP_IP);
 	memcpy(bootp + 28, client.mac.b, 6);
 	{
-		static const uint8_t opts[] = {0x63, 0x82, 0x53, 0x63, 0, 12, 2, 'a', 'b',
-					       53, 1, 5, 255};
+		static const uint8_t opts[] = {0x63, 0x82, 0x53, 0x63, 0, 12, 2,
+					       'a',  'b',  53,   1,    5, 255};
 
 		memcpy(bootp + 236, opts, sizeof(opts));
 	}
@@ -834,8 +841,8 @@ TEST(a_router_prefix_is_learnt)
 	struct error err = ERROR_INIT;
 	uint8_t ra[16 + 8 + 32] = {134, 0, 0, 0, 64};
 	struct zone router, client = {0};
-	struct vnic_spec spec = {.zone = "zc", .name = "net0", .over = "stub0",
-				 .flags = VNIC_PROTECT_ALL};
+	struct vnic_spec spec = {
+		.zone = "zc", .name = "net0", .over = "stub0", .flags = VNIC_PROTECT_ALL};
 	struct vnic_info info = {0};
 	struct ip_addr ll, own, other, prefix;
 	static const uint8_t payload[8];
@@ -885,7 +892,8 @@ TEST(a_router_prefix_is_learnt)
 		expect_drop("one more", &router, &client, in, out, &f, -1);
 		own.b[7] = (uint8_t)i;
 		f = ipv6(all_nodes, &client.mac, &own, 59, payload, 8);
-		expect_drop("its address", &client, &router, out, in, &f, i < 4 ? -1 : VNIC_DROP_IP);
+		expect_drop("its address", &client, &router, out, in, &f,
+			    i < 4 ? -1 : VNIC_DROP_IP);
 	}
 	vnic_info_done(&info);
 }
@@ -968,8 +976,8 @@ TEST(bandwidth_is_limited_both_ways)
 TEST(killed_while_creating)
 {
 	struct error err = ERROR_INIT;
-	struct vnic_spec spec = {.zone = "za", .name = "net0", .over = "stub0",
-				 .flags = VNIC_PROTECT_ALL};
+	struct vnic_spec spec = {
+		.zone = "za", .name = "net0", .over = "stub0", .flags = VNIC_PROTECT_ALL};
 	cleanup_free struct nl_link *links = NULL;
 	size_t n_links, ports = 0;
 	struct zone b;

@@ -204,8 +204,8 @@ mac_print(const struct mac_addr *m, char *buf)
 const char *
 mac_print_short(const struct mac_addr *m, char *buf)
 {
-	snprintf(buf, MAC_STRLEN, "%x:%x:%x:%x:%x:%x", m->b[0], m->b[1], m->b[2], m->b[3],
-		 m->b[4], m->b[5]);
+	snprintf(buf, MAC_STRLEN, "%x:%x:%x:%x:%x:%x", m->b[0], m->b[1], m->b[2], m->b[3], m->b[4],
+		 m->b[5]);
 	return buf;
 }
 

@@ -222,7 +222,8 @@ refusal_text(const struct nlmsghdr *h)
 		offset += e->msg.nlmsg_len - sizeof(struct nlmsghdr);
 	if (NLMSG_HDRLEN + NLMSG_ALIGN(offset) > h->nlmsg_len)
 		return NULL;
-	mnl_attr_for_each(attr, h, NLMSG_ALIGN(offset)) {
+	mnl_attr_for_each(attr, h, NLMSG_ALIGN(offset))
+	{
 		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG &&
 		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
 			return mnl_attr_get_str(attr);
@@ -232,8 +233,7 @@ refusal_text(const struct nlmsghdr *h)
 
 /* One message of an answer; 1: the answer is complete. */
 static int
-take_answer(const struct nlmsghdr *h, answer_fn *fn, void *arg, const char *what,
-	    struct error *err)
+take_answer(const struct nlmsghdr *h, answer_fn *fn, void *arg, const char *what, struct error *err)
 {
 	const struct nlmsgerr *e;
 	const char *text;
@@ -344,7 +344,8 @@ link_data(struct nl_link *l, const struct nlattr *data)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, data) {
+	mnl_attr_for_each_nested(a, data)
+	{
 		unsigned type = mnl_attr_get_type(a);
 
 		if (str_eq(l->kind, "vlan")) {
@@ -368,7 +369,8 @@ link_info(struct nl_link *l, const struct nlattr *info)
 {
 	const struct nlattr *a, *data = NULL;
 
-	mnl_attr_for_each_nested(a, info) {
+	mnl_attr_for_each_nested(a, info)
+	{
 		switch (mnl_attr_get_type(a)) {
 		case IFLA_INFO_KIND:
 			copy_text(l->kind, sizeof(l->kind), a);
@@ -390,7 +392,8 @@ link_props(struct nl_link *l, const struct nlattr *props)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, props) {
+	mnl_attr_for_each_nested(a, props)
+	{
 		if (mnl_attr_get_type(a) == IFLA_ALT_IFNAME && !l->altname[0])
 			copy_text(l->altname, sizeof(l->altname), a);
 	}
@@ -406,7 +409,8 @@ parse_link(const struct nlmsghdr *h, struct nl_link *l)
 	l->ifindex = ifi->ifi_index;
 	l->type = ifi->ifi_type;
 	l->flags = ifi->ifi_flags;
-	mnl_attr_for_each(a, h, sizeof(*ifi)) {
+	mnl_attr_for_each(a, h, sizeof(*ifi))
+	{
 		switch (mnl_attr_get_type(a)) {
 		case IFLA_IFNAME:
 			copy_text(l->name, sizeof(l->name), a);
@@ -615,8 +619,8 @@ link_altname(struct nl *nl, int ifindex, uint16_t type, uint16_t flags, const ch
 int
 nl_link_add_altname(struct nl *nl, int ifindex, const char *name, struct error *err)
 {
-	return link_altname(nl, ifindex, RTM_NEWLINKPROP,
-			    NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND, name, err);
+	return link_altname(nl, ifindex, RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND,
+			    name, err);
 }
 
 int
@@ -849,8 +853,8 @@ int
 nl_tbf_clear(struct nl *nl, int ifindex, struct error *err)
 {
 	struct error e = ERROR_INIT;
-	int r = talk(nl, qdisc_request(nl, RTM_DELQDISC, 0, ifindex), NULL, NULL,
-		     "bandwidth limit", &e);
+	int r = talk(nl, qdisc_request(nl, RTM_DELQDISC, 0, ifindex), NULL, NULL, "bandwidth limit",
+		     &e);
 
 	if (r == -ENOENT || r == -EINVAL) {
 		error_done(&e);
@@ -892,7 +896,8 @@ on_addr(const struct nlmsghdr *h, void *arg)
 	x->flags = ifa->ifa_flags;
 	x->scope = ifa->ifa_scope;
 	x->valid = x->preferred = UINT32_MAX;
-	mnl_attr_for_each(a, h, sizeof(*ifa)) {
+	mnl_attr_for_each(a, h, sizeof(*ifa))
+	{
 		switch (mnl_attr_get_type(a)) {
 		case IFA_ADDRESS:
 			get_ip(&x->addr, ifa->ifa_family, ifa->ifa_prefixlen, a);
@@ -926,8 +931,8 @@ nl_addr_list(struct nl *nl, struct nl_addr **ret, size_t *ret_n, struct error *e
 	struct ifaddrmsg *ifa;
 	struct nlmsghdr *h = request(nl, RTM_GETADDR, NLM_F_DUMP, sizeof(*ifa), &ifa);
 
-	return collect_all(nl, h, on_addr, sizeof(struct nl_addr), ret, ret_n,
-			   "list of addresses", err);
+	return collect_all(nl, h, on_addr, sizeof(struct nl_addr), ret, ret_n, "list of addresses",
+			   err);
 }
 
 static int
@@ -948,8 +953,8 @@ addr_change(struct nl *nl, uint16_t type, uint16_t flags, int ifindex, const str
 		uint8_t broadcast[4];
 
 		for (unsigned i = 0; i < 4; i++)
-			broadcast[i] = a->b[i] | (uint8_t)(0xffffffffu >> a->prefix >>
-							   (24 - 8 * i));
+			broadcast[i] =
+				a->b[i] | (uint8_t)(0xffffffffu >> a->prefix >> (24 - 8 * i));
 		mnl_attr_put(h, IFA_BROADCAST, 4, broadcast);
 	}
 	return talk(nl, h, NULL, NULL, ip_print_cidr(a, what), err);
@@ -985,7 +990,8 @@ route_metrics(struct nl_route *x, const struct nlattr *metrics)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, metrics) {
+	mnl_attr_for_each_nested(a, metrics)
+	{
 		if (mnl_attr_get_type(a) == RTAX_MTU)
 			x->mtu = mnl_attr_get_u32(a);
 	}
@@ -1005,7 +1011,8 @@ parse_route(const struct nlmsghdr *h, struct nl_route *x)
 	x->scope = rt->rtm_scope;
 	x->table = rt->rtm_table;
 	x->flags = rt->rtm_flags;
-	mnl_attr_for_each(a, h, sizeof(*rt)) {
+	mnl_attr_for_each(a, h, sizeof(*rt))
+	{
 		switch (mnl_attr_get_type(a)) {
 		case RTA_DST:
 			get_ip(&x->dst, rt->rtm_family, rt->rtm_dst_len, a);

@@ -41,18 +41,18 @@ int nl_sysctl(int netns_fd, const char *name, const char *value, struct error *e
 struct nl_link {
 	int ifindex;
 	char name[IFNAMSIZ];
-	char altname[128];  /* the first one, or "" */
-	char kind[32];      /* "veth", "tun", "bond", "vlan"; "" for hardware */
+	char altname[128]; /* the first one, or "" */
+	char kind[32];     /* "veth", "tun", "bond", "vlan"; "" for hardware */
 	char slave_kind[32];
-	uint16_t type;      /* ARPHRD_* */
-	uint32_t flags;     /* IFF_* */
+	uint16_t type;  /* ARPHRD_* */
+	uint32_t flags; /* IFF_* */
 	uint32_t mtu, min_mtu, max_mtu;
 	uint32_t group;
-	int master;         /* ifindex or 0 */
-	int link;           /* of the lower device (vlan) or the veth peer; 0 if none */
+	int master; /* ifindex or 0 */
+	int link;   /* of the lower device (vlan) or the veth peer; 0 if none */
 	bool carrier;
-	uint8_t operstate;  /* IF_OPER_* */
-	uint16_t vid;       /* kind "vlan" */
+	uint8_t operstate; /* IF_OPER_* */
+	uint16_t vid;      /* kind "vlan" */
 	struct mac_addr mac, perm_mac;
 	uint32_t promiscuity, allmulti;
 	struct rtnl_link_stats64 stats;
@@ -66,8 +66,7 @@ int nl_link_get_index(struct nl *nl, int ifindex, struct nl_link *ret, struct er
 
 int nl_link_set_up(struct nl *nl, int ifindex, bool up, struct error *err);
 /* Sets and clears IFF_* bits. */
-int nl_link_set_flags(struct nl *nl, int ifindex, uint32_t set, uint32_t clear,
-		      struct error *err);
+int nl_link_set_flags(struct nl *nl, int ifindex, uint32_t set, uint32_t clear, struct error *err);
 int nl_link_set_mtu(struct nl *nl, int ifindex, uint32_t mtu, struct error *err);
 int nl_link_set_mac(struct nl *nl, int ifindex, const struct mac_addr *mac, struct error *err);
 int nl_link_set_name(struct nl *nl, int ifindex, const char *name, struct error *err);
@@ -130,13 +129,13 @@ int nl_addr_add(struct nl *nl, int ifindex, const struct ip_addr *a, struct erro
 int nl_addr_del(struct nl *nl, int ifindex, const struct ip_addr *a, struct error *err);
 
 struct nl_route {
-	struct ip_addr dst; /* prefix 0: default */
+	struct ip_addr dst;     /* prefix 0: default */
 	struct ip_addr gateway; /* family 0: on link */
 	struct ip_addr source;  /* preferred source, family 0: none */
 	int ifindex;            /* 0: the kernel finds it from the gateway */
 	uint32_t metric;
-	uint32_t table; /* 0 and RT_TABLE_MAIN: main */
-	uint8_t type;   /* RTN_UNICAST if 0; RTN_BLACKHOLE, RTN_UNREACHABLE */
+	uint32_t table;   /* 0 and RT_TABLE_MAIN: main */
+	uint8_t type;     /* RTN_UNICAST if 0; RTN_BLACKHOLE, RTN_UNREACHABLE */
 	uint8_t protocol; /* RTPROT_STATIC if 0 */
 	uint8_t scope;
 	uint32_t flags; /* RTNH_F_ONLINK, RTM_F_CLONED */
@@ -147,7 +146,6 @@ int nl_route_list(struct nl *nl, struct nl_route **ret, size_t *ret_n, struct er
 int nl_route_add(struct nl *nl, const struct nl_route *r, bool replace, struct error *err);
 int nl_route_del(struct nl *nl, const struct nl_route *r, struct error *err);
 /* The route the kernel would take. */
-int nl_route_get(struct nl *nl, const struct ip_addr *dst, struct nl_route *ret,
-		 struct error *err);
+int nl_route_get(struct nl *nl, const struct ip_addr *dst, struct nl_route *ret, struct error *err);
 
 #endif
