@@ -10,6 +10,7 @@
  *
  * Authority: whoever is root may change, everybody may read.
  */
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -109,6 +110,7 @@ start(struct configd *d, struct error *err)
 		r = event_new(&d->loop, err);
 	if (r == 0)
 		r = ipc_listen(d->loop, SMF_CONFIGD_SOCKET, 0666, on_request, NULL, d, &server, err);
+	malloc_trim(0); /* publishing took all snapshots at once; most of the time we only wait */
 	return r;
 }
 

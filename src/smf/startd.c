@@ -15,6 +15,7 @@
 #include "smf/startd.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,8 @@ run_round(struct event_source *s, void *arg)
 {
 	struct inst *i;
 
+	static bool trimmed;
+
 	startd.round = NULL;
 	while ((i = list_first(&startd.dirty, struct inst, dirty)) != NULL) {
 		list_del(&i->dirty);
@@ -56,6 +59,8 @@ run_round(struct event_source *s, void *arg)
 			state_drop(startd.state, r);
 		}
 	}
+	if (!trimmed && startd.plan && plan_size(startd.plan))
+		trimmed = malloc_trim(0) >= 0; /* what the first look at the plan took */
 	startd_settled();
 }
 
