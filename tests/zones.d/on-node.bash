@@ -57,7 +57,7 @@ zone deb $lx 256 10.0.2.110 >/dev/null
 deb=$(uuid deb)
 up() { [ "$(zlogin $deb systemctl is-system-running 2>/dev/null)" = running ]; }
 ok 'Debian reaches "running" under systemd' until_true 180 up
-is 'uid 0 is mapped' "$(zlogin $deb awk '{print ($2 > 0)}' /proc/self/uid_map)" 1
+is 'uid 0 is mapped' "$(zlogin $deb cat /proc/self/uid_map | awk '{ print ($2 > 0) }')" 1
 is 'exit status of a command' "$(zlogin $deb 'exit 7'; echo $?)" 7
 
 # --- a KVM guest in a zone of its own
