@@ -1,5 +1,6 @@
 /* The zone model: XML, index, the table of states, events. */
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -254,4 +255,41 @@ TEST(runtime_file_refuses_nonsense)
 	check_int(zone_runtime_parse(ok, &rt), ==, 0);
 	check_int(rt.id, ==, 3);
 	check_int(rt.state, ==, ZONE_DOWN);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The fuzzer's corpus, and each of its files with bytes changed, cut and doubled. */
+TEST(fuzzer_corpus)
+{
+	cleanup_free char *pattern = str_printf("%s/*.in", test_data("src/zone/testdata/config"));
+	unsigned seed = 1;
+	glob_t g;
+
+	require(glob(pattern, 0, NULL, &g) == 0);
+	for (size_t i = 0; i < g.gl_pathc; i++) {
+		cleanup_free char *text = NULL;
+		size_t len;
+
+		require(file_read(g.gl_pathv[i], 0, &text, &len, NULL) == 0);
+		LLVMFuzzerTestOneInput((const uint8_t *)text, len);
+		for (int k = 0; k < 200; k++) {
+			cleanup_free char *m = xmemdup(text, len);
+			size_t cut = len;
+
+			for (int n = 0; n < 3; n++)
+				m[(size_t)rand_r(&seed) % len] = (char)rand_r(&seed);
+			if (k % 3 == 0)
+				cut = (size_t)rand_r(&seed) % len;
+			LLVMFuzzerTestOneInput((const uint8_t *)m, cut);
+		}
+	}
+	globfree(&g);
+	{
+		static const char index[] = "a:installed:/zones/a:u:lx:excl:1:x\nglobal:installed:/\n";
+		static const char state[] = "state running\nid 5\nreason x y\n\n \nid\n";
+
+		LLVMFuzzerTestOneInput((const uint8_t *)index, strlen(index));
+		LLVMFuzzerTestOneInput((const uint8_t *)state, strlen(state));
+	}
 }
