@@ -76,6 +76,14 @@ place(int fd, int target)
 	return dup2(fd, target);
 }
 
+static int lease = -1;
+
+void
+run_set_lease(int fd)
+{
+	lease = fd;
+}
+
 static void __attribute__((noreturn))
 child_exec(const char *const argv[], const struct run_opts *opts, const struct plumbing p[3],
 	   int report, pid_t parent)
@@ -94,6 +102,8 @@ child_exec(const char *const argv[], const struct run_opts *opts, const struct p
 			goto fail;
 	/* Everything above 2 closes at exec, whoever opened it; `report` with it. */
 	syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+	if (lease >= 3)
+		fcntl(lease, F_SETFD, 0);
 	if (opts->dir && chdir(opts->dir) < 0)
 		goto fail;
 	if (opts->env)

@@ -2,8 +2,10 @@
 #include "vm/vm_job.h"
 
 #include <dirent.h>
+#include <signal.h>
 
 #include "base/file.h"
+#include "os/run.h"
 
 void (*vm_step_hook)(const char *action, const char *step, const char *when);
 
@@ -122,6 +124,7 @@ vm_journal_write(const struct vm_job *job, struct error *err)
 
 	json_set_str(j, "action", job->action);
 	json_set_str(j, "mark", job->mark);
+	json_set_int(j, "pid", getpid());
 	json_set(j, "vm", journal_vm(job->vm));
 	r = file_mkdir_p(dir, 0700, err);
 	if (r < 0)
@@ -196,7 +199,10 @@ vm_steps_run(struct vm_job *job, const struct vm_step *steps, size_t from, size_
 		int r;
 
 		hook(job, steps[i].name, "begin");
+		/* What a step starts holds our lock on: killed, it is waited for (recover_one()). */
+		run_set_lease(str_eq(steps[i].name, "boot") ? -1 : job->lock);
 		r = steps[i].run(job, err);
+		run_set_lease(-1);
 		if (r < 0) {
 			cleanup_error struct error undo = ERROR_INIT;
 
@@ -275,6 +281,19 @@ vm_own_volume(const struct vm_job *job, const struct json *disk)
 
 /* ---- recovery ---------------------------------------------------------------------------- */
 
+/* Is the process that wrote this journal still there? */
+static bool
+writer_lives(const char *path)
+{
+	cleanup_json struct json *j = NULL;
+	int64_t pid;
+
+	if (json_read_file(path, &j, NULL) < 0)
+		return true;
+	pid = json_int(json_get(j, "pid"), 0);
+	return pid <= 0 || kill((pid_t)pid, 0) == 0 || errno != ESRCH;
+}
+
 static int
 recover_one(const char *uuid, struct strv *ret_done, struct error *err)
 {
@@ -287,7 +306,10 @@ recover_one(const char *uuid, struct strv *ret_done, struct error *err)
 	r = vm_lock(uuid, false, &lock, err);
 	if (r == -EWOULDBLOCK || r == -EAGAIN) {
 		error_done(err);
-		return 0; /* somebody is at it */
+		if (writer_lives(path))
+			return 0; /* somebody is at it */
+		/* It was killed, and a program it started (zfs) has not ended yet. */
+		r = vm_lock(uuid, true, &lock, err);
 	}
 	if (r < 0)
 		return r;

@@ -7,7 +7,9 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "base/event.h"
 #include "base/file.h"
+#include "os/run.h"
 #include "vm/vm_fake.h"
 #include "vm/vm_job.h"
 
@@ -355,6 +357,35 @@ TEST(a_create_under_way_is_left_alone)
 	check_int(done.n, ==, 0);
 	journal = str_printf("%s" VM_JOURNAL_DIR "/" LX ".json", zone_root());
 	check(file_exists(journal));
+}
+
+/* vmadm is killed while a program it started still works: that is waited for. */
+TEST(an_orphan_is_waited_for)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_strv struct strv done = STRV_INIT;
+	uint64_t start;
+	pid_t pid;
+
+	vm_fake_init(test_tmpdir());
+	pid = fork();
+	if (pid == 0) {
+		struct vm_job job;
+		struct run_child child;
+
+		vm_job_init(&job, "create", parse("{\"uuid\":\"" LX "\",\"brand\":\"lx\"}"));
+		vm_lock(LX, true, &job.lock, NULL);
+		vm_journal_write(&job, NULL);
+		run_set_lease(job.lock);
+		run_start((const char *const[]){"sleep", "1", NULL}, &(struct run_opts){0}, &child,
+			  NULL);
+		_exit(0);
+	}
+	require(waitpid(pid, NULL, 0) == pid);
+	start = time_mono_ms();
+	check_ok(vm_recover(&done, &err), &err);
+	check_int(done.n, ==, 1);
+	check_int(time_mono_ms() - start, >, 300);
 }
 
 TEST(bad_journals_are_reported_and_harm_nothing)
