@@ -328,10 +328,12 @@ zone_net_up(struct daemon *d, int netns_fd, struct error *err)
 int
 zone_net_down(struct daemon *d, struct error *err)
 {
+	cleanup_free char *records = str_printf(NET_RUN_DIR "/link/%s", d->name);
 	cleanup_net struct net *net = NULL;
 	int r;
 
-	if (!d->config || !zone_res_next(d->config, "net", NULL))
+	/* what was made counts, not what the configuration says by now */
+	if (!file_exists(records))
 		return 0;
 	r = net_open(NULL, &net, err);
 	if (r < 0)
