@@ -24,7 +24,7 @@ image: host
 	@tools/image all
 
 images: host
-	@tools/images
+	@tools/images build
 
 bench: host
 	@set -e; for b in bench/*/run; do [ -x $$b ] || continue; echo "== $$b"; $$b; done

@@ -25,8 +25,8 @@ spawn tools/run
 if {[lindex $argv 0] == "first"} {
 	want set-up {The node is set up}
 	login
-	send "zfs create zones/kept; until svcs -H -o sta milestone/multi-user-server:default | grep ON; do sleep 1; done\r"
-	want multi-user {\nON}
+	send "zfs create zones/kept; until svcs -H -o sta milestone/multi-user-server:default | grep ON | tr N Z; do sleep 1; done\r"
+	want multi-user {OZ}
 	send "reboot\r"
 	want rebooted {Booting from ROM|Linux version|login: }
 	login
