@@ -28,7 +28,7 @@ if {[lindex $argv 0] == "first"} {
 	send "zfs create zones/kept; until svcs -H -o sta milestone/multi-user-server:default | grep ON | tr N Z; do sleep 1; done\r"
 	want multi-user {OZ}
 	send "reboot\r"
-	want rebooted {Booting from ROM|Linux version|login: }
+	want rebooted {Restarting system}
 	login
 	send "zfs list -H -o name zones/kept; svcs -xv | wc -l\r"
 	want pool-after-reboot {zones/kept}
