@@ -64,34 +64,39 @@ out(struct install *in, const char *fmt, ...)
 
 /* --- checks */
 
+/* The NIC that value names, n_links if there is none. */
+static size_t
+find_link(const struct install_env *env, const char *value)
+{
+	struct mac_addr mac;
+	bool is_mac = mac_parse(value, &mac) == 0;
+
+	for (size_t i = 0; i < env->n_links; i++)
+		if (str_eq(env->links[i].name, value) || (is_mac && mac_equal(&mac, &env->links[i].mac)))
+			return i;
+	return env->n_links;
+}
+
+/* The first with a carrier; the first at all if none has one. */
+static size_t
+auto_link(const struct install_env *env)
+{
+	for (size_t i = 0; i < env->n_links; i++)
+		if (env->carrier[i])
+			return i;
+	return 0;
+}
+
 static int
 check_mac(struct install *in, const char *value, char **ret, struct error *err)
 {
 	const struct install_env *env = in->env;
+	size_t i = str_eq(value, "auto") ? auto_link(env) : find_link(env, value);
 	char text[MAC_STRLEN];
-	struct mac_addr mac;
-	size_t pick = env->n_links;
 
-	if (str_eq(value, "auto")) {
-		for (size_t i = env->n_links; i-- > 0;)
-			if (env->carrier[i] || pick == env->n_links)
-				pick = i;
-		/* The first with a carrier; the first at all if none has one. */
-		for (size_t i = 0; i < env->n_links; i++)
-			if (env->carrier[i]) {
-				pick = i;
-				break;
-			}
-		if (env->n_links && pick < env->n_links && !env->carrier[pick])
-			pick = 0;
-	}
-	for (size_t i = 0; pick == env->n_links && i < env->n_links; i++)
-		if (str_eq(env->links[i].name, value) ||
-		    (mac_parse(value, &mac) == 0 && mac_equal(&mac, &env->links[i].mac)))
-			pick = i;
-	if (pick == env->n_links)
+	if (i >= env->n_links)
 		return error_set(err, EINVAL, "\"%s\" is none of this machine's NICs", value);
-	*ret = xstrdup(mac_print(&env->links[pick].mac, text));
+	*ret = xstrdup(mac_print(&env->links[i].mac, text));
 	return 0;
 }
 
