@@ -6,7 +6,7 @@ stamp=$(cat build/image/stamp)
 
 boots() {	# NAME FIRMWARE OPTION...
 	local name=$1 firmware=$2 out; shift 2
-	out=$(node --timeout 180 "$@" -- 'cat /etc/platform; [ -d /sys/firmware/efi ] && echo uefi || echo bios' 2>&1)
+	out=$(node --timeout 300 "$@" -- 'cat /etc/platform; [ -d /sys/firmware/efi ] && echo uefi || echo bios' 2>&1)
 	like "$name comes up" "$out" "^$stamp$"
 	like "$name with $firmware" "$out" "^$firmware$"
 }
