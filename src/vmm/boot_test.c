@@ -152,6 +152,16 @@ TEST(a_bzimage_is_decompressed_once)
 	check_str(output, "OKhello");
 }
 
+TEST(what_is_not_there_is_refused)
+{
+	cleanup_free char *program = xstrdup(test_built("src/vmm/bhyve")), *output = NULL;
+	cleanup_error struct error err = ERROR_INIT;
+
+	need_kvm();
+	check(RUN_OUTPUT(&output, &err, program, "-r", "snapshot", "-m", "16", "vm") < 0);
+	check_has(error_message(&err), "restore (-r) is not supported");
+}
+
 TEST(what_cannot_boot_says_why)
 {
 	cleanup_free char *path = temporary("vmlinux"), *output = NULL;

@@ -19,18 +19,6 @@ bits_for(unsigned n)
 }
 
 unsigned
-vm_thread_bits(const struct vm_topology *t)
-{
-	return bits_for(t->threads);
-}
-
-unsigned
-vm_core_bits(const struct vm_topology *t)
-{
-	return bits_for(t->cores);
-}
-
-unsigned
 vm_apic_id(const struct vm_topology *t, unsigned cpu)
 {
 	unsigned thread = cpu % t->threads;

@@ -12,6 +12,23 @@
 #include "vmm/isa/isa.h"
 #include "vmm/pci.h"
 
+/* Keys whose meaning is known and not there yet: better refused than passed over. */
+static const struct {
+	const char *key, *option;
+} unsupported[] = {{"restore", "-r"}, {"gdb.port", "-G"}, {"domains", "-n"}, {"lpc.tpm", "-l tpm"}};
+
+static int
+refuse_unsupported(struct vm *vm, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(unsupported); i++) {
+		if (config_find(vm->config, unsupported[i].key))
+			return error_set_path(err, ENOTSUP, unsupported[i].key,
+					      "%s (%s) is not supported", unsupported[i].key,
+					      unsupported[i].option);
+	}
+	return 0;
+}
+
 static int
 create_pci(struct vm *vm, struct error *err)
 {
@@ -34,6 +51,7 @@ static const struct {
 	const char *name;
 	int (*run)(struct vm *vm, struct error *err);
 } steps[] = {
+	{"options", refuse_unsupported},
 	{"isa", isa_create_all},
 	{"pci", create_pci},
 	{"addresses", assign_pci},

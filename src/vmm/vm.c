@@ -50,6 +50,7 @@
  */
 #include "vmm/vm.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,6 +253,23 @@ vm_add_part(struct vm *vm, const struct vm_part *part)
 /* vcpus need little: handlers keep nothing large on the stack. */
 #define VCPU_STACK (256 * 1024)
 
+/* vcpu.N.cpuset: the host CPU a vcpu stays on. */
+static int
+pin(struct vcpu *v, struct error *err)
+{
+	cleanup_free char *key = str_printf("vcpu.%u.cpuset", v->id);
+	uint64_t cpu;
+	cpu_set_t set;
+	int r = config_u64(v->vm->config, key, 0, CPU_SETSIZE - 1, CPU_SETSIZE, &cpu, err);
+
+	if (r < 0 || cpu == CPU_SETSIZE)
+		return r;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	r = pthread_setaffinity_np(v->thread, sizeof(set), &set);
+	return r ? error_set_errno(err, r, "%s", key) : 0;
+}
+
 int
 vm_start(struct vm *vm, struct error *err)
 {
@@ -276,6 +294,12 @@ vm_start(struct vm *vm, struct error *err)
 	if (code) {
 		vm_end(vm, VM_END_ERROR, "cannot start the vcpus");
 		return error_set_errno(err, code, "cannot start a vcpu's thread");
+	}
+	for (unsigned i = 0; i < vm->topology.cpus; i++) {
+		int r = pin(&vm->vcpu[i], err);
+
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

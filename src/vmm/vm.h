@@ -40,8 +40,6 @@ struct vm_topology {
 
 /* Threads, cores and sockets each take whole bits of an APIC id, as CPUID describes them. */
 unsigned vm_apic_id(const struct vm_topology *t, unsigned cpu);
-unsigned vm_thread_bits(const struct vm_topology *t);
-unsigned vm_core_bits(const struct vm_topology *t);
 
 struct vcpu {
 	struct vm *vm;
