@@ -188,6 +188,19 @@ find_process(struct home *h, const char *comm)
 	return found;
 }
 
+/* Never 0, which kill(2) takes for all of us; one that just changes its part is renamed soon. */
+static pid_t
+await_process(struct home *h, const char *comm)
+{
+	uint64_t end = time_mono_ms() + 10000;
+	pid_t pid;
+
+	while ((pid = find_process(h, comm)) <= 0 && time_mono_ms() < end)
+		poll(NULL, 0, 5);
+	require(pid > 0);
+	return pid;
+}
+
 static void
 check_nothing_left(struct home *h)
 {
@@ -287,23 +300,23 @@ TEST(killed_daemon_is_not_noticed)
 	check_ok(zone_boot(h.name, NULL, &h.err), &h.err);
 	init = init_pid(&h);
 	for (int i = 0; i < 3; i++) {
-		daemon_pid = find_process(&h, "zoneadmd");
-		require(daemon_pid > 0);
+		daemon_pid = await_process(&h, "zoneadmd");
 		kill(daemon_pid, SIGKILL);
 		check_int(sh(&h, NULL, "true", NULL), ==, 0);
 		check_ok(zone_kill(h.name, SIGCONT, &h.err), &h.err); /* the new one answers */
 		check_int(find_process(&h, "zoneadmd"), !=, daemon_pid);
 	}
-	keeper = find_process(&h, "zsched");
-	require(keeper > 0);
+	keeper = await_process(&h, "zsched");
 	kill(keeper, SIGKILL);
 	check_ok(zone_kill(h.name, SIGCONT, &h.err), &h.err);
 	check_int(init_pid(&h), ==, init);
 
 	/* both at once: the next command starts them anew */
-	kill(find_process(&h, "zsched"), SIGSTOP);
-	kill(find_process(&h, "zoneadmd"), SIGKILL);
-	kill(find_process(&h, "zsched"), SIGKILL);
+	keeper = await_process(&h, "zsched");
+	daemon_pid = await_process(&h, "zoneadmd");
+	kill(keeper, SIGSTOP);
+	kill(daemon_pid, SIGKILL);
+	kill(keeper, SIGKILL);
 	check_ok(zone_kill(h.name, SIGCONT, &h.err), &h.err);
 	check_int(init_pid(&h), ==, init);
 	check_int(sh(&h, NULL, "true", NULL), ==, 0);
@@ -328,7 +341,7 @@ TEST(reboot_and_halt_from_inside)
 	check_int(zi.init_restarts, ==, 1);
 
 	/* also when the daemon was killed in between: the keeper saw the status */
-	kill(find_process(&h, "zoneadmd"), SIGKILL);
+	kill(await_process(&h, "zoneadmd"), SIGKILL);
 	init = init_pid(&h);
 	sh(&h, NULL, "reboot -f", NULL);
 	check(wait_state(&h, events, ZONE_RUNNING, init));
@@ -630,7 +643,7 @@ TEST(kvm_in_its_jail)
 	check_int(stat(qmp, &st), ==, 0);
 	check_int(zone_exec(h.name, (const char *const[]){"true", NULL},
 			    &(struct zone_exec_opts){0}, &(int){0}, &h.err), ==, -ENOTSUP);
-	kill(find_process(&h, "zoneadmd"), SIGKILL);
+	kill(await_process(&h, "zoneadmd"), SIGKILL);
 	{
 		cleanup_close int fd = -1;
 
