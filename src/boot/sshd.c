@@ -3,7 +3,6 @@
  * in /usbkey/ssh, and copied to /etc/ssh at each boot.  Without a pool they
  * live as long as this boot.
  */
-#include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,6 +79,17 @@ host_keys(struct error *err)
 	return r;
 }
 
+/*
+ * The password of the image's root is known to everybody: with it nobody comes
+ * in by ssh (sshd_config).  The node's own is as good as on SmartOS, unless the
+ * node's own sshd_config says what it wants.
+ */
+static bool
+has_own_password(void)
+{
+	return file_exists(USBKEY "/shadow") && !file_exists(USBKEY "/ssh/sshd_config");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -94,7 +104,8 @@ main(int argc, char **argv)
 		method_fail(&err, "sshd_config");
 		return SMF_EXIT_ERR_CONFIG;
 	}
-	execl("/usr/sbin/sshd", "/usr/sbin/sshd", (char *)NULL);
+	execl("/usr/sbin/sshd", "/usr/sbin/sshd", has_own_password() ? "-oPermitRootLogin=yes" : NULL,
+	      (char *)NULL);
 	error_set_errno(&err, errno, "/usr/sbin/sshd");
 	return method_fail(&err, "sshd");
 }
