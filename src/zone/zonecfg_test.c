@@ -13,6 +13,9 @@ zonecfg(const char *zone, const char *input, char **output, int *status)
 	const char *argv[] = {test_built("src/zone/zonecfg"), "-R", test_tmpdir(), "-z", zone, "-f",
 			      "-", NULL};
 
+	/* *output may still hold what the call before said. */
+	free(*output);
+	*output = NULL;
 	return run_feed(argv, input, strlen(input), output, status, NULL);
 }
 
