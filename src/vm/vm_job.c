@@ -225,15 +225,32 @@ vm_steps_run(struct vm_job *job, const struct vm_step *steps, size_t from, size_
 
 /* ---- what several steps need ---------------------------------------------------------- */
 
+/*
+ * ZFS makes a dataset in one transaction and sets its properties in the next: when the
+ * power goes between them, ours stands there without its mark.  Nothing was written to it.
+ */
+static int
+made_by(const struct vm_job *job, const char *dataset, bool *ret_ours, struct error *err)
+{
+	cleanup_free char *mark = NULL, *written = NULL;
+	int r = vm_ops->zfs_get(dataset, VM_MARK, &mark, err);
+
+	if (r == 0 && !mark)
+		r = vm_ops->zfs_get(dataset, "written", &written, err);
+	if (r == 0)
+		*ret_ours = mark ? str_eq(mark, job->mark) : str_eq(written, "0");
+	return r;
+}
+
 int
 vm_destroy_marked(struct vm_job *job, const char *dataset, struct error *err)
 {
-	cleanup_free char *mark = NULL;
 	cleanup_error struct error own = ERROR_INIT;
+	bool ours = false;
 	int r;
 
-	r = vm_ops->zfs_get(dataset, VM_MARK, &mark, &own);
-	if (r == -ENOENT || (r == 0 && !str_eq(mark, job->mark)))
+	r = made_by(job, dataset, &ours, &own);
+	if (r == -ENOENT || (r == 0 && !ours))
 		return 0;
 	if (r == 0)
 		r = vm_ops->zfs_destroy(dataset, ZFS_RECURSIVE | ZFS_FORCE, &own);

@@ -10,8 +10,9 @@
  *
  * So every undo may run at any time: when its step was never begun, was half
  * done, or was undone before.  It looks at what is there.  Datasets carry the
- * mark of the create that made them in the property VM_MARK, set in the same
- * operation that makes them: what has another mark, or none, is not destroyed.
+ * mark of the create that made them in the property VM_MARK: what has another
+ * mark is not destroyed; what has none only if nothing was ever written to it,
+ * for a create first sees that its names are free, and then writes its journal.
  *
  * A delete is the same forwards: its steps may run again, and a journal makes
  * the next vmadm finish what was begun.
@@ -77,7 +78,7 @@ int vm_journal_remove(const struct vm_job *job, struct error *err);
 /* One VM, or "create" for the check of conflicts.  -EWOULDBLOCK if held and !wait. */
 int vm_lock(const char *what, bool wait, int *ret_fd, struct error *err);
 
-/* Destroys a dataset that carries the job's mark; absent or another's is success. */
+/* Destroys a dataset that the job made (see above); absent or another's is success. */
 int vm_destroy_marked(struct vm_job *job, const char *dataset, struct error *err);
 /* Halts, unconfigures and deletes the zone as far as it is there. */
 int vm_remove_zone(struct vm_job *job, struct error *err);

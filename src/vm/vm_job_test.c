@@ -342,6 +342,25 @@ TEST(others_datasets_are_not_destroyed)
 	check_int(vm_ops->zfs_exists("zones/" LX, NULL), ==, 1);
 }
 
+/* The power went after the dataset was made and before it got its properties. */
+TEST(a_dataset_without_its_mark_is_ours_while_it_is_empty)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_vm_job struct vm_job job = VM_JOB_INIT;
+
+	vm_fake_init(test_tmpdir());
+	vm_job_init(&job, "create", parse("{\"uuid\":\"" LX "\",\"brand\":\"lx\"}"));
+	check_ok(vm_journal_write(&job, &err), &err);
+	check_ok(vm_ops->zfs_create("zones/" LX, ZFS_PROPS("written=0"), 0, &err), &err);
+	check_ok(vm_recover(NULL, &err), &err);
+	check_int(vm_ops->zfs_exists("zones/" LX, NULL), ==, 0);
+
+	check_ok(vm_journal_write(&job, &err), &err);
+	check_ok(vm_ops->zfs_create("zones/" LX, ZFS_PROPS("written=98304"), 0, &err), &err);
+	check_ok(vm_recover(NULL, &err), &err);
+	check_int(vm_ops->zfs_exists("zones/" LX, NULL), ==, 1);
+}
+
 TEST(a_create_under_way_is_left_alone)
 {
 	cleanup_error struct error err = ERROR_INIT;
