@@ -32,9 +32,12 @@ like() { if grep -qE -- "$3" <<<"$2"; then pass "$1"; else fail "$1" "no line ma
 $2"; fi; }
 node() { "$top/tools/node" "$@"; }
 images() {
-	local name port=$((20000 + $$ % 20000))
-	tools/images build "$@" >build/test-images.log 2>&1 || { echo 'Bail out! tools/images failed (build/test-images.log)'; exit 1; }
-	for name in "$@"; do printf -v "uuid_$name" %s "$(jq -r .uuid "build/images/$name.imgmanifest")"; done
+	local name port=$((20000 + $$ % 20000)) log
+	# A tree of its own: tests run side by side, and a build replaces its tree.
+	export IMAGES_TREE=$top/build/images.$(basename "$0" .t)
+	log=$IMAGES_TREE.log
+	tools/images build "$@" >"$log" 2>&1 || { echo "Bail out! tools/images failed ($log)"; exit 1; }
+	for name in "$@"; do printf -v "uuid_$name" %s "$(jq -r .uuid "$IMAGES_TREE/$name.imgmanifest")"; done
 	tools/images serve "$port" >/dev/null 2>&1 &
 	trap "kill $!" EXIT
 	source_url=http://10.0.2.2:$port

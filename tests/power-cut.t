@@ -7,7 +7,7 @@ images tiny lx
 dir=build/power-cut
 rm -rf $dir
 trap 'tools/node --stop cut >/dev/null 2>&1; rm -rf $dir; kill %1 2>/dev/null' EXIT
-file() { echo "build/images/images/$1/file"; }
+file() { echo "$IMAGES_TREE/images/$1/file"; }
 
 vm() { # ALIAS UUID
 	echo "{\"brand\":\"lx\",\"uuid\":\"$2\",\"kernel_version\":\"6.12\",\"image_uuid\":\"$uuid_tiny\",\"alias\":\"$1\",\"max_physical_memory\":64,\"quota\":1}"
@@ -15,8 +15,8 @@ vm() { # ALIAS UUID
 done_vm=aaaaaaaa-1111-4111-8111-111111111111 half_vm=bbbbbbbb-2222-4222-8222-222222222222
 
 # First boot: one image and one VM finished; then one of each under way when the power goes.
-node --keep cut --disk-dir $dir --timeout 600 --put "$(file "$uuid_tiny"):/root/tiny" --put build/images/tiny.imgmanifest:/root/tiny.json \
-	--put "$(file "$uuid_lx"):/root/lx" --put build/images/lx.imgmanifest:/root/lx.json -- "
+node --keep cut --disk-dir $dir --timeout 600 --put "$(file "$uuid_tiny"):/root/tiny" --put $IMAGES_TREE/tiny.imgmanifest:/root/tiny.json \
+	--put "$(file "$uuid_lx"):/root/lx" --put $IMAGES_TREE/lx.imgmanifest:/root/lx.json -- "
 	imgadm install -m /root/tiny.json -f /root/tiny >/dev/null && echo '$(vm done $done_vm)' | vmadm create 2>&1 && sync
 	imgadm install -m /root/lx.json -f /root/lx >/dev/null 2>&1 &
 	echo '$(vm half $half_vm)' | vmadm create >/dev/null 2>&1 &
@@ -30,7 +30,7 @@ like 'an image was being received' "$(cat build/power-cut.out)" "$uuid_lx-partia
 like 'and a VM made' "$(cat build/power-cut.out)" "zones/$half_vm"
 tools/node --stop cut >/dev/null 2>&1
 
-out=$(node --keep cut --disk-dir $dir --timeout 600 --put "$(file "$uuid_lx"):/root/lx" --put build/images/lx.imgmanifest:/root/lx.json -- "
+out=$(node --keep cut --disk-dir $dir --timeout 600 --put "$(file "$uuid_lx"):/root/lx" --put $IMAGES_TREE/lx.imgmanifest:/root/lx.json -- "
 	svcs -x; vmadm list -H -o uuid,state | tr -s ' ' | sed 's/^/vm /'; imgadm list -H -o uuid | sed 's/^/image /'
 	imgadm install -m /root/lx.json -f /root/lx 2>&1
 	echo '$(vm half $half_vm)' | vmadm create 2>&1
