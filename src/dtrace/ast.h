@@ -110,7 +110,6 @@ struct node {
 	size_t text_len; /* of an N_STRING, which may hold NULs */
 	uint64_t number;
 	bool is_unsigned, is_long; /* suffixes of a number */
-	bool parens;		   /* an if's test etc. need no note; kept for printing */
 	struct type_expr *type_expr;
 	enum storage storage;
 	unsigned bit_size;

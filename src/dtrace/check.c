@@ -211,14 +211,10 @@ var_make(struct dt *dt, enum scope scope, const char *name, enum ident_kind kind
 static int
 check_builtin(struct checker *c, struct node *n, const struct ident *row, struct error *err)
 {
-	unsigned i = (unsigned)(row->builtin - B_ARG0);
-
 	n->ident = (struct ident *)(uintptr_t)row;
 	if (row->builtin == B_ARGS)
 		return d_error(err, n->line, "D_ARGS_IDX",
 			       "args[] needs an index: args[0] is the first argument");
-	if (row->builtin <= B_ARG9 && c->clause && i > c->clause->max_arg)
-		c->clause->max_arg = i;
 	if (!row->type_name)
 		return d_error(err, n->line, "D_IDENT_BADREF", "\"%s\" cannot be used here",
 			       n->name);
@@ -668,8 +664,6 @@ check_args_index(struct checker *c, struct node *n, struct error *err)
 	n->type = t;
 	n->number = n->args->number;
 	n->ident = (struct ident *)(uintptr_t)ident_lookup("args");
-	if (c->clause && n->number > c->clause->max_arg)
-		c->clause->max_arg = (unsigned)n->number;
 	return 0;
 }
 

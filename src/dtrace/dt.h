@@ -91,7 +91,6 @@ struct clause {
 	uint32_t id;
 	struct act *acts, **acts_tail;
 	size_t rec_size; /* head included; 0: records nothing */
-	unsigned max_arg;
 };
 
 /* --- aggregations */
@@ -201,8 +200,6 @@ struct dt {
 	char *script;	  /* $0 */
 	FILE *out;
 	uint64_t seen_drops, seen_agg_drops, seen_dyn_drops, seen_faults;
-	uint32_t last_clause;
-	int indent; /* -F */
 	bool header_shown;
 	struct ksyms *ksyms;
 };

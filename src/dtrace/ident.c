@@ -1,7 +1,6 @@
 /* The names D is born with. */
 #include "dtrace/ident.h"
 
-#include "base/map.h"
 #include "base/str.h"
 
 #define VAR(n, b, t) {.name = n, .kind = ID_BUILTIN, .builtin = b, .type_name = t, .map = -1}

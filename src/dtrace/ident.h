@@ -22,7 +22,7 @@ enum builtin {
 	B_ARGS, B_CALLER, B_CPU, B_CURCPU, B_CURTHREAD, B_CWD, B_EPID, B_ERRNO, B_EXECNAME, B_GID,
 	B_ID, B_IPL, B_PID, B_PPID, B_PROBEFUNC, B_PROBEMOD, B_PROBENAME, B_PROBEPROV, B_ROOT,
 	B_STACKDEPTH, B_TID, B_TIMESTAMP, B_UCALLER, B_UID, B_UREGS, B_USTACKDEPTH,
-	B_VTIMESTAMP, B_WALLTIMESTAMP, B_ZONENAME, B_ZONEID, B_WORK_END
+	B_VTIMESTAMP, B_WALLTIMESTAMP, B_ZONENAME, B_ZONEID
 };
 
 enum aggfunc {
@@ -69,7 +69,6 @@ struct ident {
 	size_t size;
 	/* ID_INLINE */
 	struct node *inline_node;
-	bool expanding;
 };
 
 /* Rows of the language itself: a variable, function or action; NULL if there is none. */
