@@ -5,6 +5,7 @@
  * kept as console.log.0).  A client that does not read loses bytes, not the others.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@
 #include "zone/zoneadmd/zoneadmd.h"
 
 #define LOG_MAX (1024 * 1024)
+#define SYNC_TIMEOUT_MS 2000
 
 struct console {
 	struct daemon *d;
@@ -185,6 +187,37 @@ console_notice(struct console *c, const char *text)
 	cleanup_free char *line = str_printf("\r\n[NOTICE: %s]\r\n", text);
 
 	spread(c, line, strlen(line));
+}
+
+/*
+ * All that the zone printed until now is on its way through the terminal, which the kernel
+ * empties when it likes.  A notice written behind it on the zone's side comes out behind it.
+ */
+bool
+console_sync(struct console *c, const char *text)
+{
+	cleanup_free char *line = str_printf("\r\n[NOTICE: %s]\r\n", text);
+	uint64_t end = time_mono_ms() + SYNC_TIMEOUT_MS;
+	struct pollfd p = {.fd = c->d->console_slave, .events = POLLOUT};
+	cleanup_strbuf struct strbuf seen = STRBUF_INIT;
+
+	if (poll(&p, 1, 0) != 1 || fd_write_all(p.fd, line, strlen(line)) < 0)
+		return false;
+	p = (struct pollfd){.fd = c->master, .events = POLLIN};
+	while (!seen.len || !memmem(seen.data, seen.len, text, strlen(text))) {
+		uint64_t now = time_mono_ms();
+		char buf[8192];
+		ssize_t n;
+
+		if (now >= end || poll(&p, 1, (int)(end - now)) < 0)
+			return false;
+		n = read(c->master, buf, sizeof(buf));
+		if (n <= 0)
+			continue;
+		spread(c, buf, (size_t)n);
+		strbuf_add(&seen, buf, (size_t)n);
+	}
+	return true;
 }
 
 size_t

@@ -116,6 +116,7 @@ int console_new(struct daemon *d, int master, struct console **ret, struct error
 void console_free(struct console *c);
 int console_attach(struct console *c, int *ret_fd, struct error *err);
 void console_notice(struct console *c, const char *text);
+bool console_sync(struct console *c, const char *text);
 size_t console_clients(const struct console *c);
 
 /* ---- the daemon ---- */

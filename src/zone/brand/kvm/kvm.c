@@ -275,6 +275,8 @@ kvm_plan(struct daemon *d, struct zone_plan *p, struct error *err)
 	return kvm_argv(d, j, &p->argv, err);
 }
 
+#define ENDED "QEMU ended"
+
 /* The last line QEMU printed, which says why it ended; what the guest shows is not in this log. */
 static void
 why_it_ended(struct daemon *d, struct error *err)
@@ -284,10 +286,11 @@ why_it_ended(struct daemon *d, struct error *err)
 	cleanup_strv struct strv lines = STRV_INIT;
 	cleanup_free char *text = NULL;
 
-	event_step(d->loop, 0); /* what it printed last is copied to the log by the loop */
-	if (file_read(path, 0, &text, NULL, NULL) == 0)
+	/* not by a step of the loop: it would see the empty cgroup and end a stop nobody began */
+	if (console_sync(d->console, ENDED) && file_read(path, 0, &text, NULL, NULL) == 0)
 		strv_words(&lines, text, "\r\n");
-	error_set(err, EIO, "QEMU ended at once: %s", lines.n ? lines.v[lines.n - 1] : "");
+	error_set(err, EIO, "QEMU ended at once: %s",
+		  lines.n > 1 ? lines.v[lines.n - 2] : "it printed nothing");
 }
 
 /*
