@@ -130,6 +130,21 @@ flash_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 	pthread_mutex_unlock(&f->lock);
 }
 
+/* The ROM is the same file there; variables go along, so that a snapshot has its own. */
+static void
+flash_state(void *arg, struct state *s)
+{
+	struct flash *f = arg;
+	int mode = (int)f->mode;
+
+	STATE(s, mode);
+	STATE(s, f->status);
+	if (f->writable)
+		state_field(s, "data", f->data, f->size);
+	if (state_loading(s) && state_require(s, mode >= ARRAY && mode <= DEVICE_ID, "the mode"))
+		set_mode(f, (enum mode)mode);
+}
+
 static void
 flash_free(void *arg)
 {
@@ -165,7 +180,8 @@ add_chip(struct vm *vm, const char *path, uint64_t end, bool writable, uint64_t 
 	f->base = end - f->size;
 	f->writable = writable;
 	pthread_mutex_init(&f->lock, NULL);
-	vm_add_part(vm, &(struct vm_part){.name = "flash", .free = flash_free, .arg = f});
+	vm_add_part(vm, &(struct vm_part){.name = "flash", .free = flash_free,
+					  .state = flash_state, .arg = f});
 	f->data = mmap(NULL, f->size, PROT_READ | (writable ? PROT_WRITE : 0),
 		       writable ? MAP_SHARED : MAP_PRIVATE, fd, 0);
 	if (f->data == MAP_FAILED) {

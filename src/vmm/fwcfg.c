@@ -396,6 +396,23 @@ fwcfg_describe(struct fwcfg *f, struct error *err)
 	return 0;
 }
 
+/* The items are made again; where the guest was reading goes along. */
+static void
+fwcfg_state(void *arg, struct state *s)
+{
+	struct fwcfg *f = arg;
+	uint64_t at = f->at;
+	uint16_t key = f->selected ? f->selected->key : UINT16_MAX;
+
+	STATE(s, key);
+	STATE(s, at);
+	STATE(s, f->dma_high);
+	if (!state_loading(s))
+		return;
+	select_item(f, key);
+	f->at = at;
+}
+
 static void
 fwcfg_free(void *arg)
 {
@@ -425,6 +442,7 @@ fwcfg_new(struct vm *vm)
 				    .write = dma_write, .dev = f};
 	bus_add(&vm->pio, &f->ports);
 	bus_add(&vm->pio, &f->dma);
-	vm_add_part(vm, &(struct vm_part){.name = "fwcfg", .free = fwcfg_free, .arg = f});
+	vm_add_part(vm, &(struct vm_part){.name = "fwcfg", .free = fwcfg_free,
+					  .state = fwcfg_state, .arg = f});
 	return f;
 }

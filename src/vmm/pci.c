@@ -16,6 +16,7 @@
 
 #include "base/str.h"
 #include "os/kvm.h"
+#include "vmm/state.h"
 #include "vmm/vm.h"
 
 static uint64_t
@@ -513,6 +514,85 @@ pci_cfg_write(struct pci_dev *d, unsigned offset, unsigned size, uint32_t value)
 	if (d->class->cfg_written)
 		d->class->cfg_written(d, offset, size);
 	pthread_mutex_unlock(&d->lock);
+}
+
+/* ---- state ---- */
+
+/*
+ * Identity, capabilities and everything else a guest cannot change must be
+ * what this machine has; the rest is taken over, and what follows from it
+ * (mappings, routes, lines) is made again.
+ */
+static void
+load_cfg(struct pci_dev *d, struct state *s, const uint8_t *cfg)
+{
+	for (unsigned i = 0; i < sizeof(d->cfg); i++) {
+		bool live = d->class->cfg_read != NULL && i >= 0x40;
+
+		if (!live && i != PCI_STATUS && ((cfg[i] ^ d->cfg[i]) & ~d->wmask[i])) {
+			state_require(s, false, "configuration space differs from this machine's: it");
+			return;
+		}
+	}
+	memcpy(d->cfg, cfg, sizeof(d->cfg));
+	bars_update(d);
+	irqs_update(d);
+}
+
+static void
+msix_state(struct pci_dev *d, struct state *s)
+{
+	for (unsigned i = 0; i < d->msix.n; i++) {
+		struct pci_msix_vector *v = &d->msix.v[i];
+
+		STATE(s, v->address);
+		STATE(s, v->data);
+		STATE(s, v->control);
+		STATE(s, v->pending);
+		v->control &= PCI_MSIX_ENTRY_CTRL_MASKBIT;
+	}
+}
+
+static void
+ram_bars_state(struct pci_dev *d, struct state *s)
+{
+	for (unsigned i = 0; i < PCI_BARS; i++) {
+		if (d->bar[i].ram)
+			state_field(s, "ram", d->bar[i].ram, d->bar[i].size);
+	}
+}
+
+void
+pci_state(struct pci_dev *d, struct state *s)
+{
+	uint8_t cfg[sizeof(d->cfg)];
+	bool wanted;
+
+	if (!d->class->state) {
+		state_refuse(s, "this device cannot be saved");
+		return;
+	}
+	memcpy(cfg, d->cfg, sizeof(cfg));
+	wanted = d->intx_wanted;
+	STATE(s, cfg);
+	STATE(s, wanted);
+	msix_state(d, s);
+	ram_bars_state(d, s);
+	if (state_loading(s)) {
+		pthread_mutex_lock(&d->lock);
+		load_cfg(d, s, cfg);
+		pthread_mutex_unlock(&d->lock);
+	}
+	d->class->state(d, s);
+	/* The chips know the line's level; this counts our share in it. */
+	if (state_loading(s)) {
+		pthread_mutex_lock(&d->irq_lock);
+		d->intx_wanted = wanted;
+		for (unsigned i = 0; i < d->msix.n; i++)
+			msix_update(d, &d->msix.v[i]);
+		intx_update(d);
+		pthread_mutex_unlock(&d->irq_lock);
+	}
 }
 
 struct pci_dev *

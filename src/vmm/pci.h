@@ -21,6 +21,7 @@
 
 struct vm;
 struct pci_dev;
+struct state;
 struct strbuf;
 
 #define PCI_ECAM_BASE 0xe0000000ULL
@@ -59,6 +60,8 @@ struct pci_class {
 	void (*cfg_read)(struct pci_dev *d, unsigned offset, unsigned size);
 	/* A BAR appeared or went away; optional. */
 	void (*bar_mapped)(struct pci_dev *d, unsigned bar, bool mapped);
+	/* Its state beyond the core's (state.h); NULL: it cannot be saved. */
+	void (*state)(struct pci_dev *d, struct state *s);
 };
 
 struct pci_bar {
@@ -203,6 +206,9 @@ pci_set32(struct pci_dev *d, unsigned off, uint32_t v)
 	pci_set16(d, off, (uint16_t)v);
 	pci_set16(d, off + 2, (uint16_t)(v >> 16));
 }
+
+/* The core's part of a device's state, and then the class's. */
+void pci_state(struct pci_dev *d, struct state *s);
 
 /* Configuration space as the buses see it; for tests and fuzzers too. */
 uint32_t pci_cfg_read(struct pci_dev *d, unsigned offset, unsigned size);

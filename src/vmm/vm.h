@@ -17,6 +17,7 @@
 #include "vmm/config.h"
 #include "vmm/irq.h"
 #include "vmm/mem.h"
+#include "vmm/state.h"
 
 struct kvm_run;
 struct pci_root;
@@ -63,6 +64,7 @@ struct vm_part {
 	void (*pause)(void *arg);  /* returns when it no longer touches guest memory; may be NULL */
 	void (*resume)(void *arg); /* may be NULL */
 	void (*free)(void *arg);   /* may be NULL */
+	state_fn *state;	   /* what of it is saved; NULL: nothing (state.h) */
 	void *arg;
 	struct list_head link;
 };

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "vmm/pci.h"
 #include "vmm/pci_ids.h"
+#include "vmm/state.h"
 #include "vmm/vm.h"
 
 #define MCH_PCIEXBAR 0x60
@@ -62,4 +63,5 @@ const struct pci_class pci_class_hostbridge = {
 	.opts = opts,
 	.size = sizeof(struct pci_dev),
 	.init = hostbridge_init,
+	.state = state_none,
 };

@@ -7,6 +7,7 @@
 
 #include "vmm/pci.h"
 #include "vmm/pci_ids.h"
+#include "vmm/state.h"
 #include "vmm/vm.h"
 
 #define ICH9_LPC 0x2918
@@ -40,4 +41,5 @@ const struct pci_class pci_class_lpc = {
 	.opts = opts,
 	.size = sizeof(struct pci_dev),
 	.init = lpc_init,
+	.state = state_none,
 };

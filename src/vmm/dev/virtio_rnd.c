@@ -53,6 +53,7 @@ static const struct virtio_ops ops = {
 	.start = vrnd_nothing,
 	.stop = vrnd_nothing,
 	.notify = vrnd_notify,
+	.state = virtio_state_none,
 };
 
 static int

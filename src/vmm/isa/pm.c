@@ -28,6 +28,7 @@ struct pm {
 	pthread_mutex_t lock;
 	struct irq_pin sci;
 	uint16_t sts, en, cnt;
+	uint64_t timer_base; /* ns: of a machine that ran elsewhere before */
 };
 
 static void
@@ -37,9 +38,9 @@ sci_update(struct pm *pm)
 }
 
 static uint32_t
-timer(void)
+timer(const struct pm *pm)
 {
-	uint64_t ns = time_mono_ns();
+	uint64_t ns = time_mono_ns() + pm->timer_base;
 
 	return (uint32_t)(ns / 1000000000 * TIMER_HZ + ns % 1000000000 * TIMER_HZ / 1000000000);
 }
@@ -51,7 +52,7 @@ pm_read(void *arg, uint64_t offset, unsigned size)
 	uint64_t value = 0;
 
 	if (offset >= PM_TMR && offset < PM_TMR + 4)
-		return timer() >> (8 * (offset - PM_TMR));
+		return timer(pm) >> (8 * (offset - PM_TMR));
 	/* "SMM is set up already": there is none, and SeaBIOS need not look for it. */
 	if (offset >= PM_TMR)
 		return offset == SMI_EN ? SMI_APMC : 0;
@@ -107,6 +108,22 @@ pm_power_button(struct vm *vm)
 }
 
 static void
+pm_state(void *arg, struct state *s)
+{
+	struct pm *pm = arg;
+	uint64_t timer_ns = time_mono_ns() + pm->timer_base;
+
+	STATE(s, pm->sts);
+	STATE(s, pm->en);
+	STATE(s, pm->cnt);
+	STATE(s, timer_ns);
+	if (!state_loading(s))
+		return;
+	pm->timer_base = timer_ns - time_mono_ns();
+	sci_update(pm);
+}
+
+static void
 pm_free(void *arg)
 {
 	struct pm *pm = arg;
@@ -127,7 +144,8 @@ pm_create(struct vm *vm, struct error *err)
 	pm->range = (struct bus_range){.base = PM_BASE, .size = PM_SIZE, .read = pm_read,
 				       .write = pm_write, .dev = pm};
 	bus_add(&vm->pio, &pm->range);
-	vm_add_part(vm, &(struct vm_part){.name = "pm", .free = pm_free, .arg = pm});
+	vm_add_part(vm, &(struct vm_part){.name = "pm", .free = pm_free, .state = pm_state,
+					  .arg = pm});
 	return 0;
 }
 

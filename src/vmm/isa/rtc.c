@@ -334,6 +334,26 @@ describe_memory(struct rtc *r)
 	r->ram[CPUS] = (uint8_t)(r->vm->topology.cpus - 1);
 }
 
+/* The battery's half lives on with the machine; the time is the host's, plus the guest's offset. */
+static void
+rtc_state(void *arg, struct state *s)
+{
+	struct rtc *r = arg;
+	const struct tm *h = &r->held;
+	int held[] = {h->tm_sec, h->tm_min, h->tm_hour, h->tm_mday, h->tm_mon, h->tm_year};
+
+	STATE(s, r->ram);
+	STATE(s, r->index);
+	STATE(s, r->offset);
+	STATE(s, held);
+	if (!state_loading(s) || !state_require(s, r->index < sizeof(r->ram), "the index"))
+		return;
+	r->held = (struct tm){.tm_sec = held[0], .tm_min = held[1], .tm_hour = held[2],
+			      .tm_mday = held[3], .tm_mon = held[4], .tm_year = held[5]};
+	timers_update(r);
+	irq_pin_set(&r->pin, r->ram[REG_C] & C_IRQF);
+}
+
 static void
 rtc_free(void *arg)
 {
@@ -365,7 +385,8 @@ rtc_create(struct vm *vm, struct error *err)
 	r->range = (struct bus_range){.base = 0x70, .size = 2, .read = rtc_read,
 				      .write = rtc_write, .dev = r};
 	bus_add(&vm->pio, &r->range);
-	vm_add_part(vm, &(struct vm_part){.name = "rtc", .free = rtc_free, .arg = r});
+	vm_add_part(vm, &(struct vm_part){.name = "rtc", .free = rtc_free, .state = rtc_state,
+					  .arg = r});
 	if (r->second_fd < 0 || r->period_fd < 0)
 		return error_set_errno(err, errno, "timerfd");
 	e = config_bool(vm->config, "rtc.use_localtime", true, &r->local, err);

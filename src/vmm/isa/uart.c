@@ -281,6 +281,35 @@ uart_writable(void *arg)
 	pthread_mutex_unlock(&u->lock);
 }
 
+/* What the line had not taken yet is lost, as with a cable that is pulled. */
+static void
+uart_state(void *arg, struct state *s)
+{
+	struct uart *u = arg;
+
+	STATE(s, u->ier);
+	STATE(s, u->lcr);
+	STATE(s, u->mcr);
+	STATE(s, u->scr);
+	STATE(s, u->dll);
+	STATE(s, u->dlm);
+	STATE(s, u->fcr);
+	STATE(s, u->thre_pending);
+	STATE(s, u->blocked);
+	STATE(s, u->overrun);
+	STATE(s, u->fifo);
+	STATE(s, u->head);
+	STATE(s, u->count);
+	if (!state_loading(s) ||
+	    !state_require(s, u->head < FIFO_SIZE && u->count <= FIFO_SIZE, "the FIFO"))
+		return;
+	u->thre_pending |= u->blocked;
+	u->blocked = false;
+	update(u);
+	if (u->line)
+		chardev_wants_input(u->line);
+}
+
 static void
 uart_free(void *arg)
 {
@@ -305,7 +334,8 @@ uart_add(struct vm *vm, unsigned n, const char *spec, struct error *err)
 	u->range = (struct bus_range){.base = coms[n].port, .size = 8, .read = uart_read,
 				      .write = uart_write, .dev = u};
 	bus_add(&vm->pio, &u->range);
-	vm_add_part(vm, &(struct vm_part){.name = coms[n].name, .free = uart_free, .arg = u});
+	vm_add_part(vm, &(struct vm_part){.name = coms[n].name, .free = uart_free,
+					  .state = uart_state, .arg = u});
 	r = chardev_open(vm->loop, spec, &user, &u->line, err);
 	return r < 0 ? error_wrap(err, r, "lpc.%s.path", coms[n].name) : 0;
 }

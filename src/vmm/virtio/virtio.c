@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 
 #include "vmm/pci_ids.h"
+#include "vmm/state.h"
 #include "vmm/vm.h"
 
 enum { BAR_LEGACY = 0, BAR_MSIX = 1, BAR_MODERN = 4 };
@@ -463,6 +464,82 @@ virtio_cfg_written(struct pci_dev *d, unsigned offset, unsigned size)
 
 	if (v->cfg_cap && offset == v->cfg_cap + 16 && window(v, &bar, &at, &len))
 		virtio_bar_write(d, bar, at, len, pci_get32(d, offset));
+}
+
+/* ---- state ---- */
+
+static void
+queue_state(struct virtio *v, struct virtq *q, struct state *s)
+{
+	STATE(s, q->size);
+	STATE(s, q->enabled);
+	STATE(s, q->broken);
+	STATE(s, q->desc_gpa);
+	STATE(s, q->avail_gpa);
+	STATE(s, q->used_gpa);
+	STATE(s, q->last_avail);
+	STATE(s, q->next_used);
+	STATE(s, q->signalled);
+	STATE(s, q->vector);
+	if (!state_loading(s))
+		return;
+	state_require(s, q->size && q->size <= q->max_size && !(q->size & (q->size - 1)),
+		      "a queue's size");
+	q->vector = valid_vector(v, q->vector);
+	q->event_idx = virtio_has(v, VIRTIO_RING_F_EVENT_IDX);
+}
+
+/*
+ * The driver that ran here runs there again.  Its doorbells may have rung while
+ * nobody listened: each is rung once more, which a driver's device expects anyway.
+ */
+static void
+start_again(struct virtio *v)
+{
+	uint64_t one = 1;
+
+	for (unsigned i = 0; i < v->n_queues; i++) {
+		struct virtq *q = &v->queue[i];
+
+		if (q->enabled && !q->broken && !virtq_start(q))
+			virtio_broken(v);
+		if (q->kick_fd >= 0)
+			(void)!write(q->kick_fd, &one, sizeof(one)); /* full means: rung already */
+	}
+	v->ops->start(v);
+}
+
+void
+virtio_state(struct pci_dev *d, struct state *s)
+{
+	struct virtio *v = (struct virtio *)d;
+
+	if (!v->ops->state) {
+		state_refuse(s, "this device cannot be saved");
+		return;
+	}
+	STATE(s, v->driver_features);
+	STATE(s, v->features_sel);
+	STATE(s, v->driver_features_sel);
+	STATE(s, v->status);
+	STATE(s, v->isr);
+	STATE(s, v->generation);
+	STATE(s, v->queue_sel);
+	STATE(s, v->cfg_vector);
+	STATE(s, v->running);
+	state_field(s, "cfg", v->cfg, v->cfg_len);
+	state_require(s, !(v->driver_features & ~v->features) || !v->running, "a feature of the driver");
+	v->cfg_vector = valid_vector(v, v->cfg_vector);
+	for (unsigned i = 0; i < v->n_queues; i++)
+		queue_state(v, &v->queue[i], s);
+	v->ops->state(v, s);
+	if (state_loading(s) && v->running)
+		start_again(v);
+}
+
+void
+virtio_state_none(struct virtio *v, struct state *s)
+{
 }
 
 static void

@@ -33,6 +33,8 @@ struct virtio_ops {
 	void (*stop)(struct virtio *v);
 	void (*notify)(struct virtio *v, unsigned queue);
 	void (*cfg_written)(struct virtio *v, unsigned offset, unsigned size); /* may be NULL */
+	/* What it keeps beyond the transport's, queues and configuration bytes; NULL: it cannot be saved. */
+	void (*state)(struct virtio *v, struct state *s);
 };
 
 struct virtio {
@@ -73,11 +75,15 @@ void virtio_broken(struct virtio *v);
 /* For every virtio device's struct pci_class. */
 #define VIRTIO_PCI_HOOKS                                                  \
 	.bar_read = virtio_bar_read, .bar_write = virtio_bar_write,       \
-	.cfg_read = virtio_cfg_read, .cfg_written = virtio_cfg_written
+	.cfg_read = virtio_cfg_read, .cfg_written = virtio_cfg_written,   \
+	.state = virtio_state
 uint64_t virtio_bar_read(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size);
 void virtio_bar_write(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size,
 		      uint64_t value);
 void virtio_cfg_read(struct pci_dev *d, unsigned offset, unsigned size);
 void virtio_cfg_written(struct pci_dev *d, unsigned offset, unsigned size);
+void virtio_state(struct pci_dev *d, struct state *s);
+/* For devices whose registers and queues are all there is. */
+void virtio_state_none(struct virtio *v, struct state *s);
 
 #endif

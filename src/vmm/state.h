@@ -1,0 +1,86 @@
+/*
+ * The state of a machine, as it is written into a snapshot or sent to another
+ * node, and read back.
+ *
+ * A device describes its state once, in one function that serves both ways:
+ *
+ *	static void
+ *	rtc_state(void *arg, struct state *s)
+ *	{
+ *		struct rtc *r = arg;
+ *
+ *		STATE(s, r->index);			// any scalar, array or plain struct
+ *		STATE(s, r->offset);
+ *		state_require(s, r->index < 128, "index");
+ *		if (state_loading(s))
+ *			timers_update(r);		// make what follows from it
+ *	}
+ *
+ * Saving copies the fields out, loading copies them in; names go along, so a
+ * snapshot of another version is refused with the field it differs in.  The
+ * machine is paused: no vcpu and no I/O thread runs, and nothing is in flight
+ * in a back end.  What is loaded comes from a file or a peer: what is used as
+ * an index, a length or an address is checked with state_require() first.
+ *
+ * After the first failure every call does nothing (and leaves the fields
+ * alone): a function need not look until its end.
+ *
+ * A PCI class or virtio device without a state function refuses to be saved;
+ * one that has nothing to say uses state_none() or virtio_state_none().
+ */
+#ifndef VMM_STATE_H
+#define VMM_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+struct pci_dev;
+struct vm;
+
+struct state {
+	bool loading;
+	struct strbuf *out; /* saving */
+	const uint8_t *in;  /* loading: what is left */
+	size_t left;
+	const char *section; /* for messages */
+	int result;	     /* of the first failure */
+	struct error *err;
+};
+
+typedef void state_fn(void *arg, struct state *s);
+
+static inline bool
+state_loading(const struct state *s)
+{
+	return s->loading && s->result == 0;
+}
+
+/* Exactly len bytes at p. */
+void state_field(struct state *s, const char *name, void *p, size_t len);
+#define STATE(s, lvalue) state_field((s), #lvalue, &(lvalue), sizeof(lvalue))
+/*
+ * Bytes whose number is part of the state.  Loading allocates *data anew (the
+ * old one is freed), at most max bytes; NULL with length 0.
+ */
+void state_blob(struct state *s, const char *name, void **data, size_t *len, size_t max);
+/* Refuses what was loaded ("rtc: index is out of range"); nothing while saving.  Gives ok. */
+bool state_require(struct state *s, bool ok, const char *what);
+/* Refuses to be saved or loaded at all. */
+void state_refuse(struct state *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* struct pci_class's .state for a device that has none beyond what the core keeps. */
+void state_none(struct pci_dev *d, struct state *s);
+
+/*
+ * The whole machine but its RAM: the chips KVM keeps, every vcpu, every part and
+ * every PCI device.  The machine is paused.  Loading needs a machine of the
+ * same configuration whose vcpus never ran.
+ */
+int state_save(struct vm *vm, struct strbuf *out, struct error *err);
+int state_load(struct vm *vm, const void *data, size_t len, struct error *err);
+
+#endif
