@@ -1,21 +1,39 @@
 /*
- * BTF as a source, read by libbpf: ids are BTF type numbers.  A module's BTF
- * is split: numbers below the kernel's count are the kernel's.
+ * BTF as a source: ids are BTF type numbers.  A module's BTF is split: numbers
+ * and string offsets below the kernel's count are the kernel's.
+ *
+ * Tracing one system call must not wait for 150,000 types to be understood: the
+ * kernel's data are read when something is asked for, one pass notes where each
+ * type stands, what its name is and of which kind it is, and a name is found by
+ * its place in the string section (each string stands there once), by which
+ * types are then compared as numbers.
  */
 #include <bpf/btf.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/str.h"
 #include "ctf/ctf_impl.h"
 
 struct btf_source {
-	struct btf *btf;
-	uint32_t first;          /* of its own types; below it the parent's */
-	struct ctf_type **types; /* by number - first; NULL until asked for */
+	char *path;  /* to be read from when first needed; NULL once it was */
+	char *data;
+	size_t size;
+	bool mapped; /* data are the kernel's pages, not ours */
+	const struct btf_source *base;
+	uint32_t first;	  /* number of the first of its own types */
 	uint32_t n;
-	bool foreign_base; /* btf was given its base by a parent ctf: not ours to read */
+	uint32_t *at;	  /* by number - first: place in data, ... */
+	uint32_t *names;  /* ... offset of its name */
+	uint8_t *kind_of; /* ... and kind */
+	const char *strings;
+	uint32_t str_len, str_first; /* bytes; offset of the first of its own strings */
+	struct ctf_type **types;     /* by number - first; NULL until asked for */
 };
 
 static const enum ctf_kind kinds[] = {
@@ -28,13 +46,160 @@ static const enum ctf_kind kinds[] = {
 	[BTF_KIND_FLOAT] = CTF_FLOAT,	    [BTF_KIND_ENUM64] = CTF_ENUM,
 };
 
+/* --- the data */
+
+/* Bytes that a type's entry takes, its own header included. */
+static size_t
+entry_size(const struct btf_type *t)
+{
+	size_t vlen = btf_vlen(t), size = sizeof(*t);
+
+	switch (btf_kind(t)) {
+	case BTF_KIND_INT:
+	case BTF_KIND_VAR:
+	case BTF_KIND_DECL_TAG:
+		return size + 4;
+	case BTF_KIND_ENUM:
+		return size + vlen * sizeof(struct btf_enum);
+	case BTF_KIND_ENUM64:
+		return size + vlen * sizeof(struct btf_enum64);
+	case BTF_KIND_ARRAY:
+		return size + sizeof(struct btf_array);
+	case BTF_KIND_STRUCT:
+	case BTF_KIND_UNION:
+		return size + vlen * sizeof(struct btf_member);
+	case BTF_KIND_FUNC_PROTO:
+		return size + vlen * sizeof(struct btf_param);
+	case BTF_KIND_DATASEC:
+		return size + vlen * sizeof(struct btf_var_secinfo);
+	default:
+		return size;
+	}
+}
+
+static int
+note_types(struct btf_source *s, const char *types, uint32_t len)
+{
+	uint32_t cap = len / 20 + 16;
+
+	for (uint32_t off = 0; off < len;) {
+		const struct btf_type *t = (const struct btf_type *)(const void *)(types + off);
+
+		if (len - off < sizeof(*t) || len - off < entry_size(t))
+			return -EBADMSG;
+		if (s->n == 0 || s->n == cap) {
+			cap = s->n ? 2 * cap : cap;
+			s->at = xreallocarray(s->at, cap, sizeof(*s->at));
+			s->names = xreallocarray(s->names, cap, sizeof(*s->names));
+			s->kind_of = xreallocarray(s->kind_of, cap, sizeof(*s->kind_of));
+		}
+		s->at[s->n] = (uint32_t)(types - s->data) + off;
+		s->names[s->n] = t->name_off;
+		s->kind_of[s->n++] = (uint8_t)btf_kind(t);
+		off += (uint32_t)entry_size(t);
+	}
+	s->types = xcalloc(s->n ? s->n : 1, sizeof(*s->types));
+	return 0;
+}
+
+static int
+parse(struct btf_source *s)
+{
+	const struct btf_header *h = (const void *)s->data;
+	uint64_t types, strings;
+
+	if (s->size < sizeof(*h) || h->magic != BTF_MAGIC || h->hdr_len < sizeof(*h))
+		return -EBADMSG;
+	types = (uint64_t)h->hdr_len + h->type_off;
+	strings = (uint64_t)h->hdr_len + h->str_off;
+	if (types + h->type_len > s->size || strings + h->str_len > s->size || types % 4 ||
+	    !h->str_len || s->data[strings + h->str_len - 1])
+		return -EBADMSG;
+	s->strings = s->data + strings;
+	s->str_len = h->str_len;
+	s->str_first = s->base ? s->base->str_first + s->base->str_len : 0;
+	s->first = s->base ? s->base->first + s->base->n : 1;
+	return note_types(s, s->data + types, h->type_len);
+}
+
+/* The kernel's own pages where it lends them (6.16), else a copy. */
+static int
+read_data(struct btf_source *s, const char *path, struct error *err)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	void *data;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0) {
+		data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (data != MAP_FAILED) {
+			s->data = data;
+			s->size = (size_t)st.st_size;
+			s->mapped = true;
+			return 0;
+		}
+		s->data = malloc((size_t)st.st_size);
+		while (s->data && s->size < (size_t)st.st_size) {
+			ssize_t n = read(fd, s->data + s->size, (size_t)st.st_size - s->size);
+
+			if (n <= 0)
+				break;
+			s->size += (size_t)n;
+		}
+		if (s->size == (size_t)st.st_size)
+			return 0;
+		free(s->data);
+		s->data = NULL;
+		s->size = 0;
+	}
+	return file_read(path, 0, &s->data, &s->size, err);
+}
+
+/* Reads what was put off.  What cannot be read has no types: nothing is found in it. */
+static struct btf_source *
+source(struct ctf *c)
+{
+	struct btf_source *s = c->source;
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_free char *path = steal_ptr(&s->path);
+
+	if (path && (read_data(s, path, &err) < 0 || parse(s) < 0)) {
+		s->n = 0;
+		s->str_len = 0;
+	}
+	return s;
+}
+
+static const struct btf_type *
+entry(const struct btf_source *s, uint64_t id)
+{
+	return (const struct btf_type *)(const void *)(s->data + s->at[id - s->first]);
+}
+
 static const char *
 name_at(const struct btf_source *s, uint32_t off)
 {
-	const char *name = btf__name_by_offset(s->btf, off);
-
-	return name ? name : "";
+	if (off < s->str_first)
+		return name_at(s->base, off);
+	return off - s->str_first < s->str_len ? s->strings + (off - s->str_first) : "";
 }
+
+/* Where the string stands, or 0 (which is where "" does). */
+static uint32_t
+string_offset(const struct btf_source *s, const char *name)
+{
+	size_t len = strlen(name) + 1;
+	const char *at = s->strings, *end = s->strings + s->str_len, *hit;
+
+	while (at < end && (hit = memmem(at, (size_t)(end - at), name, len))) {
+		if (hit > s->strings && !hit[-1])
+			return s->str_first + (uint32_t)(hit - s->strings);
+		at = hit + 1;
+	}
+	return 0;
+}
+
+/* --- types from it */
 
 static void
 fill_members(struct btf_source *s, const struct btf_type *bt, struct ctf_type *t)
@@ -145,23 +310,23 @@ make(struct ctf *c, struct btf_source *s, const struct btf_type *bt)
 static const struct ctf_type *
 btf_type_of(struct ctf *c, uint64_t id)
 {
-	struct btf_source *s = c->source;
+	struct btf_source *s = source(c);
 	const struct btf_type *bt;
 
 	if (id == 0)
 		return ctf_void(c);
 	if (id < s->first)
-		return c->parent->ops->type(c->parent, id);
+		return c->parent ? c->parent->ops->type(c->parent, id) : NULL;
 	if (id - s->first >= s->n)
 		return NULL;
 	if (!s->types[id - s->first]) {
-		bt = btf__type_by_id(s->btf, (uint32_t)id);
+		bt = entry(s, id);
 		/* Attributes on types (BTF_KIND_TYPE_TAG) say nothing of their layout. */
 		for (int i = 0; i < 8 && btf_is_type_tag(bt); i++) {
 			id = bt->type;
 			if (id < s->first || id - s->first >= s->n)
 				return btf_type_of(c, id);
-			bt = btf__type_by_id(s->btf, (uint32_t)id);
+			bt = entry(s, id);
 		}
 		if (!s->types[id - s->first])
 			s->types[id - s->first] = make(c, s, bt);
@@ -169,21 +334,18 @@ btf_type_of(struct ctf *c, uint64_t id)
 	return s->types[id - s->first];
 }
 
-/* The own type with that name and one of the kinds, by number. */
-static int32_t
-find_kind(struct btf_source *s, const char *name, uint32_t kind)
+/* The own type with that name and kind, by number; 0: none. */
+static uint32_t
+find_kind(const struct btf_source *s, const char *name, uint32_t kind)
 {
-	int32_t id = s->foreign_base ? -1 : btf__find_by_name_kind(s->btf, name, kind);
+	uint32_t own = s->n ? string_offset(s, name) : 0;
+	uint32_t shared = s->base && s->n ? string_offset(s->base, name) : 0;
 
-	if (!s->foreign_base)
-		return id;
-	for (uint32_t i = 0; i < s->n; i++) {
-		const struct btf_type *bt = btf__type_by_id(s->btf, s->first + i);
-
-		if (btf_kind(bt) == kind && str_eq(name_at(s, bt->name_off), name))
-			return (int32_t)(s->first + i);
-	}
-	return -1;
+	for (uint32_t i = 0; (own || shared) && i < s->n; i++)
+		if (s->kind_of[i] == kind && s->names[i] &&
+		    (s->names[i] == own || s->names[i] == shared))
+			return s->first + i;
+	return 0;
 }
 
 /* BTF spells integers as the compiler's DWARF does. */
@@ -219,11 +381,11 @@ btf_find(struct ctf *c, enum ctf_kind space, const char *name)
 						    : of_name;
 
 	for (; *kind; kind++) {
-		int32_t id = find_kind(c->source,
-				       *kind == BTF_KIND_INT ? integer_spelling(name) : name, *kind);
+		uint32_t id = find_kind(source(c),
+					*kind == BTF_KIND_INT ? integer_spelling(name) : name, *kind);
 
-		if (id > 0)
-			return btf_type_of(c, (uint64_t)id);
+		if (id)
+			return btf_type_of(c, id);
 	}
 	return NULL;
 }
@@ -231,36 +393,39 @@ btf_find(struct ctf *c, enum ctf_kind space, const char *name)
 static const struct ctf_type *
 btf_find_function(struct ctf *c, const char *name)
 {
-	struct btf_source *s = c->source;
-	int32_t id = find_kind(s, name, BTF_KIND_FUNC);
+	struct btf_source *s = source(c);
+	uint32_t id = find_kind(s, name, BTF_KIND_FUNC);
 
-	return id > 0 ? btf_type_of(c, btf__type_by_id(s->btf, (uint32_t)id)->type) : NULL;
+	return id ? btf_type_of(c, entry(s, id)->type) : NULL;
 }
 
 static const struct ctf_type *
 btf_find_variable(struct ctf *c, const char *name)
 {
-	struct btf_source *s = c->source;
-	int32_t id = find_kind(s, name, BTF_KIND_VAR);
+	struct btf_source *s = source(c);
+	uint32_t id = find_kind(s, name, BTF_KIND_VAR);
 
-	return id > 0 ? btf_type_of(c, btf__type_by_id(s->btf, (uint32_t)id)->type) : NULL;
+	return id ? btf_type_of(c, entry(s, id)->type) : NULL;
 }
 
 static bool
 btf_find_enumerator(struct ctf *c, const char *name, int64_t *ret)
 {
-	struct btf_source *s = c->source;
+	struct btf_source *s = source(c);
+	uint32_t own = s->n ? string_offset(s, name) : 0;
+	uint32_t shared = s->base && s->n ? string_offset(s->base, name) : 0;
 
-	for (uint32_t i = 0; i < s->n; i++) {
-		const struct btf_type *bt = btf__type_by_id(s->btf, s->first + i);
+	for (uint32_t i = 0; (own || shared) && i < s->n; i++) {
+		const struct btf_type *bt;
 
-		if (!btf_is_any_enum(bt))
+		if (s->kind_of[i] != BTF_KIND_ENUM && s->kind_of[i] != BTF_KIND_ENUM64)
 			continue;
+		bt = entry(s, s->first + i);
 		for (uint32_t k = 0; k < btf_vlen(bt); k++) {
 			uint32_t off = btf_is_enum64(bt) ? btf_enum64(bt)[k].name_off
 							 : btf_enum(bt)[k].name_off;
 
-			if (str_eq(name_at(s, off), name)) {
+			if (off && (off == own || off == shared)) {
 				const struct ctf_type *t = btf_type_of(c, s->first + i);
 
 				*ret = t->values[k].value;
@@ -274,14 +439,15 @@ btf_find_enumerator(struct ctf *c, const char *name, int64_t *ret)
 static void
 btf_each_function(struct ctf *c, ctf_function_fn *fn, void *arg)
 {
-	struct btf_source *s = c->source;
+	struct btf_source *s = source(c);
 
 	for (uint32_t i = 0; i < s->n; i++) {
-		const struct btf_type *bt = btf__type_by_id(s->btf, s->first + i);
+		const struct btf_type *bt;
 		const struct ctf_type *proto;
 
-		if (!btf_is_func(bt))
+		if (s->kind_of[i] != BTF_KIND_FUNC)
 			continue;
+		bt = entry(s, s->first + i);
 		proto = btf_type_of(c, bt->type);
 		if (proto && !fn(name_at(s, bt->name_off), proto, arg))
 			return;
@@ -289,11 +455,18 @@ btf_each_function(struct ctf *c, ctf_function_fn *fn, void *arg)
 }
 
 static void
-btf_source_free(void *source)
+btf_source_free(void *arg)
 {
-	struct btf_source *s = source;
+	struct btf_source *s = arg;
 
-	btf__free(s->btf);
+	if (s->mapped)
+		munmap(s->data, s->size);
+	else
+		free(s->data);
+	free(s->path);
+	free(s->at);
+	free(s->names);
+	free(s->kind_of);
 	free(s->types);
 	free(s);
 }
@@ -309,16 +482,11 @@ static const struct ctf_source_ops btf_ops = {
 };
 
 static struct ctf *
-wrap(struct btf *btf, const char *module, struct ctf *parent)
+wrap(struct btf_source *s, const char *module, struct ctf *parent)
 {
-	struct btf_source *s = xcalloc(1, sizeof(*s));
 	struct ctf *c = ctf_new(module, parent);
 
-	s->btf = btf;
-	s->foreign_base = parent;
-	s->first = parent ? btf__type_cnt(btf__base_btf(btf)) : 1;
-	s->n = btf__type_cnt(btf) - s->first;
-	s->types = xcalloc(s->n, sizeof(*s->types));
+	s->base = parent ? source(parent) : NULL;
 	c->ops = &btf_ops;
 	c->source = s;
 	return c;
@@ -327,12 +495,14 @@ wrap(struct btf *btf, const char *module, struct ctf *parent)
 int
 ctf_open_kernel(struct ctf **ret, struct error *err)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
+	static const char path[] = "/sys/kernel/btf/vmlinux";
+	struct btf_source *s;
 
-	if (!btf)
-		return error_set_errno(err, errno,
-				       "cannot read the kernel's types (/sys/kernel/btf/vmlinux)");
-	*ret = wrap(btf, "vmlinux", NULL);
+	if (access(path, R_OK) < 0)
+		return error_set_errno(err, errno, "cannot read the kernel's types (%s)", path);
+	s = xcalloc(1, sizeof(*s));
+	s->path = xstrdup(path);
+	*ret = wrap(s, "vmlinux", NULL);
 	return 0;
 }
 
@@ -340,24 +510,53 @@ int
 ctf_open_btf(const char *path, struct ctf **ret, struct error *err)
 {
 	struct btf *btf = btf__parse(path, NULL);
+	struct btf_source *s;
+	struct ctf *c;
+	const void *raw;
+	uint32_t size;
 
 	if (!btf)
 		return error_set_errno(err, errno, "cannot read BTF from %s", path);
-	*ret = wrap(btf, path, NULL);
+	raw = btf__raw_data(btf, &size);
+	if (!raw)
+		abort();
+	s = xcalloc(1, sizeof(*s));
+	s->data = xmalloc(size);
+	s->size = size;
+	memcpy(s->data, raw, size);
+	btf__free(btf);
+	c = wrap(s, path, NULL);
+	if (parse(s) < 0) {
+		ctf_free(c);
+		return error_set(err, EBADMSG, "malformed BTF in %s", path);
+	}
+	*ret = c;
 	return 0;
 }
 
 int
 ctf_open_module(struct ctf *parent, const char *module, struct ctf **ret, struct error *err)
 {
-	struct btf_source *base = parent->source;
-	struct btf *btf;
+	cleanup_free char *path = str_printf("/sys/kernel/btf/%s", module);
+	struct btf_source *s;
+	struct ctf *c;
+	int r;
 
 	if (parent->ops != &btf_ops || strchr(module, '/'))
 		return error_set(err, EINVAL, "\"%s\" is no kernel module", module);
-	btf = btf__load_module_btf(module, base->btf);
-	if (!btf)
-		return error_set_errno(err, errno, "cannot read the types of module %s", module);
-	*ret = wrap(btf, module, parent);
+	s = xcalloc(1, sizeof(*s));
+	c = wrap(s, module, parent);
+	if ((r = read_data(s, path, err)) < 0 || (r = parse(s)) < 0) {
+		ctf_free(c);
+		return error_wrap(err, r, "cannot read the types of module %s", module);
+	}
+	*ret = c;
 	return 0;
+}
+
+uint32_t
+ctf_kernel_id(struct ctf *c, enum ctf_kind kind, const char *name)
+{
+	return find_kind(source(c), name,
+			 kind == CTF_FUNCTION ? BTF_KIND_FUNC : BTF_KIND_TYPEDEF);
 }

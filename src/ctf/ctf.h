@@ -42,7 +42,7 @@ struct ctf_type;
 
 /* --- sources */
 
-/* The running kernel's types. */
+/* The running kernel's types, read when first asked for. */
 int ctf_open_kernel(struct ctf **ret, struct error *err);
 /* BTF from a file (raw, or the .BTF section of an ELF file). */
 int ctf_open_btf(const char *path, struct ctf **ret, struct error *err);
@@ -81,6 +81,12 @@ bool ctf_find_enumerator(struct ctf *c, const char *name, int64_t *ret);
 /* Calls fn for every function of c itself; stops when fn returns false. */
 typedef bool ctf_function_fn(const char *name, const struct ctf_type *type, void *arg);
 void ctf_each_function(struct ctf *c, ctf_function_fn *fn, void *arg);
+
+/*
+ * The number by which the kernel knows a function (CTF_FUNCTION) or typedef (CTF_TYPEDEF) of c,
+ * which is the kernel's or a module's BTF; 0: it has none of that name.
+ */
+uint32_t ctf_kernel_id(struct ctf *c, enum ctf_kind kind, const char *name);
 
 /* --- looking at a type */
 
