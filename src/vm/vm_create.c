@@ -430,10 +430,10 @@ undo_boot(struct vm_job *job, struct error *err)
 {
 	cleanup_zone_info struct zone_info zi = {0};
 
-	if (zone_info_read(job->uuid, &zi, NULL) < 0 || zi.state == ZONE_CONFIGURED ||
-	    zi.state == ZONE_INCOMPLETE || zi.state == ZONE_INSTALLED)
+	/* also when it is not up: a boot that a killed vmadm asked for may be on its way */
+	if (zone_info_read(job->uuid, &zi, NULL) < 0)
 		return 0;
-	return vm_ops->zone_halt(job->uuid, err);
+	return vm_ops->zone_quiesce(job->uuid, err);
 }
 
 const struct vm_step vm_create_steps[] = {

@@ -10,28 +10,15 @@ static int
 step_halt(struct vm_job *job, struct error *err)
 {
 	cleanup_zone_info struct zone_info zi = {0};
+	int r;
 
 	if (zone_info_read(job->uuid, &zi, NULL) < 0)
 		return 0;
-	switch (zi.state) {
-	case ZONE_CONFIGURED:
-	case ZONE_INCOMPLETE:
-	case ZONE_ABSENT:
+	if (zi.state == ZONE_CONFIGURED || zi.state == ZONE_INCOMPLETE)
 		return 0;
-	case ZONE_READY:
-	case ZONE_MOUNTED:
-	case ZONE_RUNNING:
-	case ZONE_SHUTTING_DOWN:
-	case ZONE_DOWN: {
-		int r = vm_ops->zone_halt(job->uuid, err);
-
-		if (r < 0)
-			return r;
-		break;
-	}
-	case ZONE_INSTALLED:
-		break;
-	}
+	r = vm_ops->zone_quiesce(job->uuid, err);
+	if (r < 0)
+		return r;
 	return zone_set_incomplete(job->uuid, err);
 }
 

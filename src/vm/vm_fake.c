@@ -392,6 +392,15 @@ fake_halt(const char *name, struct error *err)
 }
 
 static int
+fake_quiesce(const char *name, struct error *err)
+{
+	enum zone_state s;
+	int r = zone_state_now(name, &s, err);
+
+	return r < 0 || s < ZONE_READY ? r : fake_halt(name, err);
+}
+
+static int
 fake_shutdown(const char *name, bool reboot, unsigned timeout_s, struct error *err)
 {
 	int r = fake_halt(name, err);
@@ -442,6 +451,7 @@ const struct vm_ops vm_ops_fake = {
 	.zfs_release = fake_hold,
 	.zone_boot = fake_boot,
 	.zone_halt = fake_halt,
+	.zone_quiesce = fake_quiesce,
 	.zone_shutdown = fake_shutdown,
 	.zone_apply = fake_apply,
 	.zone_kill = fake_kill,

@@ -272,9 +272,11 @@ vm_remove_zone(struct vm_job *job, struct error *err)
 	r = zone_info_read(name, &zi, &own);
 	if (r == -ENOENT)
 		return 0;
-	if (r == 0 && zi.state != ZONE_CONFIGURED && zi.state != ZONE_INCOMPLETE &&
-	    zi.state != ZONE_INSTALLED)
-		r = vm_ops->zone_halt(name, &own);
+	if (r == 0)
+		r = vm_ops->zone_quiesce(name, &own);
+	zone_info_done(&zi);
+	if (r == 0)
+		r = zone_info_read(name, &zi, &own);
 	if (r == 0 && zi.state != ZONE_CONFIGURED && zi.state != ZONE_INCOMPLETE)
 		r = zone_set_configured(name, &own);
 	if (r == 0)

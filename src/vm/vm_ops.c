@@ -139,6 +139,7 @@ const struct vm_ops vm_ops_real = {
 	.zfs_release = zfs_release,
 	.zone_boot = zone_boot,
 	.zone_halt = zone_halt,
+	.zone_quiesce = zone_quiesce,
 	.zone_shutdown = zone_shutdown,
 	.zone_apply = zone_apply,
 	.zone_kill = zone_kill,

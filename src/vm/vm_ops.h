@@ -43,6 +43,7 @@ struct vm_ops {
 
 	int (*zone_boot)(const char *name, const struct zone_boot_opts *opts, struct error *err);
 	int (*zone_halt)(const char *name, struct error *err);
+	int (*zone_quiesce)(const char *name, struct error *err);
 	int (*zone_shutdown)(const char *name, bool reboot, unsigned timeout_s, struct error *err);
 	int (*zone_apply)(const char *name, struct error *err);
 	int (*zone_kill)(const char *name, int signo, struct error *err);

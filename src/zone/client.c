@@ -4,6 +4,7 @@
  * nobody asks, so a connection may be closed under us; then we ask again.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "base/file.h"
 #include "base/ipc.h"
 #include "base/json.h"
+#include "os/cgroup.h"
 #include "os/mount.h"
 #include "os/run.h"
 #include "zone/brand/brand.h"
@@ -138,6 +140,40 @@ zone_halt(const char *name, struct error *err)
 	int r = check(name, true, NULL, err);
 
 	return r < 0 ? r : ask(name, true, request("halt"), NULL, err);
+}
+
+/*
+ * The daemon's lock says whether there is one: it takes it before it listens and drops it by
+ * ending.  A boot whose caller died is in its queue before our word, so it is over by then.
+ */
+int
+zone_quiesce(const char *name, struct error *err)
+{
+	cleanup_free char *dir = zone_path_run(name, NULL);
+	cleanup_free char *lock = zone_path_run(name, "zoneadmd.lock");
+	cleanup_free char *cgroup = zone_cgroup_path(name);
+	cleanup_zone_runtime struct zone_runtime rt = ZONE_RUNTIME_INIT;
+	cleanup_close int held = -1;
+	bool leftovers;
+	int r;
+
+	r = zone_name_check(name, err);
+	if (r == 0)
+		r = zone_runtime_read(name, &rt, err);
+	if (r < 0 || !file_exists(dir))
+		return r;
+	/* what runs while its daemon was killed needs one that takes it down */
+	leftovers = rt.init_pid > 0 || cgroup_exists(cgroup);
+	while (leftovers || (r = file_lock(lock, false, &held, err)) == -EWOULDBLOCK) {
+		error_done(err);
+		r = ask(name, leftovers, request("quit"), NULL, err);
+		if (r < 0 && r != -ESRCH)
+			return r;
+		leftovers = false;
+		error_done(err);
+		poll(NULL, 0, r < 0 ? 5 : 0); /* starting, or ending */
+	}
+	return r;
 }
 
 int

@@ -195,6 +195,11 @@ struct zone_boot_opts {
  */
 int zone_boot(const char *name, const struct zone_boot_opts *opts, struct error *err);
 int zone_halt(const char *name, struct error *err);
+/*
+ * Whatever of the zone is up or on its way up is taken down, and its daemon leaves: when this
+ * returns nothing of the node holds the zone's dataset.  Of a zone that is down: success.
+ */
+int zone_quiesce(const char *name, struct error *err);
 int zone_shutdown(const char *name, bool reboot, unsigned timeout_s, struct error *err);
 int zone_reboot(const char *name, struct error *err); /* halt and boot */
 /* Applies changed limits, NIC and metadata settings of the XML to a running zone. */

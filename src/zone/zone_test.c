@@ -325,6 +325,32 @@ TEST(killed_daemon_is_not_noticed)
 	zone_events_close(events);
 }
 
+/* Whoever asked for the boot was killed at some moment of it; what comes after waits for nothing else. */
+TEST(quiesce_whatever_is_under_way)
+{
+	cleanup_home struct home h = make_zone("quiet");
+	cleanup_free char *lock = zone_path_run(h.name, "zoneadmd.lock");
+
+	check_ok(zone_quiesce(h.name, &h.err), &h.err);
+	for (int i = 0; i < 12; i++) {
+		cleanup_close int held = -1;
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			zone_boot(h.name, NULL, NULL);
+			_exit(0);
+		}
+		if (i < 11) {
+			poll(NULL, 0, i * 3);
+			kill(pid, SIGKILL);
+		}
+		waitpid(pid, NULL, 0);
+		check_ok(zone_quiesce(h.name, &h.err), &h.err);
+		check_ok(file_lock(lock, false, &held, &h.err), &h.err); /* no daemon */
+		check_nothing_left(&h);
+	}
+}
+
 TEST(reboot_and_halt_from_inside)
 {
 	cleanup_home struct home h = make_zone("inside");

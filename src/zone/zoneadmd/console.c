@@ -48,9 +48,31 @@ client_free(struct console_client *cl)
 	free(cl);
 }
 
+/* ZONEPATH is the host's; what is below root/ is the zone's, logs/ is beside it. */
+static void
+open_log(struct console *c)
+{
+	cleanup_zone_info struct zone_info zi = {0};
+	cleanup_free char *dir = NULL;
+	struct stat st;
+
+	if (zone_info_read(c->d->name, &zi, NULL) < 0 || !file_exists(zi.path))
+		return;
+	dir = str_printf("%s/logs", zi.path);
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return;
+	free(c->log_path);
+	c->log_path = str_printf("%s/console.log", dir);
+	c->log = open(c->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (c->log >= 0 && fstat(c->log, &st) == 0)
+		c->log_size = (size_t)st.st_size;
+}
+
 static void
 log_bytes(struct console *c, const char *buf, size_t n)
 {
+	if (c->log < 0)
+		open_log(c);
 	if (c->log >= 0 && c->log_size > LOG_MAX) {
 		cleanup_free char *old = str_printf("%s.0", c->log_path);
 
@@ -108,7 +130,6 @@ on_client(struct event_source *s, int fd, uint32_t events, void *arg)
 int
 console_new(struct daemon *d, int master, struct console **ret, struct error *err)
 {
-	cleanup_zone_info struct zone_info zi = {0};
 	struct console *c = xcalloc(1, sizeof(*c));
 	int r;
 
@@ -121,19 +142,6 @@ console_new(struct daemon *d, int master, struct console **ret, struct error *er
 	if (r < 0) {
 		free(c);
 		return r;
-	}
-	if (zone_info_read(d->name, &zi, NULL) == 0 && file_exists(zi.path)) {
-		cleanup_free char *dir = str_printf("%s/logs", zi.path);
-		struct stat st;
-
-		/* ZONEPATH is the host's; what is below root/ is the zone's, logs/ is beside it */
-		if (mkdir(dir, 0700) == 0 || errno == EEXIST) {
-			c->log_path = str_printf("%s/console.log", dir);
-			c->log = open(c->log_path,
-				      O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-			if (c->log >= 0 && fstat(c->log, &st) == 0)
-				c->log_size = (size_t)st.st_size;
-		}
 	}
 	*ret = c;
 	return 0;
@@ -218,6 +226,13 @@ console_sync(struct console *c, const char *text)
 		strbuf_add(&seen, buf, (size_t)n);
 	}
 	return true;
+}
+
+void
+console_rest(struct console *c)
+{
+	if (c->log >= 0)
+		close(steal_fd(&c->log));
 }
 
 size_t

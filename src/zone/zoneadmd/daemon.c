@@ -169,6 +169,7 @@ abort_build(struct daemon *d, struct error *why)
 	}
 	if (zone_unbuild(d, &err) < 0)
 		log_error("after a failed boot: %s", error_message(&err));
+	console_rest(d->console);
 }
 
 static int boot(struct daemon *d, bool ready_only, struct error *err);
@@ -200,6 +201,7 @@ finish_stop(struct daemon *d)
 	}
 	log_info("halted");
 	console_notice(d->console, goal == GOAL_RUNNING ? "Zone rebooting" : "Zone halted");
+	console_rest(d->console);
 	answer(d, ZONE_INSTALLED, NULL);
 	if (goal == GOAL_RUNNING) {
 		if (boot(d, false, &err) < 0) {
@@ -208,6 +210,8 @@ finish_stop(struct daemon *d)
 		}
 		return;
 	}
+	if (d->leaving)
+		event_quit(d->loop, DAEMON_DONE);
 	event_timer_reset(d->idle, d->waiters ? IDLE_MS : 0);
 }
 
@@ -448,6 +452,17 @@ do_halt(struct daemon *d, struct ipc_client *c, const struct json *q, struct err
 	return 1;
 }
 
+/* zone_quiesce(): down, if it is up, and then we go. */
+static int
+do_quit(struct daemon *d, struct ipc_client *c, const struct json *q, struct error *err)
+{
+	d->leaving = true;
+	if (is_up(d))
+		return do_halt(d, c, q, err);
+	event_quit(d->loop, DAEMON_DONE);
+	return 0;
+}
+
 static int
 do_reboot(struct daemon *d, struct ipc_client *c, const struct json *q, struct error *err)
 {
@@ -552,6 +567,7 @@ static const struct {
 } ops[] = {
 	{"boot", do_boot},   {"halt", do_halt}, {"reboot", do_reboot}, {"shutdown", do_shutdown},
 	{"apply", do_apply}, {"kill", do_kill}, {"console", do_console}, {"ping", do_ping},
+	{"quit", do_quit},
 };
 
 static void

@@ -117,6 +117,8 @@ void console_free(struct console *c);
 int console_attach(struct console *c, int *ret_fd, struct error *err);
 void console_notice(struct console *c, const char *text);
 bool console_sync(struct console *c, const char *text);
+/* Lets go of the log, which lies on the zone's dataset, until there is something to log. */
+void console_rest(struct console *c);
 size_t console_clients(const struct console *c);
 
 /* ---- the daemon ---- */
@@ -142,6 +144,7 @@ struct daemon {
 	struct ipc_server *server;
 	struct event_source *exits, *keeper, *deadline, *idle, *child;
 	enum daemon_goal goal;
+	bool leaving; /* zone_quiesce() waits until we are gone */
 	int exits_fd;
 	char *bootargs;
 	struct waiter *waiters;
