@@ -108,7 +108,7 @@ int
 dt_type(struct dt *dt, const struct node *where, const struct type_expr *t,
 	const struct ctf_type **ret, struct error *err)
 {
-	const struct ctf_type *type;
+	const struct ctf_type *type = NULL;
 	int r = type_base(dt, where, t, &type, err);
 
 	if (r < 0)
@@ -246,8 +246,16 @@ check_ident(struct checker *c, struct node *n, struct error *err)
 		if (str_eq(c->params[i].name, n->name)) {
 			struct node *arg = c->params[i].value;
 
-			*n = (struct node){.kind = N_CAST, .line = n->line, .next = n->next,
-					   .left = arg, .type = c->params[i].type, .slot = -1};
+			struct node *next = n->next;
+
+			if (arg->kind == N_XLATE) {
+				*n = *arg;
+				n->next = next;
+				return 0;
+			}
+			*n = (struct node){.kind = N_CAST, .line = n->line, .next = next,
+					   .left = arg, .type = c->params[i].type, .slot = -1,
+					   .is_user = arg->is_user};
 			return 0;
 		}
 	}
@@ -522,12 +530,10 @@ check_member(struct checker *c, struct node *n, struct error *err)
 {
 	const struct ctf_type *t;
 	struct ctf_member m;
-	int r = check_xlate_member(c, n, err);
+	int r = check_expr(c, n->left, err);
 
-	if (r != 0)
+	if (r < 0 || (r = check_xlate_member(c, n, err)) != 0)
 		return r < 0 ? r : 0;
-	if ((r = check_expr(c, n->left, err)) < 0)
-		return r;
 	t = n->left->type;
 	if (n->op == OP_ARROW) {
 		if (!ctf_is_pointer(t))
@@ -645,28 +651,6 @@ check_cond(struct checker *c, struct node *n, struct error *err)
 	return 0;
 }
 
-/* args[i]: the probe's typed argument. */
-static int
-check_args_index(struct checker *c, struct node *n, struct error *err)
-{
-	const struct probe *p = c->probe;
-	const struct ctf_type *t;
-
-	if (!n->args || n->args->next || n->args->kind != N_INT)
-		return d_error(err, n->line, "D_ARGS_IDX", "args[] takes one constant index");
-	if (!p)
-		return d_error(err, n->line, "D_ARGS_NONE", "args[] has no meaning here");
-	t = p->ops->arg_type(c->dt, p, (unsigned)n->args->number);
-	if (!t)
-		return d_error(err, n->line, "D_ARGS_IDX", "index %llu is out of range for %s:%s:%s:%s args[]",
-			       (unsigned long long)n->args->number, p->prov, p->mod, p->func,
-			       p->name);
-	n->type = t;
-	n->number = n->args->number;
-	n->ident = (struct ident *)(uintptr_t)ident_lookup("args");
-	return 0;
-}
-
 /* a[keys]: associative, unless it is known to be a C array or pointer. */
 static int
 check_index(struct checker *c, struct node *n, struct error *err)
@@ -679,7 +663,7 @@ check_index(struct checker *c, struct node *n, struct error *err)
 
 	if (base->kind == N_IDENT && base->scope == SCOPE_GLOBAL && str_eq(base->name, "args") &&
 	    !var_find(c->dt, SCOPE_GLOBAL, "args"))
-		return check_args_index(c, n, err);
+		return check_args(c, n, err);
 	if (base->kind == N_IDENT && base->scope == SCOPE_GLOBAL &&
 	    (v = map_get(c->dt->inlines, base->name)))
 		return check_inline(c, n, v, n->args, err);

@@ -15,7 +15,8 @@ struct checker {
 	struct dt *dt;
 	struct ast *ast;
 	struct clause *clause;	   /* NULL outside of clauses */
-	const struct probe *probe; /* the first that the clause matches, for args[] */
+	struct probe **probes; /* that the clause matches, for args[] */
+	size_t n_probes;
 	bool assigning;		   /* the left side of =: names may be made */
 	const struct ctf_type *assign_type;
 	const struct param *params;
@@ -35,8 +36,16 @@ bool macro_value(const char *name, int64_t *ret); /* $pid $uid ... */
 int check_inline(struct checker *c, struct node *n, struct ident *v, struct node *args,
 		 struct error *err);
 int check_xlate(struct checker *c, struct node *n, struct error *err);
-/* n is xlate<..>(..)->member: becomes the translator's expression. 1 if it was one. */
+/* Makes n, whose left is checked, a translation of `from` to type `to`. */
+int check_translation(struct checker *c, struct node *n, const struct ctf_type *to,
+		      struct node *from, struct error *err);
+/*
+ * n is translation->member, its left checked: becomes the translator's expression.
+ * 1 if it was one.
+ */
 int check_xlate_member(struct checker *c, struct node *n, struct error *err);
+/* args[i]: check_args.c */
+int check_args(struct checker *c, struct node *n, struct error *err);
 
 /* func.c: argument types of subroutines */
 int func_check(struct checker *c, struct node *n, enum func f, struct error *err);

@@ -93,10 +93,12 @@ substitute(struct checker *c, struct node *n, const struct node *expr, const str
 	if (r < 0)
 		return r;
 	if (dt_is_string(c->dt, type) != dt_is_string(c->dt, copy->type) &&
-	    !(dt_is_string(c->dt, type) && ctf_is_string(copy->type)))
+	    !(dt_is_string(c->dt, type) && ctf_is_string(copy->type)) &&
+	    !(ctf_is_string(type) && dt_is_string(c->dt, copy->type)))
 		return d_error(err, n->line, "D_OP_INCOMPAT", "\"%s\" has another type than declared",
 			       n->name);
-	if (ctf_is_aggregate(type) || ctf_kind(ctf_resolve(type)) == CTF_ARRAY) {
+	if (copy->kind == N_XLATE || ctf_is_aggregate(type) ||
+	    (type != c->dt->t_string && ctf_kind(ctf_resolve(type)) == CTF_ARRAY)) {
 		*n = *copy;
 		n->next = next;
 		return 0;
@@ -151,58 +153,69 @@ find_translator(struct dt *dt, const struct ctf_type *out, const struct ctf_type
 	return NULL;
 }
 
-static int
-bind_translator(struct checker *c, struct node *x, struct node **ret, struct param *ret_param,
-		struct error *err)
-{
-	const struct ctf_type *out;
-	int r;
-
-	if ((r = dt_type(c->dt, x, x->type_expr, &out, err)) < 0 ||
-	    (r = check_expr(c, x->left, err)) < 0)
-		return r;
-	if (ctf_is_pointer(out))
-		out = ctf_target(ctf_resolve(out));
-	*ret = find_translator(c->dt, ctf_resolve(out), x->left->type);
-	if (!*ret) {
-		cleanup_free char *from = ctf_name(x->left->type), *to = ctf_name(out);
-
-		return d_error(err, x->line, "D_XLATE_NONE",
-			       "translator does not exist from %s to %s", from, to);
-	}
-	*ret_param = (struct param){(*ret)->left->name, x->left, (*ret)->left->type};
-	return 0;
-}
-
 int
-check_xlate_member(struct checker *c, struct node *n, struct error *err)
+check_translation(struct checker *c, struct node *n, const struct ctf_type *to, struct node *from,
+		  struct error *err)
 {
-	struct node *t;
-	struct param param;
-	struct ctf_member m;
-	int r;
+	const struct ctf_type *out = ctf_is_pointer(to) ? ctf_target(ctf_resolve(to)) : to;
+	struct node *t = find_translator(c->dt, ctf_resolve(out), from->type);
 
-	if (n->left->kind != N_XLATE)
-		return 0;
-	if ((r = bind_translator(c, n->left, &t, &param, err)) < 0)
-		return r;
-	for (struct node *e = t->body; e; e = e->next) {
-		if (!str_eq(e->name, n->name))
-			continue;
-		if (!ctf_find_member(t->type, e->name, &m))
-			break;
-		r = substitute(c, n, e->left, &param, 1, m.type, err);
-		return r < 0 ? r : 1;
+	if (!t) {
+		cleanup_free char *in = ctf_name(from->type), *name = ctf_name(out);
+
+		return d_error(err, n->line, "D_XLATE_NONE",
+			       "translator does not exist from %s to %s", in, name);
 	}
-	return d_error(err, n->line, "D_XLATE_MEMB", "translator does not define member \"%s\"",
-		       n->name);
+	*n = (struct node){.kind = N_XLATE, .line = n->line, .next = n->next, .left = from,
+			   .right = t, .type = to, .slot = -1};
+	return 0;
 }
 
 int
 check_xlate(struct checker *c, struct node *n, struct error *err)
 {
-	return d_error(err, n->line, "D_XLATE_SOU",
-		       "a translation is used by its members: xlate <type> (expr)->member");
+	const struct ctf_type *to;
+	int r;
+
+	if (!n->type_expr) /* done */
+		return 0;
+	if ((r = dt_type(c->dt, n, n->type_expr, &to, err)) < 0 ||
+	    (r = check_expr(c, n->left, err)) < 0)
+		return r;
+	return check_translation(c, n, to, n->left, err);
+}
+
+int
+check_xlate_member(struct checker *c, struct node *n, struct error *err)
+{
+	const struct node *x = n->left, *t;
+	struct param param;
+	struct ctf_member m;
+	int r;
+
+	if (x->kind == N_OP1 && x->op == OP_DEREF) /* (*x).member */
+		x = x->left;
+	if (x->kind != N_XLATE)
+		return 0;
+	t = x->right;
+	if ((n->op == OP_ARROW) != ctf_is_pointer(n->left->type))
+		return d_error(err, n->line, n->op == OP_ARROW ? "D_OP_PTR" : "D_OP_SOU",
+			       "\"%s\" does not fit this translation", op_name(n->op));
+	if (!ctf_find_member(t->type, n->name, &m)) {
+		cleanup_free char *name = ctf_name(t->type);
+
+		return d_error(err, n->line, "D_TYPE_MEMBER", "%s has no member \"%s\"", name,
+			       n->name);
+	}
+	param = (struct param){t->left->name, x->left, t->left->type};
+	for (const struct node *e = t->body; e; e = e->next) {
+		if (!str_eq(e->name, n->name))
+			continue;
+		r = substitute(c, n, e->left, &param, 1, m.type, err);
+		return r < 0 ? r : 1;
+	}
+	return d_error(err, n->line, "D_XLATE_MEMB", "translator does not define member \"%s\"",
+		       n->name);
 }
 
 /* --- records */
@@ -738,7 +751,7 @@ check_clause(struct checker *c, struct node *n, struct error *err)
 	dt->clauses = xreallocarray(dt->clauses, dt->n_clauses + 1, sizeof(struct clause *));
 	dt->clauses[dt->n_clauses++] = cl;
 	c->clause = cl;
-	c->probe = NULL;
+	c->n_probes = 0;
 	for (struct probe_spec *s = n->probes; s; s = s->next) {
 		cleanup_free struct probe **matched = NULL;
 		size_t n_matched;
@@ -750,8 +763,9 @@ check_clause(struct checker *c, struct node *n, struct error *err)
 		}
 		if (r < 0)
 			return r;
-		if (!c->probe)
-			c->probe = matched[0];
+		c->probes = xreallocarray(c->probes, c->n_probes + n_matched, sizeof(*c->probes));
+		memcpy(c->probes + c->n_probes, matched, n_matched * sizeof(*matched));
+		c->n_probes += n_matched;
 		for (size_t i = 0; i < n_matched; i++) {
 			struct probe *p = matched[i];
 
@@ -879,5 +893,6 @@ dt_check(struct dt *dt, struct ast *ast, struct error *err)
 			break;
 		}
 	}
+	free(c.probes);
 	return r;
 }

@@ -88,6 +88,8 @@ dt_open(struct dt **ret, struct error *err)
 	dt->names_fd = -1;
 	dt->target = -1;
 	dt->script = xstrdup("");
+	dt->syslibdir = xstrdup("/usr/lib/dtrace");
+	dt->loaded = map_new(NULL);
 	dt->out = stdout;
 	make_types(dt);
 	*ret = dt;
@@ -186,6 +188,9 @@ dt_close(struct dt *dt)
 	ctf_free(dt->kernel);
 	ksyms_free(dt->ksyms);
 	strv_done(&dt->args);
+	strv_done(&dt->libdirs);
+	map_free(dt->loaded);
+	free(dt->syslibdir);
 	free(dt->script);
 	free(dt);
 }
@@ -203,7 +208,11 @@ dt_compile(struct dt *dt, const char *text, size_t len, const char *file, struct
 {
 	const struct parse_opts opts = {is_type, dt};
 	struct ast *ast;
-	int r = parse_program(text, len, file, &opts, &ast, err);
+	int r = dt_load_library(dt, err);
+
+	if (r < 0)
+		return r;
+	r = parse_program(text, len, file, &opts, &ast, err);
 
 	if (r < 0)
 		return r;
@@ -224,6 +233,7 @@ static const struct {
 	{"quiet", OPT_FLAG, offsetof(struct dt_opts, quiet)},
 	{"flowindent", OPT_FLAG, offsetof(struct dt_opts, flowindent)},
 	{"destructive", OPT_FLAG, offsetof(struct dt_opts, destructive)},
+	{"nolibs", OPT_FLAG, offsetof(struct dt_opts, nolibs)},
 	{"zdefs", OPT_FLAG, offsetof(struct dt_opts, zdefs)},
 	{"aggsortrev", OPT_FLAG, offsetof(struct dt_opts, aggsortrev)},
 	{"aggsortkey", OPT_FLAG, offsetof(struct dt_opts, aggsortkey)},
@@ -301,6 +311,15 @@ dt_set_option(struct dt *dt, const char *assignment, struct error *err)
 
 	if (value)
 		*value++ = '\0';
+	if (str_eq(name, "syslibdir") && value) {
+		free(dt->syslibdir);
+		dt->syslibdir = xstrdup(value);
+		return 0;
+	}
+	if (str_eq(name, "libdir") && value) {
+		strv_add(&dt->libdirs, value);
+		return 0;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		if (!str_eq(options[i].name, name))
 			continue;

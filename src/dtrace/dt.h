@@ -39,7 +39,7 @@ struct dt_opts {
 	uint64_t dynvarsize; /* bytes of all dynamic variables */
 	unsigned stackframes, ustackframes;
 	uint64_t switchrate_ns, aggrate_ns;
-	bool quiet, flowindent, destructive, zdefs, aggsortrev, aggsortkey;
+	bool quiet, flowindent, destructive, zdefs, aggsortrev, aggsortkey, nolibs;
 	int aggsortpos, aggsortkeypos;
 };
 
@@ -136,6 +136,19 @@ struct hook {
 };
 
 /*
+ * One typed argument of a probe, args[i].  A stable provider names the type a
+ * program sees (`xlate`): the library's translator (lib/NAME.d) makes it from
+ * the provider's own argument `from`, whose C type is `native` and which
+ * gen_arg() puts into r0.
+ */
+struct probe_arg {
+	const char *native; /* "struct task_struct *" */
+	const char *xlate;  /* "psinfo_t *"; NULL: the native type as it is */
+	unsigned from;
+	bool is_user; /* an address in the process, not in the kernel */
+};
+
+/*
  * A provider: which probes there are, what their arguments are, and how a
  * BPF program gets at them.  One file each.
  */
@@ -145,7 +158,10 @@ struct provider {
 	int (*provide)(struct dt *dt, const char *const part[4], struct error *err);
 	/* Two probes of one group may share a program: same attach point or attach type. */
 	bool (*together)(const struct probe *a, const struct probe *b);
+	/* The type of args[i], NULL past the last.  Providers with translated ones have `arg`. */
 	const struct ctf_type *(*arg_type)(struct dt *dt, const struct probe *p, unsigned i);
+	/* The same by name; false past the last; asked first. */
+	bool (*arg)(struct dt *dt, const struct probe *p, unsigned i, struct probe_arg *ret);
 	/* Makes what the code needs (tables); may be NULL. */
 	int (*prepare)(struct dt *dt, struct hook *h, struct error *err);
 	/* Code at the program's start: leaves the probe's id in r0, or leaves the program. */
@@ -196,6 +212,10 @@ struct dt {
 	bool exiting, ending;
 	int exit_status;
 	int64_t target; /* $target */
+	char *syslibdir;      /* the D library */
+	struct strv libdirs;  /* -L */
+	struct map *loaded;   /* files of it that were read */
+	bool library;	      /* dt_load_library() was called */
 	struct strv args; /* $1 ... */
 	char *script;	  /* $0 */
 	FILE *out;
@@ -212,6 +232,9 @@ int dt_compile(struct dt *dt, const char *text, size_t len, const char *file, st
 int dt_set_option(struct dt *dt, const char *assignment, struct error *err);
 /* "dtrace: description 'x' matched N probes" on stderr. */
 void dt_tell_matches(struct dt *dt, const char *what, const char *shown);
+
+/* lib.c: once, before the first program and after the options */
+int dt_load_library(struct dt *dt, struct error *err);
 
 /* check.c */
 int dt_check(struct dt *dt, struct ast *ast, struct error *err);

@@ -30,7 +30,6 @@ static const struct ident rows[] = {
 	VAR("args", B_ARGS, NULL),
 	VAR("caller", B_CALLER, "uintptr_t"),
 	VAR("cpu", B_CPU, "processorid_t"),
-	VAR("curcpu", B_CURCPU, "cpuinfo_t *"),
 	VAR("curthread", B_CURTHREAD, "struct task_struct *"),
 	VAR("cwd", B_CWD, "string"),
 	VAR("epid", B_EPID, "uint_t"),

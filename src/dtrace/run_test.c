@@ -13,12 +13,13 @@ static char *
 run_program(const char *text, size_t len)
 {
 	cleanup_free char *path = str_printf("%s/test.d", test_tmpdir());
+	cleanup_free char *lib = str_printf("-xsyslibdir=%s", test_data("src/dtrace/lib"));
 	cleanup_error struct error err = ERROR_INIT;
 	cleanup_free char *out = NULL;
 	int status = 0;
 
 	if (file_write_atomic(path, text, len, 0600, &err) < 0 ||
-	    run_capture((const char *const[]){test_built("src/dtrace/dtrace"), "-qs", path, "arg1",
+	    run_capture((const char *const[]){test_built("src/dtrace/dtrace"), lib, "-qs", path, "arg1",
 					      "42", NULL},
 			&out, &status, &err) < 0)
 		return str_printf("%s\n", error_message(&err));

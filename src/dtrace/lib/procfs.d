@@ -1,0 +1,147 @@
+/* Processes, threads and CPUs: what proc(5) and the proc and sched providers show. */
+#pragma D depends_on library types.d
+
+inline char SSLEEP = 1;
+inline char SRUN = 2;
+inline char SZOMB = 3;
+inline char SIDL = 4;
+inline char SSTOP = 5;
+inline char SONPROC = 6;
+inline char SWAIT = 7;
+
+inline char PR_MODEL_ILP32 = 1;
+inline char PR_MODEL_LP64 = 2;
+
+inline int PR_STOPPED = 0x00000001;
+inline int PR_ISTOP = 0x00000002;
+inline int PR_ASLEEP = 0x00000008;
+inline int PR_IDLE = 0x10000000;
+
+typedef struct psinfo {
+	int pr_nlwp;		/* threads */
+	pid_t pr_pid;
+	pid_t pr_ppid;
+	pid_t pr_pgid;
+	pid_t pr_sid;
+	uid_t pr_uid;
+	uid_t pr_euid;
+	gid_t pr_gid;
+	gid_t pr_egid;
+	uintptr_t pr_addr;	/* of the struct task_struct */
+	dev_t pr_ttydev;
+	timestruc_t pr_start;	/* since boot */
+	string pr_fname;
+	string pr_psargs;
+	uintptr_t pr_argv;
+	uintptr_t pr_envp;
+	char pr_dmodel;
+	taskid_t pr_taskid;
+	projid_t pr_projid;
+	poolid_t pr_poolid;
+	string pr_zone;		/* name of the zone */
+} psinfo_t;
+
+typedef struct lwpsinfo {
+	int pr_flag;
+	id_t pr_lwpid;
+	uintptr_t pr_addr;
+	uintptr_t pr_wchan;
+	char pr_stype;
+	char pr_state;
+	char pr_sname;
+	char pr_nice;
+	short pr_syscall;
+	int pr_pri;
+	string pr_clname;
+	processorid_t pr_onpro;
+	processorid_t pr_bindpro;
+	psetid_t pr_bindpset;
+	lgrp_id_t pr_lgrp;
+} lwpsinfo_t;
+
+/* The id of a task's process (kind 1), group (2) or session (3) in the global zone. */
+inline int d_pid_of[struct task_struct *t, int kind] =
+	t->signal->pids[kind] == 0 ? 0 : t->signal->pids[kind]->numbers[0].nr;
+
+translator psinfo_t < struct task_struct *T > {
+	pr_nlwp = T->signal->nr_threads;
+	pr_pid = T->tgid;
+	pr_ppid = T->real_parent->tgid;
+	pr_pgid = d_pid_of[T, 2];
+	pr_sid = d_pid_of[T, 3];
+	pr_uid = T->cred->uid.val;
+	pr_euid = T->cred->euid.val;
+	pr_gid = T->cred->gid.val;
+	pr_egid = T->cred->egid.val;
+	pr_addr = (uintptr_t)T;
+	pr_ttydev = T->signal->tty == 0 ? 0xffffffff :
+	    T->signal->tty->driver->major << 20 | T->signal->tty->driver->minor_start + T->signal->tty->index;
+	pr_start = xlate <timestruc_t> (T->group_leader->start_boottime);
+	pr_fname = T->group_leader->comm;
+	pr_psargs = d_psargs(T);
+	pr_argv = T->mm == 0 ? 0 : T->mm->arg_start;
+	pr_envp = T->mm == 0 ? 0 : T->mm->env_start;
+	pr_dmodel = (T->thread_info.flags >> 29) & 1 ? PR_MODEL_ILP32 : PR_MODEL_LP64;
+	pr_taskid = T->tgid;
+	pr_projid = 0;
+	pr_poolid = 0;
+	pr_zone = d_zonename(T);
+};
+
+translator timestruc_t < uint64_t ns > {
+	tv_sec = ns / 1000000000;
+	tv_nsec = ns % 1000000000;
+};
+
+/* The kernel's states and exit states as one of the seven. */
+inline char d_state[struct task_struct *t] =
+	t->exit_state ? SZOMB : t->on_cpu ? SONPROC : t->__state == 0 ? SRUN :
+	t->__state & 0xc ? SSTOP : t->__state & 0x800 ? SIDL : SSLEEP;
+
+translator lwpsinfo_t < struct task_struct *T > {
+	pr_flag = T->on_cpu ? 0 : T->__state & 0xc ? PR_STOPPED | PR_ISTOP :
+	    T->__state ? PR_ASLEEP : 0;
+	pr_lwpid = T->pid;
+	pr_addr = (uintptr_t)T;
+	pr_wchan = 0;
+	pr_stype = 0;
+	pr_state = d_state[T];
+	pr_sname = d_state[T] == SSLEEP ? 'S' : d_state[T] == SRUN ? 'R' :
+	    d_state[T] == SZOMB ? 'Z' : d_state[T] == SIDL ? 'I' : d_state[T] == SSTOP ? 'T' : 'O';
+	pr_nice = T->static_prio - 120 + 20;
+	pr_syscall = 0;
+	pr_pri = 139 - T->prio;
+	pr_clname = T->policy == 0 ? "TS" : T->policy == 3 ? "FX" : T->policy == 5 ? "IDLE" :
+	    T->policy == 6 ? "DL" : "RT";
+	pr_onpro = T->thread_info.cpu;
+	pr_bindpro = T->nr_cpus_allowed == 1 ? T->thread_info.cpu : -1;
+	pr_bindpset = -1;
+	pr_lgrp = 0;
+};
+
+inline psinfo_t *curpsinfo = xlate <psinfo_t *> (curthread);
+inline lwpsinfo_t *curlwpsinfo = xlate <lwpsinfo_t *> (curthread);
+
+typedef struct processor_info {
+	int pi_state;
+	string pi_processor_type;
+	string pi_fputypes;
+	int pi_clock;		/* MHz */
+} processor_info_t;
+
+typedef struct cpuinfo {
+	processorid_t cpu_id;
+	psetid_t cpu_pset;
+	chipid_t cpu_chip;
+	lgrp_id_t cpu_lgrp;
+	processor_info_t cpu_info;
+} cpuinfo_t;
+
+translator cpuinfo_t < int C > {
+	cpu_id = C;
+	cpu_pset = 0;
+	cpu_chip = 0;
+	cpu_lgrp = 0;
+};
+
+inline cpuinfo_t *curcpu = xlate <cpuinfo_t *> (cpu);
