@@ -31,7 +31,33 @@ struct op {
 	uint32_t value;
 };
 
-static const char *const devices[] = {"virtio-blk", "virtio-rnd", "virtio-console", "nvme"};
+/* %s in the keys is a file to use as a disk.  The first three are driven as virtio by fuzz_test.c. */
+static const struct {
+	const char *name, *keys;
+} devices[] = {
+	{"virtio-blk", "path=%s"},
+	{"virtio-rnd", ""},
+	{"virtio-console", "port0=file,/dev/null"},
+	{"nvme", "path=%s"},
+	{"ahci", "port.0.path=%s port.1.path=%s port.1.type=cd"},
+};
+
+static void
+set_keys(struct config *c, unsigned slot, const char *name, const char *keys)
+{
+	cleanup_strv struct strv words = STRV_INIT;
+	cleanup_free char *device = str_printf("pci.0.%u.0.device=%s", slot, name);
+
+	if (config_parse(c, device, NULL) < 0)
+		abort();
+	strv_words(&words, keys, " ");
+	for (size_t i = 0; i < words.n; i++) {
+		cleanup_free char *line = str_printf("pci.0.%u.0.%s", slot, words.v[i]);
+
+		if (config_parse(c, line, NULL) < 0)
+			abort();
+	}
+}
 
 static struct vm *
 machine(struct config *c, int disk)
@@ -40,14 +66,15 @@ machine(struct config *c, int disk)
 	cleanup_free char *path = str_printf("/proc/self/fd/%d", disk);
 
 	for (unsigned i = 0; i < ARRAY_SIZE(devices); i++) {
-		cleanup_free char *at = str_printf("pci.0.%u.0.device", i + 2);
-		cleanup_free char *path_at = str_printf("pci.0.%u.0.path", i + 2);
-		cleanup_free char *port_at = str_printf("pci.0.%u.0.port0", i + 2);
+		cleanup_strbuf struct strbuf keys = STRBUF_INIT;
 
-		if (config_set(c, at, devices[i], NULL) < 0 ||
-		    config_set(c, path_at, path, NULL) < 0 ||
-		    config_set(c, port_at, "file,/dev/null", NULL) < 0)
-			abort();
+		for (const char *k = devices[i].keys; *k; k++) {
+			if (k[0] == '%' && k[1] == 's')
+				strbuf_addf(&keys, "%s", path);
+			else if (k == devices[i].keys || k[-1] != '%')
+				strbuf_addc(&keys, *k);
+		}
+		set_keys(c, i + 2, devices[i].name, keys.data ? keys.data : "");
 	}
 	if (config_set(c, "virtio.legacy", "true", NULL) < 0 ||
 	    config_set(c, "lpc.com1.path", "file,/dev/null", NULL) < 0 ||

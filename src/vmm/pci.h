@@ -144,6 +144,9 @@ const struct pci_class *pci_class_find(const char *name);
 
 /* "-s [bus:]slot[:fn],class[,options]" into pci.B.S.F.* */
 int pci_parse_slot(struct config *config, const char *arg, struct error *err);
+/* main,key=value,flag,... into keys of node, as the class's options say; for parse hooks. */
+int pci_parse_opts(const struct pci_class *c, struct config *node, const char *text,
+		   struct error *err);
 void pci_list_classes(FILE *out);
 /* Creates every pci.B.S.F of the configuration, and the ones every machine has. */
 int pci_create_all(struct vm *vm, struct error *err);

@@ -83,8 +83,8 @@ unknown_opt(const struct pci_class *c, const char *word, struct error *err)
 }
 
 /* main,key=value,flag... */
-static int
-parse_opts(const struct pci_class *c, struct config *node, const char *text, struct error *err)
+int
+pci_parse_opts(const struct pci_class *c, struct config *node, const char *text, struct error *err)
 {
 	cleanup_strv struct strv words = STRV_INIT;
 
@@ -171,7 +171,7 @@ pci_parse_slot(struct config *config, const char *arg, struct error *err)
 		r = config_set(node, "device", name, err);
 	if (r == 0)
 		r = class->parse ? class->parse(node, opts, err)
-				 : parse_opts(class, node, opts, err);
+				 : pci_parse_opts(class, node, opts, err);
 	return r < 0 ? error_wrap(err, r, "-s %s", arg) : 0;
 }
 
