@@ -270,8 +270,11 @@ vm_remove_zone(struct vm_job *job, struct error *err)
 	int r;
 
 	r = zone_info_read(name, &zi, &own);
-	if (r == -ENOENT)
+	if (r == -ENOENT) {
+		/* killed before its line was in the index, or after: its file may be there */
+		zone_delete(name, NULL);
 		return 0;
+	}
 	if (r == 0)
 		r = vm_ops->zone_quiesce(name, &own);
 	zone_info_done(&zi);
@@ -351,6 +354,18 @@ recover_one(const char *uuid, struct strv *ret_done, struct error *err)
 	return r;
 }
 
+/* A journal that was never finished: nothing was begun. */
+static void
+remove_unfinished(const char *dir, const char *file)
+{
+	cleanup_free char *path = str_printf("%s/%s", dir, file);
+	cleanup_free char *uuid = xstrndup(file, UUID_LEN);
+	cleanup_close int lock = -1;
+
+	if (str_is_uuid(uuid) && vm_lock(uuid, false, &lock, NULL) == 0)
+		unlink(path);
+}
+
 int
 vm_recover(struct strv *ret_done, struct error *err)
 {
@@ -365,6 +380,8 @@ vm_recover(struct strv *ret_done, struct error *err)
 	while ((e = readdir(d)) != NULL) {
 		cleanup_free char *uuid = NULL;
 
+		if (str_ends(e->d_name, ".json.new"))
+			remove_unfinished(dir, e->d_name);
 		if (!str_ends(e->d_name, ".json"))
 			continue;
 		uuid = xstrndup(e->d_name, strlen(e->d_name) - 5);

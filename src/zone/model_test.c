@@ -207,6 +207,23 @@ TEST(life_on_disk)
 	zone_events_close(fd);
 }
 
+/* A create or delete that was killed between the file and the index. */
+TEST(file_without_a_line_goes)
+{
+	cleanup_zone_config struct zone_config *c = NULL;
+	cleanup_free char *xml = NULL;
+	cleanup_free char *index = NULL;
+
+	zone_set_root(test_tmpdir());
+	c = sample("half");
+	check_ok(zone_create(c, NULL), NULL);
+	xml = zone_path_xml("half");
+	index = zone_path_index();
+	require(unlink(index) == 0);
+	check_int(zone_delete("half", NULL), ==, -ENOENT);
+	check(!file_exists(xml));
+}
+
 /* A range is not given out again while the counter remembers it. */
 TEST(uid_ranges_are_not_reused)
 {

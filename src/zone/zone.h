@@ -177,7 +177,7 @@ int zone_create(struct zone_config *c, struct error *err);
 int zone_set_incomplete(const char *name, struct error *err);
 int zone_set_installed(const char *name, struct error *err);
 int zone_set_configured(const char *name, struct error *err);
-/* Removes XML and index line.  Only when configured or incomplete; the dataset is the caller's. */
+/* Removes XML and index line (a left-over XML without a line, too).  Only when configured or incomplete; the dataset is the caller's. */
 int zone_delete(const char *name, struct error *err);
 int zone_rename(const char *name, const char *new_name, struct error *err);
 /* First uid of the zone's range on the host. */
