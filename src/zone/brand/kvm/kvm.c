@@ -1,5 +1,5 @@
 /*
- * Brand kvm: QEMU in a jail (jail.c), told what machine to be.
+ * Brand kvm: QEMU in a jail (brand/jail.c), told what machine to be.
  *
  * The machine is SmartOS's: i440fx, disks first on the PCI bus, then NICs, then the
  * display, so that a guest's interface and disk names stay what they were; SMBIOS
@@ -11,28 +11,18 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "zone/brand/kvm/jail.h"
+#include "zone/brand/jail.h"
 #include "zone/brand/kvm/kvm.h"
 #include "zone/config.h"
 
 #define QEMU "/usr/bin/qemu-system-x86_64"
 #define QMP_TIMEOUT_MS 5000
-#define START_TIMEOUT_MS 30000
-
-static const char *
-attr(struct daemon *d, const char *name, const char *fallback)
-{
-	const char *v = zone_config_attr(d->config, name);
-
-	return str_empty(v) ? fallback : v;
-}
 
 /* Commas separate QEMU's options; doubled they are themselves. */
 static char *
@@ -48,26 +38,10 @@ option(const char *s)
 	return strbuf_steal(&b);
 }
 
-/* Operator's own words (base64 in the configuration): split at blanks, no shell. */
-static int
-add_words(struct daemon *d, struct strv *argv, const char *name, struct error *err)
-{
-	const char *v = zone_config_attr(d->config, name);
-	cleanup_free char *text = NULL;
-	size_t len;
-
-	if (str_empty(v))
-		return 0;
-	if (str_unbase64(v, &text, &len) < 0)
-		return error_set(err, EINVAL, "%s is not base64", name);
-	strv_words(argv, text, " \t\n");
-	return 0;
-}
-
 static void
 add_machine(struct daemon *d, const struct jail *j, struct strv *argv)
 {
-	const char *cpu = attr(d, "cpu-type", "qemu64");
+	const char *cpu = jail_attr(d, "cpu-type", "qemu64");
 	const char *uuid = d->name;
 	struct utsname u;
 
@@ -80,7 +54,7 @@ add_machine(struct daemon *d, const struct jail *j, struct strv *argv)
 	strv_add(argv, j->kvm ? "pc,accel=kvm:tcg" : "pc,accel=tcg");
 	/* `host` is KVM's word; emulation has `max` */
 	strv_addl(argv, "-cpu", str_eq(cpu, "host") && !j->kvm ? "max" : cpu, "-m",
-		  attr(d, "ram", "256"), "-smp", attr(d, "vcpus", "1"), "-rtc", "base=utc", NULL);
+		  jail_attr(d, "ram", "256"), "-smp", jail_attr(d, "vcpus", "1"), "-rtc", "base=utc", NULL);
 	strv_add(argv, "-smbios");
 	strv_addf(argv, "type=1,manufacturer=Joyent,product=SmartDC HVM,version=7.%s,serial=%s,"
 		  "%s%s%ssku=001,family=Virtual Machine", u.release, uuid,
@@ -208,7 +182,7 @@ static int
 add_vga(struct daemon *d, struct strv *argv, struct error *err)
 {
 	static const char *const known[] = {"std", "cirrus", "vmware", "qxl"};
-	const char *vga = attr(d, "vga", "std"), *port = attr(d, "vnc-port", "0");
+	const char *vga = jail_attr(d, "vga", "std"), *port = jail_attr(d, "vnc-port", "0");
 	bool ok = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
@@ -224,28 +198,10 @@ add_vga(struct daemon *d, struct strv *argv, struct error *err)
 	return 0;
 }
 
-/* Of `vmadm start`: "order=dc cdrom=/image.iso,ide disk=/dev/zvol/...,virtio" */
-static char *
-boot_order(struct daemon *d)
-{
-	const char *set = attr(d, "boot", "cd");
-	cleanup_strv struct strv words = STRV_INIT;
-	const char *found = NULL;
-
-	if (d->bootargs)
-		strv_words(&words, d->bootargs, " ,");
-	for (size_t i = 0; i < words.n; i++)
-		if (str_after(words.v[i], "order="))
-			found = str_after(words.v[i], "order=");
-	if (!found)
-		found = str_after(set, "order=") ? str_after(set, "order=") : set;
-	return xstrndup(found, strcspn(found, ","));
-}
-
 int
 kvm_argv(struct daemon *d, const struct jail *j, struct strv *argv, struct error *err)
 {
-	cleanup_free char *order = boot_order(d);
+	cleanup_free char *order = jail_boot_order(d);
 	int r;
 
 	add_machine(d, j, argv);
@@ -255,7 +211,7 @@ kvm_argv(struct daemon *d, const struct jail *j, struct strv *argv, struct error
 	if (r == 0)
 		r = add_vga(d, argv, err);
 	if (r == 0)
-		r = add_words(d, argv, "qemu-extra-opts", err);
+		r = jail_add_words(d, "qemu-extra-opts", argv, err);
 	return r;
 }
 
@@ -275,84 +231,12 @@ kvm_plan(struct daemon *d, struct zone_plan *p, struct error *err)
 	return kvm_argv(d, j, &p->argv, err);
 }
 
-#define ENDED "QEMU ended"
-
-/* The last line QEMU printed, which says why it ended; what the guest shows is not in this log. */
-static void
-why_it_ended(struct daemon *d, struct error *err)
-{
-	cleanup_free char *path =
-		str_printf("%s/logs/console.log", zone_config_get(d->config, "zonepath"));
-	cleanup_strv struct strv lines = STRV_INIT;
-	cleanup_free char *text = NULL;
-
-	/* not by a step of the loop: it would see the empty cgroup and end a stop nobody began */
-	if (console_sync(d->console, ENDED) && file_read(path, 0, &text, NULL, NULL) == 0)
-		strv_words(&lines, text, "\r\n");
-	error_set(err, EIO, "QEMU ended at once: %s",
-		  lines.n > 1 ? lines.v[lines.n - 2] : "it printed nothing");
-}
-
-/*
- * Its sockets are there when its command line was accepted; then those who start a machine
- * may connect at once, and a disk that it cannot open is an error of the boot.
- */
-static int
-wait_sockets(struct daemon *d, struct error *err)
-{
-	cleanup_free char *dir = str_printf("%s/root/tmp", zone_config_get(d->config, "zonepath"));
-	cleanup_free char *last = str_printf("%s/vm.ctl", dir);
-	cleanup_close int in = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	uint64_t end = time_mono_ms() + START_TIMEOUT_MS;
-
-	if (in < 0 || inotify_add_watch(in, dir, IN_CREATE | IN_ONLYDIR | IN_DONT_FOLLOW) < 0)
-		return error_set_errno(err, errno, "%s", dir);
-	while (!file_exists(last)) {
-		uint64_t now = time_mono_ms();
-		struct pollfd p[2] = {{.fd = in, .events = POLLIN},
-				      {.fd = d->proc.pidfd, .events = POLLIN}};
-		char buf[4096];
-
-		if (now >= end)
-			return error_set(err, ETIMEDOUT, "QEMU made no sockets");
-		if (poll(p, 2, (int)(end - now)) < 0 && errno != EINTR)
-			return error_set_errno(err, errno, "poll");
-		if (p[1].revents) {
-			why_it_ended(d, err);
-			return -EIO;
-		}
-		if (p[0].revents && read(in, buf, sizeof(buf)) < 0 && errno != EAGAIN)
-			return error_set_errno(err, errno, "inotify");
-	}
-	return 0;
-}
-
 static int
 kvm_started(struct daemon *d, struct error *err)
 {
-	int r = wait_sockets(d, err);
+	int r = jail_wait(d, "vm.ctl", err);
 
 	return r < 0 ? r : jail_dhcp_start(d, d->brand_data, err);
-}
-
-static int
-kvm_resume(struct daemon *d, struct error *err)
-{
-	struct jail *j = NULL;
-	int r = jail_resume(d, &j, err);
-
-	if (r < 0)
-		return r;
-	jail_free(d->brand_data);
-	d->brand_data = j;
-	return jail_dhcp_start(d, j, err);
-}
-
-static void
-kvm_stopped(struct daemon *d)
-{
-	jail_free(d->brand_data);
-	d->brand_data = NULL;
 }
 
 /* ---- QMP: one JSON object a line ---- */
@@ -428,6 +312,6 @@ const struct brand_ops kvm_ops = {
 	.plan = kvm_plan,
 	.started = kvm_started,
 	.ask = kvm_ask,
-	.resume = kvm_resume,
-	.stopped = kvm_stopped,
+	.resume = jail_resume,
+	.stopped = jail_stopped,
 };

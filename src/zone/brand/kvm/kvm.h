@@ -2,7 +2,7 @@
 #ifndef ZONE_BRAND_KVM_KVM_H
 #define ZONE_BRAND_KVM_KVM_H
 
-#include "zone/brand/kvm/jail.h"
+#include "zone/brand/jail.h"
 
 int kvm_argv(struct daemon *d, const struct jail *j, struct strv *argv, struct error *err);
 

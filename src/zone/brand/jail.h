@@ -1,8 +1,9 @@
 /*
- * The jail of a virtual machine monitor: what kvm (and bhyve) zones consist of.
+ * The jail of a virtual machine monitor: what zones of brands kvm and bhyve consist of,
+ * and what their monitors are told alike.
  */
-#ifndef ZONE_BRAND_KVM_JAIL_H
-#define ZONE_BRAND_KVM_JAIL_H
+#ifndef ZONE_BRAND_JAIL_H
+#define ZONE_BRAND_JAIL_H
 
 #include "zone/zoneadmd/net.h"
 #include "zone/zoneadmd/zoneadmd.h"
@@ -41,8 +42,25 @@ struct jail {
 int jail_plan(struct daemon *d, struct zone_plan *p, struct jail **ret, struct error *err);
 /* DHCP answers for NICs with addresses of their own. */
 int jail_dhcp_start(struct daemon *d, struct jail *j, struct error *err);
-/* A jail for a machine that runs already: NICs only. */
-int jail_resume(struct daemon *d, struct jail **ret, struct error *err);
 void jail_free(struct jail *j);
+
+/* Hooks of struct brand_ops: a machine that runs already (its NICs), and one that ended. */
+int jail_resume(struct daemon *d, struct error *err);
+void jail_stopped(struct daemon *d);
+
+/*
+ * After exec: waits until the monitor made its socket `last` (it makes it after all others,
+ * when its command line was accepted), or ended, which is an error that says its last words.
+ */
+int jail_wait(struct daemon *d, const char *last, struct error *err);
+
+/* ---- what monitors are told ---- */
+
+/* An attr of the zone's configuration; empty is absent. */
+const char *jail_attr(struct daemon *d, const char *name, const char *fallback);
+/* Adds the operator's own words (base64 in the configuration), split at blanks. */
+int jail_add_words(struct daemon *d, const char *attr, struct strv *argv, struct error *err);
+/* "cdn": c disks, d CDs, n network; of `vmadm start order=...`, else of the configuration. */
+char *jail_boot_order(struct daemon *d);
 
 #endif

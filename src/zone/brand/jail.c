@@ -13,12 +13,14 @@
  *
  * What it names in its own /tmp is not trusted from outside: see zone_vm_connect().
  */
-#include "zone/brand/kvm/jail.h"
+#include "zone/brand/jail.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,6 +31,8 @@
 #include "os/run.h"
 #include "store/zfs.h"
 #include "zone/config.h"
+
+#define START_TIMEOUT_MS 30000
 
 void
 jail_free(struct jail *j)
@@ -418,12 +422,14 @@ jail_dhcp_start(struct daemon *d, struct jail *j, struct error *err)
 }
 
 int
-jail_resume(struct daemon *d, struct jail **ret, struct error *err)
+jail_resume(struct daemon *d, struct error *err)
 {
 	struct jail *j = xcalloc(1, sizeof(*j));
 	cleanup_net struct net *net = NULL;
 	int r;
 
+	jail_free(d->brand_data);
+	d->brand_data = j;
 	r = parse_nics(d, j, err);
 	if (r == 0 && j->n_nics)
 		r = net_open(NULL, &net, err);
@@ -433,12 +439,14 @@ jail_resume(struct daemon *d, struct jail **ret, struct error *err)
 		r = vnic_get(net, d->name, j->nics[i].nic.name, &v, err);
 		j->nics[i].ifindex = r == 0 ? v.ifindex : 0;
 	}
-	if (r < 0) {
-		jail_free(j);
-		return r;
-	}
-	*ret = j;
-	return 0;
+	return r < 0 ? r : jail_dhcp_start(d, j, err);
+}
+
+void
+jail_stopped(struct daemon *d)
+{
+	jail_free(d->brand_data);
+	d->brand_data = NULL;
 }
 
 /* ---- all of it ---- */
@@ -490,4 +498,99 @@ jail_plan(struct daemon *d, struct zone_plan *p, struct jail **ret, struct error
 	strv_add(&p->env, "HOME=/tmp");
 	*ret = j;
 	return 0;
+}
+
+/* ---- a monitor that starts ---- */
+
+#define ENDED "The monitor ended"
+
+/* Its last line says why; what the guest shows is not in this log. */
+static void
+why_it_ended(struct daemon *d, struct error *err)
+{
+	cleanup_free char *path =
+		str_printf("%s/logs/console.log", zone_config_get(d->config, "zonepath"));
+	cleanup_strv struct strv lines = STRV_INIT;
+	cleanup_free char *text = NULL;
+
+	/* not by a step of the loop: it would see the empty cgroup and end a stop nobody began */
+	if (console_sync(d->console, ENDED) && file_read(path, 0, &text, NULL, NULL) == 0)
+		strv_words(&lines, text, "\r\n");
+	error_set(err, EIO, "the monitor ended at once: %s",
+		  lines.n > 1 ? lines.v[lines.n - 2] : "it printed nothing");
+}
+
+/* So those who start a machine may connect at once, and a disk it cannot open fails the boot. */
+int
+jail_wait(struct daemon *d, const char *socket, struct error *err)
+{
+	cleanup_free char *dir = str_printf("%s/root/tmp", zone_config_get(d->config, "zonepath"));
+	cleanup_free char *last = str_printf("%s/%s", dir, socket);
+	cleanup_close int in = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	uint64_t end = time_mono_ms() + START_TIMEOUT_MS;
+
+	if (in < 0 || inotify_add_watch(in, dir, IN_CREATE | IN_ONLYDIR | IN_DONT_FOLLOW) < 0)
+		return error_set_errno(err, errno, "%s", dir);
+	while (!file_exists(last)) {
+		uint64_t now = time_mono_ms();
+		struct pollfd p[2] = {{.fd = in, .events = POLLIN},
+				      {.fd = d->proc.pidfd, .events = POLLIN}};
+		char buf[4096];
+
+		if (now >= end)
+			return error_set(err, ETIMEDOUT, "the monitor made no sockets");
+		if (poll(p, 2, (int)(end - now)) < 0 && errno != EINTR)
+			return error_set_errno(err, errno, "poll");
+		if (p[1].revents) {
+			why_it_ended(d, err);
+			return -EIO;
+		}
+		if (p[0].revents && read(in, buf, sizeof(buf)) < 0 && errno != EAGAIN)
+			return error_set_errno(err, errno, "inotify");
+	}
+	return 0;
+}
+
+/* ---- what monitors are told ---- */
+
+const char *
+jail_attr(struct daemon *d, const char *name, const char *fallback)
+{
+	const char *v = zone_config_attr(d->config, name);
+
+	return str_empty(v) ? fallback : v;
+}
+
+/* No shell: blanks separate, and nothing quotes them. */
+int
+jail_add_words(struct daemon *d, const char *attr, struct strv *argv, struct error *err)
+{
+	const char *v = zone_config_attr(d->config, attr);
+	cleanup_free char *text = NULL;
+	size_t len;
+
+	if (str_empty(v))
+		return 0;
+	if (str_unbase64(v, &text, &len) < 0)
+		return error_set(err, EINVAL, "%s is not base64", attr);
+	strv_words(argv, text, " \t\n");
+	return 0;
+}
+
+/* Of `vmadm start`: "order=dc cdrom=/image.iso,ide disk=/dev/zvol/...,virtio" */
+char *
+jail_boot_order(struct daemon *d)
+{
+	const char *set = jail_attr(d, "boot", "cd");
+	cleanup_strv struct strv words = STRV_INIT;
+	const char *found = NULL;
+
+	if (d->bootargs)
+		strv_words(&words, d->bootargs, " ,");
+	for (size_t i = 0; i < words.n; i++)
+		if (str_after(words.v[i], "order="))
+			found = str_after(words.v[i], "order=");
+	if (!found)
+		found = str_after(set, "order=") ? str_after(set, "order=") : set;
+	return xstrndup(found, strcspn(found, ","));
 }
