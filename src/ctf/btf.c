@@ -25,7 +25,7 @@ struct btf_source {
 	char *data;
 	size_t size;
 	bool mapped; /* data are the kernel's pages, not ours */
-	const struct btf_source *base;
+	const struct btf_source *base; /* the kernel's, of a module's */
 	uint32_t first;	  /* number of the first of its own types */
 	uint32_t n;
 	uint32_t *at;	  /* by number - first: place in data, ... */
@@ -34,7 +34,13 @@ struct btf_source {
 	const char *strings;
 	uint32_t str_len, str_first; /* bytes; offset of the first of its own strings */
 	struct ctf_type **types;     /* by number - first; NULL until asked for */
+	unsigned lookups;
+	uint32_t *hash; /* of types' names: offsets; made once many are looked up */
+	uint32_t hash_size; /* a power of two */
 };
+
+/* So many searches through all strings cost as much as a hash of them. */
+#define FEW_LOOKUPS 16
 
 static const enum ctf_kind kinds[] = {
 	[BTF_KIND_INT] = CTF_INT,	    [BTF_KIND_PTR] = CTF_POINTER,
@@ -184,9 +190,45 @@ name_at(const struct btf_source *s, uint32_t off)
 	return off - s->str_first < s->str_len ? s->strings + (off - s->str_first) : "";
 }
 
+static uint32_t
+hash_of(const char *name)
+{
+	uint32_t h = 0x811c9dc5;
+
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 0x01000193;
+	return h ^ h >> 15;
+}
+
+/* The slot where the name is, or would be. */
+static uint32_t *
+hash_slot(const struct btf_source *s, const char *name)
+{
+	uint32_t i = hash_of(name) & (s->hash_size - 1);
+
+	while (s->hash[i] && !str_eq(s->strings + (s->hash[i] - s->str_first), name))
+		i = (i + 1) & (s->hash_size - 1);
+	return &s->hash[i];
+}
+
+static void
+make_hash(struct btf_source *s)
+{
+	s->hash_size = 1024;
+	while (s->hash_size < 2 * s->n)
+		s->hash_size *= 2;
+	s->hash = xcalloc(s->hash_size, sizeof(*s->hash));
+	for (uint32_t i = 0; i < s->n; i++) {
+		uint32_t off = s->names[i];
+
+		if (off > s->str_first && off - s->str_first < s->str_len)
+			*hash_slot(s, s->strings + (off - s->str_first)) = off;
+	}
+}
+
 /* Where the string stands, or 0 (which is where "" does). */
 static uint32_t
-string_offset(const struct btf_source *s, const char *name)
+search_string(const struct btf_source *s, const char *name)
 {
 	size_t len = strlen(name) + 1;
 	const char *at = s->strings, *end = s->strings + s->str_len, *hit;
@@ -197,6 +239,15 @@ string_offset(const struct btf_source *s, const char *name)
 		at = hit + 1;
 	}
 	return 0;
+}
+
+/* The same for a string that is a type's name. */
+static uint32_t
+name_offset(struct btf_source *s, const char *name)
+{
+	if (!s->hash && s->lookups++ == FEW_LOOKUPS)
+		make_hash(s);
+	return s->hash ? *hash_slot(s, name) : search_string(s, name);
 }
 
 /* --- types from it */
@@ -336,10 +387,10 @@ btf_type_of(struct ctf *c, uint64_t id)
 
 /* The own type with that name and kind, by number; 0: none. */
 static uint32_t
-find_kind(const struct btf_source *s, const char *name, uint32_t kind)
+find_kind(struct btf_source *s, const char *name, uint32_t kind)
 {
-	uint32_t own = s->n ? string_offset(s, name) : 0;
-	uint32_t shared = s->base && s->n ? string_offset(s->base, name) : 0;
+	uint32_t own = s->n ? name_offset(s, name) : 0;
+	uint32_t shared = s->base && s->n ? search_string(s->base, name) : 0;
 
 	for (uint32_t i = 0; (own || shared) && i < s->n; i++)
 		if (s->kind_of[i] == kind && s->names[i] &&
@@ -412,8 +463,8 @@ static bool
 btf_find_enumerator(struct ctf *c, const char *name, int64_t *ret)
 {
 	struct btf_source *s = source(c);
-	uint32_t own = s->n ? string_offset(s, name) : 0;
-	uint32_t shared = s->base && s->n ? string_offset(s->base, name) : 0;
+	uint32_t own = s->n ? search_string(s, name) : 0;
+	uint32_t shared = s->base && s->n ? search_string(s->base, name) : 0;
 
 	for (uint32_t i = 0; (own || shared) && i < s->n; i++) {
 		const struct btf_type *bt;
@@ -467,6 +518,7 @@ btf_source_free(void *arg)
 	free(s->at);
 	free(s->names);
 	free(s->kind_of);
+	free(s->hash);
 	free(s->types);
 	free(s);
 }

@@ -15,8 +15,8 @@ ctf_spelling(struct dt *dt, const struct ctf_type *t)
 {
 	cleanup_free char *name = ctf_name(t);
 
-	map_set(dt->probe_names, name, NULL);
-	return map_key(dt->probe_names, name);
+	map_set(dt->spellings, name, NULL);
+	return map_key(dt->spellings, name);
 }
 
 bool

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "dtrace/function.h"
 #include "dtrace/ksyms.h"
 #include "dtrace/parse.h"
 
@@ -83,7 +84,7 @@ dt_open(struct dt **ret, struct error *err)
 	dt->inlines = map_new(free);
 	dt->translators = map_new(NULL);
 	dt->aggs = map_new(NULL);
-	dt->probe_names = map_new(NULL);
+	dt->spellings = map_new(NULL);
 	dt->globals_fd = dt->scratch_fd = dt->level_fd = dt->ring_fd = dt->zeros_fd = -1;
 	dt->names_fd = -1;
 	dt->target = -1;
@@ -150,6 +151,7 @@ dt_close(struct dt *dt)
 		if (h->table_fd >= 0)
 			close(h->table_fd);
 		free(h->fds);
+		free(h->own);
 		free(h->probes);
 		free(h);
 	}
@@ -165,17 +167,9 @@ dt_close(struct dt *dt)
 	}
 	free(dt->agg_list);
 	free_clauses(dt);
-	for (size_t i = 0; i < dt->n_probes; i++) {
-		struct probe *p = dt->probes[i];
-
-		free(p->prov);
-		free(p->mod);
-		free(p->func);
-		free(p->name);
-		free(p->clauses);
-		free(p);
-	}
-	free(dt->probes);
+	dt_probes_free(dt);
+	free(dt->why);
+	functions_free(dt->functions);
 	for (size_t i = 0; i < dt->n_asts; i++)
 		ast_free(dt->asts[i]);
 	free(dt->asts);
@@ -183,8 +177,11 @@ dt_close(struct dt *dt)
 	map_free(dt->inlines);
 	map_free(dt->translators);
 	map_free(dt->aggs);
-	map_free(dt->probe_names);
+	map_free(dt->spellings);
 	ctf_free(dt->types);
+	for (size_t i = 0; i < dt->n_modules; i++)
+		ctf_free(dt->modules[i]);
+	free(dt->modules);
 	ctf_free(dt->kernel);
 	ksyms_free(dt->ksyms);
 	strv_done(&dt->args);
@@ -389,6 +386,33 @@ tracepoints_each(struct dt *dt, struct error *err)
 	if (each_group(dt, "/sys/kernel/tracing/events") < 0)
 		each_group(dt, "/sys/kernel/debug/tracing/events");
 	return 0;
+}
+
+const struct ksyms *
+dt_ksyms(struct dt *dt)
+{
+	cleanup_error struct error err = ERROR_INIT;
+
+	if (!dt->ksyms)
+		ksyms_open(&dt->ksyms, &err); /* without them addresses are shown as numbers */
+	return dt->ksyms;
+}
+
+struct ctf *
+dt_module_types(struct dt *dt, const char *module)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	struct ctf *c;
+
+	if (!*module || str_eq(module, "vmlinux"))
+		return dt->kernel;
+	for (size_t i = 0; i < dt->n_modules; i++)
+		if (str_eq(ctf_module(dt->modules[i]), module))
+			return dt->modules[i];
+	if (ctf_open_module(dt->kernel, module, &c, &err) < 0)
+		return NULL;
+	dt->modules = xreallocarray(dt->modules, dt->n_modules + 1, sizeof(struct ctf *));
+	return dt->modules[dt->n_modules++] = c;
 }
 
 void

@@ -118,7 +118,7 @@ struct provider;
 
 struct probe {
 	uint32_t id; /* from 1 */
-	char *prov, *mod, *func, *name;
+	const char *prov, *mod, *func, *name;
 	const struct provider *ops;
 	uint64_t data; /* the provider's own */
 	struct clause **clauses;
@@ -133,6 +133,8 @@ struct hook {
 	int *fds; /* links and events */
 	size_t n_fds;
 	int table_fd; /* the provider's, or -1 */
+	int mode;     /* the provider's: how it is attached */
+	void *own;    /* the provider's, freed with the hook */
 };
 
 /*
@@ -172,10 +174,12 @@ struct provider {
 	int (*attach)(struct dt *dt, struct hook *h, struct gen *g, struct error *err);
 	/* Fires by itself when the consumer says (BEGIN, END). */
 	bool manual;
+	/* So many probes of one group are hooked one by one, each with a program of its own. */
+	size_t alone;
 };
 
 extern const struct provider provider_dtrace, provider_profile, provider_tick, provider_syscall,
-	provider_rawtp;
+	provider_rawtp, provider_fbt;
 
 /* --- the consumer */
 
@@ -198,7 +202,12 @@ struct dt {
 
 	struct probe **probes; /* by id - 1 */
 	size_t n_probes;
-	struct map *probe_names;
+	struct map *spellings; /* of types, kept for error messages */
+	struct probe_table *table;
+	char *why; /* a provider's word on why something was not there */
+	struct functions *functions;
+	struct ctf **modules; /* types of kernel modules that were asked for */
+	size_t n_modules;
 
 	struct hook **hooks;
 	size_t n_hooks;
@@ -221,7 +230,7 @@ struct dt {
 	FILE *out;
 	uint64_t seen_drops, seen_agg_drops, seen_dyn_drops, seen_faults;
 	bool header_shown;
-	struct ksyms *ksyms;
+	struct ksyms *ksyms; /* dt_ksyms() */
 };
 
 /* dt.c */
@@ -231,6 +240,10 @@ int dt_compile(struct dt *dt, const char *text, size_t len, const char *file, st
 /* "name=value" or "name" */
 int dt_set_option(struct dt *dt, const char *assignment, struct error *err);
 /* "dtrace: description 'x' matched N probes" on stderr. */
+struct ksyms;
+const struct ksyms *dt_ksyms(struct dt *dt); /* read when first asked for; NULL if they cannot be */
+/* Types of the kernel ("vmlinux", "") or of a module; NULL if it has none. */
+struct ctf *dt_module_types(struct dt *dt, const char *module);
 void dt_tell_matches(struct dt *dt, const char *what, const char *shown);
 
 /* lib.c: once, before the first program and after the options */
@@ -253,6 +266,9 @@ struct probe *dt_probe_add(struct dt *dt, const struct provider *ops, const char
 int dt_probes_match(struct dt *dt, const char *spec, int line, struct probe ***ret, size_t *ret_n,
 		    struct error *err);
 int dt_probes_all(struct dt *dt, struct error *err);
+void dt_probes_free(struct dt *dt);
+bool dt_is_glob(const char *part); /* matches more than one name; "" matches all */
+bool dt_part_matches(const char *pattern, const char *value);
 const char *dt_probe_part(const struct probe *p, enum builtin part);
 
 /* gen.c */
@@ -265,10 +281,16 @@ void dt_disable(struct dt *dt);
 void dt_stop(struct dt *dt); /* probes fire no more, but END may */
 
 /* For providers: load the program; attach it; keep an fd with the hook. */
-int hook_load(struct dt *dt, struct hook *h, struct gen *g, int prog_type, int attach_type,
-	      uint32_t btf_id, struct error *err);
+struct prog_kind {
+	int type, attach_type;
+	uint32_t btf_id; /* what it attaches to, and in which module's BTF (0: the kernel's) */
+	int btf_fd;
+};
+int hook_load(struct dt *dt, struct hook *h, struct gen *g, const struct prog_kind *kind,
+	      struct error *err);
 int hook_attach_tracepoint(struct dt *dt, struct hook *h, struct gen *g, const char *name,
 			   struct error *err);
+int dt_names(struct dt *dt, struct error *err); /* makes names_fd, if it is not there */
 int hook_table(struct hook *h, const void *data, size_t size, struct error *err);
 void hook_add_fd(struct hook *h, int fd);
 int tracepoints_each(struct dt *dt, struct error *err); /* rawtp probes of all tracepoints */

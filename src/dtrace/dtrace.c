@@ -11,7 +11,6 @@
 #include "base/cli.h"
 #include "base/file.h"
 #include "dtrace/dt.h"
-#include "dtrace/ksyms.h"
 
 static volatile sig_atomic_t interrupted;
 
@@ -145,7 +144,7 @@ run(struct dt *dt, pid_t child, int go, struct error *err)
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
-	if ((r = ksyms_open(&dt->ksyms, err)) < 0 || (r = dt_enable(dt, err)) < 0)
+	if ((r = dt_enable(dt, err)) < 0)
 		return r;
 	if (child > 0 && write(go, "x", 1) != 1)
 		return error_set_errno(err, errno, "cannot start the command");

@@ -4,7 +4,6 @@
  * generated, loaded and attached for each.
  */
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,11 +160,15 @@ make_maps(struct dt *dt, struct error *err)
 }
 
 /* The four names of each enabled probe, for programs that use them as text. */
-static int
-make_names(struct dt *dt, struct error *err)
+int
+dt_names(struct dt *dt, struct error *err)
 {
 	char names[4 * DT_NAME_SIZE];
-	int r = make_map(BPF_MAP_TYPE_HASH, "dt_names", 4, sizeof(names), dt->n_probes + 1,
+	int r;
+
+	if (dt->names_fd >= 0)
+		return 0;
+	r = make_map(BPF_MAP_TYPE_HASH, "dt_names", 4, sizeof(names), dt->n_probes + 1,
 			 BPF_F_NO_PREALLOC, &dt->names_fd, err);
 
 	for (size_t i = 0; r == 0 && i < dt->n_probes; i++) {
@@ -194,21 +197,25 @@ same_clauses(const struct probe *a, const struct probe *b)
 }
 
 static struct hook *
+hook_new(struct dt *dt)
+{
+	struct hook *h = xcalloc(1, sizeof(*h));
+
+	h->prog_fd = h->table_fd = -1;
+	dt->hooks = xreallocarray(dt->hooks, dt->n_hooks + 1, sizeof(struct hook *));
+	return dt->hooks[dt->n_hooks++] = h;
+}
+
+static struct hook *
 hook_for(struct dt *dt, struct probe *p)
 {
-	struct hook *h;
-
 	for (size_t i = 0; i < dt->n_hooks; i++) {
 		struct probe *other = dt->hooks[i]->probes[0];
 
 		if (other->ops == p->ops && p->ops->together(other, p) && same_clauses(other, p))
 			return dt->hooks[i];
 	}
-	h = xcalloc(1, sizeof(*h));
-	h->prog_fd = h->table_fd = -1;
-	dt->hooks = xreallocarray(dt->hooks, dt->n_hooks + 1, sizeof(struct hook *));
-	dt->hooks[dt->n_hooks++] = h;
-	return h;
+	return hook_new(dt);
 }
 
 void
@@ -243,15 +250,16 @@ last_word(char *log)
 }
 
 int
-hook_load(struct dt *dt, struct hook *h, struct gen *g, int prog_type, int attach_type,
-	  uint32_t btf_id, struct error *err)
+hook_load(struct dt *dt, struct hook *h, struct gen *g, const struct prog_kind *kind,
+	  struct error *err)
 {
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .attach_btf_id = btf_id,
-		    .expected_attach_type = (enum bpf_attach_type)attach_type);
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .attach_btf_id = kind->btf_id,
+		    .attach_btf_obj_fd = (uint32_t)kind->btf_fd,
+		    .expected_attach_type = (enum bpf_attach_type)kind->attach_type);
+	enum bpf_prog_type type = (enum bpf_prog_type)kind->type;
 	cleanup_free char *log = NULL, *reason = NULL;
 	const struct probe *p = h->probes[0];
-	int fd = bpf_prog_load((enum bpf_prog_type)prog_type, "dtrace", "GPL", g->a.insns, g->a.n,
-			       &opts);
+	int fd = bpf_prog_load(type, "dtrace", "GPL", g->a.insns, g->a.n, &opts);
 
 	if (fd >= 0) {
 		h->prog_fd = fd;
@@ -261,7 +269,7 @@ hook_load(struct dt *dt, struct hook *h, struct gen *g, int prog_type, int attac
 	opts.log_buf = log;
 	opts.log_size = LOG_SIZE;
 	opts.log_level = 1;
-	fd = bpf_prog_load((enum bpf_prog_type)prog_type, "dtrace", "GPL", g->a.insns, g->a.n, &opts);
+	fd = bpf_prog_load(type, "dtrace", "GPL", g->a.insns, g->a.n, &opts);
 	if (getenv("DTRACE_VERIFIER_LOG"))
 		fputs(log, stderr);
 	reason = last_word(log);
@@ -274,13 +282,13 @@ hook_attach_tracepoint(struct dt *dt, struct hook *h, struct gen *g, const char 
 		       struct error *err)
 {
 	cleanup_free char *type = str_printf("btf_trace_%s", name);
-	struct btf *btf = btf__load_vmlinux_btf();
-	int id = btf ? btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) : -ENOENT, fd, r;
+	struct prog_kind kind = {BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, 0, 0};
+	int fd, r;
 
-	btf__free(btf);
-	if (id < 0)
+	kind.btf_id = ctf_kernel_id(dt->kernel, CTF_TYPEDEF, type);
+	if (!kind.btf_id)
 		return error_set(err, ENOENT, "this kernel has no tracepoint \"%s\"", name);
-	r = hook_load(dt, h, g, BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, (uint32_t)id, err);
+	r = hook_load(dt, h, g, &kind, err);
 	if (r < 0)
 		return r;
 	fd = bpf_raw_tracepoint_open(NULL, h->prog_fd);
@@ -288,6 +296,33 @@ hook_attach_tracepoint(struct dt *dt, struct hook *h, struct gen *g, const char 
 		return error_set_errno(err, -fd, "cannot attach to the tracepoint \"%s\"", name);
 	hook_add_fd(h, fd);
 	return 0;
+}
+
+static void
+hook_add_probe(struct hook *h, struct probe *p)
+{
+	if (h->n % 64 == 0)
+		h->probes = xreallocarray(h->probes, h->n + 64, sizeof(struct probe *));
+	h->probes[h->n++] = p;
+}
+
+static void
+group_probes(struct dt *dt)
+{
+	size_t n;
+
+	for (size_t i = 0; i < dt->n_probes; i++)
+		if (dt->probes[i]->n_clauses)
+			hook_add_probe(hook_for(dt, dt->probes[i]), dt->probes[i]);
+	n = dt->n_hooks;
+	for (size_t i = 0; i < n; i++) {
+		struct hook *h = dt->hooks[i];
+
+		if (h->n > h->probes[0]->ops->alone)
+			continue;
+		while (h->n > 1)
+			hook_add_probe(hook_new(dt), h->probes[--h->n]);
+	}
 }
 
 static int
@@ -310,18 +345,9 @@ dt_enable(struct dt *dt, struct error *err)
 {
 	int r;
 
-	if ((r = make_maps(dt, err)) < 0 || (r = make_names(dt, err)) < 0)
+	if ((r = make_maps(dt, err)) < 0)
 		return r;
-	for (size_t i = 0; i < dt->n_probes; i++) {
-		struct probe *p = dt->probes[i];
-		struct hook *h;
-
-		if (!p->n_clauses)
-			continue;
-		h = hook_for(dt, p);
-		h->probes = xreallocarray(h->probes, h->n + 1, sizeof(struct probe *));
-		h->probes[h->n++] = p;
-	}
+	group_probes(dt);
 	/* BEGIN and END first, so that BEGIN can run before any other probe fires. */
 	for (int manual = 1; manual >= 0; manual--) {
 		for (size_t i = 0; i < dt->n_hooks; i++)

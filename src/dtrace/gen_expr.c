@@ -105,7 +105,7 @@ gen_addr(struct gen *g, struct node *n, struct error *err)
 	case N_IDENT:
 		if (n->scope != SCOPE_KERNEL)
 			break;
-		if (!ksyms_find(g->dt->ksyms, n->name, &addr))
+		if (!ksyms_find(dt_ksyms(g->dt), n->name, &addr))
 			return d_error(err, n->line, "D_SYM_NOTYPES",
 				       "the kernel has no symbol \"%s\"", n->name);
 		asm_imm(&g->a, R0, (int64_t)addr);
@@ -877,7 +877,10 @@ gen_probe_text(struct gen *g, struct node *n, struct place to, size_t size, stru
 			: n->ident->builtin == B_PROBEMOD  ? 1
 			: n->ident->builtin == B_PROBEFUNC ? 2
 							   : 3;
+	int r = dt_names(g->dt, err);
 
+	if (r < 0)
+		return r;
 	asm_store(&g->a, 4, R10, STACK_SMALL, R8);
 	asm_map(&g->a, R1, g->dt->names_fd);
 	asm_mov(&g->a, R2, R10);

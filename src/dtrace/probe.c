@@ -7,30 +7,161 @@
 
 static const struct provider *const providers[] = {&provider_dtrace, &provider_profile,
 						   &provider_tick, &provider_syscall,
-						   &provider_rawtp};
+						   &provider_rawtp, &provider_fbt};
+
+/*
+ * There may be 150,000 probes, and providers are asked again for each
+ * description: names are kept once each, probes found by a hash of theirs.
+ */
+struct chunk {
+	struct chunk *next;
+	size_t used;
+	char data[65536 - 2 * sizeof(void *)];
+};
+
+struct probe_table {
+	struct chunk *chunks;
+	const char **names; /* open hash, a power of two */
+	size_t n_names, cap_names;
+	struct probe **probes; /* the same, by their names' addresses */
+	size_t cap_probes;
+};
+
+static void *
+take(struct probe_table *t, size_t size, size_t align)
+{
+	struct chunk *c = t->chunks;
+	size_t at = c ? (c->used + align - 1) & ~(align - 1) : 0;
+
+	if (!c || at + size > sizeof(c->data)) {
+		c = xmalloc(sizeof(*c));
+		c->next = t->chunks;
+		t->chunks = c;
+		at = 0;
+	}
+	c->used = at + size;
+	return c->data + at;
+}
+
+static uint64_t
+hash_text(const char *s, size_t *ret_len)
+{
+	uint64_t h = 0xcbf29ce484222325;
+	const char *at = s;
+
+	for (; *at; at++)
+		h = (h ^ (unsigned char)*at) * 0x100000001b3;
+	*ret_len = (size_t)(at - s);
+	return h ^ h >> 29;
+}
+
+/* The one copy of a name. */
+static const char *
+intern(struct probe_table *t, const char *name)
+{
+	size_t len, i;
+
+	if (2 * t->n_names >= t->cap_names) {
+		const char **old = t->names;
+		size_t n = t->cap_names;
+
+		t->cap_names = n ? 2 * n : 4096;
+		t->names = xcalloc(t->cap_names, sizeof(*t->names));
+		for (size_t k = 0; k < n; k++) {
+			if (!old[k])
+				continue;
+			i = hash_text(old[k], &len) & (t->cap_names - 1);
+			while (t->names[i])
+				i = (i + 1) & (t->cap_names - 1);
+			t->names[i] = old[k];
+		}
+		free(old);
+	}
+	i = hash_text(name, &len) & (t->cap_names - 1);
+	for (; t->names[i]; i = (i + 1) & (t->cap_names - 1))
+		if (str_eq(t->names[i], name))
+			return t->names[i];
+	t->n_names++;
+	return t->names[i] = memcpy(take(t, len + 1, 1), name, len + 1);
+}
+
+static size_t
+probe_slot(const struct probe_table *t, const char *const part[4])
+{
+	uint64_t h = 0;
+	size_t i;
+
+	for (size_t k = 0; k < 4; k++)
+		h = (h ^ (uintptr_t)part[k]) * 0x9e3779b97f4a7c15;
+	i = (h >> 20) & (t->cap_probes - 1);
+	while (t->probes[i] && (t->probes[i]->func != part[2] || t->probes[i]->name != part[3] ||
+				t->probes[i]->mod != part[1] || t->probes[i]->prov != part[0]))
+		i = (i + 1) & (t->cap_probes - 1);
+	return i;
+}
+
+static void
+grow_probes(struct dt *dt, struct probe_table *t)
+{
+	t->cap_probes = t->cap_probes ? 4 * t->cap_probes : 4096;
+	free(t->probes);
+	t->probes = xcalloc(t->cap_probes, sizeof(struct probe *));
+	for (size_t i = 0; i < dt->n_probes; i++) {
+		struct probe *p = dt->probes[i];
+		const char *const part[4] = {p->prov, p->mod, p->func, p->name};
+
+		t->probes[probe_slot(t, part)] = p;
+	}
+}
 
 struct probe *
 dt_probe_add(struct dt *dt, const struct provider *ops, const char *prov, const char *mod,
 	     const char *func, const char *name, uint64_t data)
 {
-	cleanup_free char *full = str_printf("%s:%s:%s:%s", prov, mod, func, name);
-	struct probe *p = map_get(dt->probe_names, full);
+	struct probe_table *t = dt->table;
+	struct probe *p;
+	size_t slot;
 
-	if (p)
-		return p;
-	p = xcalloc(1, sizeof(*p));
-	p->prov = xstrdup(prov);
-	p->mod = xstrdup(mod);
-	p->func = xstrdup(func);
-	p->name = xstrdup(name);
-	p->ops = ops;
-	p->data = data;
-	if (dt->n_probes % 256 == 0)
-		dt->probes = xreallocarray(dt->probes, dt->n_probes + 256, sizeof(struct probe *));
+	if (!t)
+		t = dt->table = xcalloc(1, sizeof(*t));
+	if (2 * dt->n_probes >= t->cap_probes)
+		grow_probes(dt, t);
+	const char *const part[4] = {intern(t, prov), intern(t, mod), intern(t, func),
+				     intern(t, name)};
+
+	slot = probe_slot(t, part);
+	if (t->probes[slot])
+		return t->probes[slot];
+	p = take(t, sizeof(*p), _Alignof(struct probe));
+	*p = (struct probe){.prov = part[0], .mod = part[1], .func = part[2], .name = part[3],
+			    .ops = ops, .data = data};
+	if (dt->n_probes % 4096 == 0)
+		dt->probes = xreallocarray(dt->probes, dt->n_probes + 4096, sizeof(struct probe *));
 	dt->probes[dt->n_probes++] = p;
 	p->id = (uint32_t)dt->n_probes;
-	map_set(dt->probe_names, full, p);
+	t->probes[slot] = p;
 	return p;
+}
+
+void
+dt_probes_free(struct dt *dt)
+{
+	struct probe_table *t = dt->table;
+
+	for (size_t i = 0; i < dt->n_probes; i++)
+		free(dt->probes[i]->clauses);
+	free(dt->probes);
+	if (!t)
+		return;
+	while (t->chunks) {
+		struct chunk *next = t->chunks->next;
+
+		free(t->chunks);
+		t->chunks = next;
+	}
+	free(t->names);
+	free(t->probes);
+	free(t);
 }
 
 const char *
@@ -62,8 +193,14 @@ split_spec(const char *spec, struct strv *parts, int line, struct error *err)
 	return 0;
 }
 
-static bool
-part_matches(const char *pattern, const char *value)
+bool
+dt_is_glob(const char *part)
+{
+	return !*part || strpbrk(part, "*?[");
+}
+
+bool
+dt_part_matches(const char *pattern, const char *value)
 {
 	if (!*pattern)
 		return true;
@@ -115,13 +252,14 @@ dt_probes_match(struct dt *dt, const char *spec, int line, struct probe ***ret, 
 			return r;
 		for (size_t i = 0; i < 4; i++)
 			part[i] = parts.v[i];
+		free(steal_ptr(&dt->why));
 		if ((r = provide(dt, part, err)) < 0)
 			return r;
 		for (size_t i = 0; i < dt->n_probes; i++) {
 			struct probe *p = dt->probes[i];
 
-			if (!part_matches(part[0], p->prov) || !part_matches(part[1], p->mod) ||
-			    !part_matches(part[2], p->func) || !part_matches(part[3], p->name))
+			if (!dt_part_matches(part[0], p->prov) || !dt_part_matches(part[1], p->mod) ||
+			    !dt_part_matches(part[2], p->func) || !dt_part_matches(part[3], p->name))
 				continue;
 			if (n % 64 == 0)
 				found = xreallocarray(found, n + 64, sizeof(*found));
@@ -129,8 +267,8 @@ dt_probes_match(struct dt *dt, const char *spec, int line, struct probe ***ret, 
 		}
 	}
 	if (!n) {
-		d_error(err, line, "D_PDESC_ZERO", "probe description %s does not match any probes",
-			spec);
+		d_error(err, line, "D_PDESC_ZERO", "probe description %s does not match any probes%s%s",
+			spec, dt->why ? ": " : "", dt->why ? dt->why : "");
 		return -ESRCH;
 	}
 	*ret = steal_ptr(&found);

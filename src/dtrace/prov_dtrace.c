@@ -43,7 +43,7 @@ begin_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err
 static int
 begin_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
 {
-	return hook_load(dt, h, g, BPF_PROG_TYPE_RAW_TRACEPOINT, 0, 0, err);
+	return hook_load(dt, h, g, &(struct prog_kind){.type = BPF_PROG_TYPE_RAW_TRACEPOINT}, err);
 }
 
 const struct provider provider_dtrace = {

@@ -127,7 +127,7 @@ static int
 clock_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
 {
 	int cpus = h->probes[0]->ops == &provider_tick ? 1 : (int)sysconf(_SC_NPROCESSORS_CONF);
-	int r = hook_load(dt, h, g, BPF_PROG_TYPE_PERF_EVENT, 0, 0, err);
+	int r = hook_load(dt, h, g, &(struct prog_kind){.type = BPF_PROG_TYPE_PERF_EVENT}, err);
 
 	for (int cpu = 0; r == 0 && cpu < cpus; cpu++) {
 		int fd = open_clock(h->probes[0], cpu);

@@ -12,7 +12,7 @@ show_symbol(struct dt *dt, uint64_t addr, bool offset)
 	const char *name, *module;
 	uint64_t off;
 
-	if (!ksyms_at(dt->ksyms, addr, &name, &module, &off))
+	if (!ksyms_at(dt_ksyms(dt), addr, &name, &module, &off))
 		return str_printf("0x%llx", (unsigned long long)addr);
 	if (offset && off)
 		return str_printf("%s`%s+0x%llx", module, name, (unsigned long long)off);
