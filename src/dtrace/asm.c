@@ -42,7 +42,7 @@ asm_finish(struct asmb *a, struct error *err)
 		long distance = a->labels[a->jumps[i].label] - (long)a->jumps[i].insn - 1;
 		struct bpf_insn *insn = &a->insns[a->jumps[i].insn];
 
-		if (insn->code == (BPF_JMP32 | BPF_JA)) {
+		if (insn->code == (BPF_JMP32 | BPF_JA) || insn->code == (BPF_JMP | BPF_CALL)) {
 			insn->imm = (int32_t)distance;
 			continue;
 		}
@@ -160,6 +160,13 @@ void
 asm_call(struct asmb *a, int helper)
 {
 	asm_emit(a, BPF_JMP | BPF_CALL, 0, 0, 0, helper);
+}
+
+void
+asm_call_local(struct asmb *a, int label)
+{
+	jump(a, label);
+	asm_emit(a, BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, 0);
 }
 
 void

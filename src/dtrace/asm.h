@@ -45,6 +45,7 @@ void asm_jmp(struct asmb *a, int label);
 void asm_jcc(struct asmb *a, unsigned op, int dst, int src, int label); /* BPF_JEQ ... */
 void asm_jcci(struct asmb *a, unsigned op, int dst, int32_t imm, int label);
 void asm_call(struct asmb *a, int helper);
+void asm_call_local(struct asmb *a, int label); /* a function of the program */
 void asm_exit(struct asmb *a);
 void asm_map(struct asmb *a, int dst, int fd);
 /* Address of byte off of the first entry of an array. */

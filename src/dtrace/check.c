@@ -22,6 +22,13 @@ is_text(struct dt *dt, const struct ctf_type *t)
 	return dt_is_string(dt, t) || ctf_is_string(t);
 }
 
+/* NULL and 0: as text they are "". */
+static bool
+is_null(const struct node *n)
+{
+	return n->is_const && n->value == 0;
+}
+
 static bool
 is_scalar(struct dt *dt, const struct ctf_type *t)
 {
@@ -426,7 +433,7 @@ check_binary(struct checker *c, struct node *n, struct error *err)
 		return 0;
 	}
 	if (compare && (dt_is_string(dt, l->type) || dt_is_string(dt, r->type))) {
-		if (!is_text(dt, l->type) || !is_text(dt, r->type))
+		if ((!is_text(dt, l->type) && !is_null(l)) || (!is_text(dt, r->type) && !is_null(r)))
 			return bad_operand(n, err);
 		n->type = dt->t_int;
 		return 0;
@@ -477,7 +484,7 @@ static bool
 may_assign(struct dt *dt, const struct ctf_type *to, const struct node *from)
 {
 	if (dt_is_string(dt, to))
-		return is_text(dt, from->type);
+		return is_text(dt, from->type) || is_null(from);
 	if (ctf_is_aggregate(to))
 		return ctf_same(to, from->type);
 	return is_scalar(dt, to) && is_scalar(dt, from->type);

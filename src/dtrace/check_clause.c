@@ -277,6 +277,8 @@ text_bound(struct dt *dt, const struct node *n)
 
 	if (n->kind == N_STRING)
 		bound = n->text_len + 1;
+	else if (n->is_const)
+		bound = 8; /* NULL */
 	else if (n->kind == N_IDENT && n->ident && n->ident->kind == ID_BUILTIN &&
 		 n->ident->builtin == B_EXECNAME)
 		bound = 16;

@@ -79,6 +79,7 @@ dt_open(struct dt **ret, struct error *err)
 				    .dynvarsize = 4 << 20,
 				    .stackframes = 20,
 				    .ustackframes = 20,
+				    .nspec = 1,
 				    .switchrate_ns = 100000000};
 	dt->vars = map_new(free);
 	dt->inlines = map_new(free);

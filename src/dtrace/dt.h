@@ -31,17 +31,21 @@
 
 #define DT_MAX_KEYS 16
 #define DT_LEVELS 4 /* nested probe firings on one CPU */
+#define DT_ALLOCA 4096 /* bytes that alloca() and copyin() have in one firing */
+#define DT_MAX_SPECS 64
 
 struct dt_opts {
 	unsigned strsize;    /* bytes of a string, NUL included */
 	uint64_t bufsize;    /* of the ring buffer */
 	uint64_t aggsize;    /* entries of a keyed aggregation */
 	uint64_t dynvarsize; /* bytes of all dynamic variables */
-	unsigned stackframes, ustackframes;
+	unsigned stackframes, ustackframes, nspec;
 	uint64_t switchrate_ns, aggrate_ns;
 	bool quiet, flowindent, destructive, zdefs, aggsortrev, aggsortkey, nolibs;
 	int aggsortpos, aggsortkeypos;
 };
+
+enum spec_state { SPEC_FREE, SPEC_ACTIVE, SPEC_ENDED /* by commit() or discard() */ };
 
 /* First bytes of `globals`: what programs and consumer tell each other. */
 struct dt_shared {
@@ -52,6 +56,8 @@ struct dt_shared {
 	uint64_t level_drops; /* fired too deeply nested */
 	uint64_t faults;      /* invalid addresses */
 	int64_t wall_offset;  /* CLOCK_REALTIME less CLOCK_MONOTONIC at start */
+	uint64_t spec_none;   /* speculation() found none free */
+	uint64_t spec[DT_MAX_SPECS]; /* enum spec_state */
 };
 
 /* Room for each of a probe's four names in the `names` map. */
@@ -211,7 +217,10 @@ struct dt {
 
 	struct hook **hooks;
 	size_t n_hooks;
-	size_t globals_size, this_size, record_max, scratch_size;
+	size_t globals_size, this_size, record_max;
+	/* The scratch area: clause-local variables, record, struct rt, alloca()'s, slots. */
+	size_t rt_off, alloca_off, slots_off, scratch_size;
+	bool uses_rt, uses_alloca;
 	int globals_fd, scratch_fd, level_fd, ring_fd, zeros_fd, names_fd;
 	int *var_fds; /* maps of self-> variables and associative arrays */
 	size_t n_var_fds;

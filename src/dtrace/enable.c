@@ -128,7 +128,6 @@ round_up_pages(uint64_t n)
 static int
 make_maps(struct dt *dt, struct error *err)
 {
-	uint32_t cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
 	struct dt_shared *shared;
 	struct timespec mono, real;
 	int r;
@@ -138,11 +137,13 @@ make_maps(struct dt *dt, struct error *err)
 			dt->record_max = align8(dt->clauses[i]->rec_size);
 	if ((r = place_vars(dt, err)) < 0 || (r = make_aggs(dt, err)) < 0)
 		return r;
-	dt->scratch_size = dt->this_size + dt->record_max + 24 * dt->opts.strsize;
+	dt->rt_off = align8(dt->this_size) + dt->record_max;
+	dt->alloca_off = dt->rt_off + (dt->uses_rt ? sizeof(struct rt) + dt->opts.strsize : 0);
+	/* Twice: a read of DT_ALLOCA bytes may be asked for at its last byte. */
+	dt->slots_off = dt->alloca_off + (dt->uses_alloca ? 2 * DT_ALLOCA : 0);
+	dt->scratch_size = dt->slots_off;
 	if ((r = make_map(BPF_MAP_TYPE_ARRAY, "dt_globals", 4, align8(dt->globals_size), 1,
 			  BPF_F_MMAPABLE, &dt->globals_fd, err)) < 0 ||
-	    (r = make_map(BPF_MAP_TYPE_ARRAY, "dt_scratch", 4, align8(dt->scratch_size),
-			  (uint64_t)cpus * DT_LEVELS, 0, &dt->scratch_fd, err)) < 0 ||
 	    (r = make_map(BPF_MAP_TYPE_PERCPU_ARRAY, "dt_level", 4, 4, 1, 0, &dt->level_fd, err)) <
 		    0 ||
 	    (r = make_map(BPF_MAP_TYPE_RINGBUF, "dt_records", 0, 0,
@@ -325,15 +326,35 @@ group_probes(struct dt *dt)
 	}
 }
 
+/* Every program is written once to see how much scratch memory they need. */
+static int
+make_scratch(struct dt *dt, struct error *err)
+{
+	uint32_t cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
+
+	for (size_t i = 0; i < dt->n_hooks; i++) {
+		struct hook *h = dt->hooks[i];
+		const struct provider *ops = h->probes[0]->ops;
+		struct gen *g = NULL;
+		int r = ops->prepare ? ops->prepare(dt, h, err) : 0;
+
+		if (r == 0)
+			r = dt_generate(dt, h, &g, err);
+		gen_free(g);
+		if (r < 0)
+			return r;
+	}
+	return make_map(BPF_MAP_TYPE_ARRAY, "dt_scratch", 4, align8(dt->scratch_size + 8),
+			(uint64_t)cpus * DT_LEVELS, 0, &dt->scratch_fd, err);
+}
+
 static int
 enable_hook(struct dt *dt, struct hook *h, struct error *err)
 {
 	const struct provider *ops = h->probes[0]->ops;
 	struct gen *g = NULL;
-	int r = ops->prepare ? ops->prepare(dt, h, err) : 0;
+	int r = dt_generate(dt, h, &g, err);
 
-	if (r == 0)
-		r = dt_generate(dt, h, &g, err);
 	if (r == 0)
 		r = ops->attach(dt, h, g, err);
 	gen_free(g);
@@ -348,6 +369,8 @@ dt_enable(struct dt *dt, struct error *err)
 	if ((r = make_maps(dt, err)) < 0)
 		return r;
 	group_probes(dt);
+	if ((r = make_scratch(dt, err)) < 0)
+		return r;
 	/* BEGIN and END first, so that BEGIN can run before any other probe fires. */
 	for (int manual = 1; manual >= 0; manual--) {
 		for (size_t i = 0; i < dt->n_hooks; i++)

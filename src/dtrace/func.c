@@ -1,18 +1,27 @@
-/* Subroutines. */
+/*
+ * Subroutines.  Simple ones are a few instructions; those that walk text or the
+ * kernel's lists are functions of rt.bpf.c, called with texts in scratch buffers.
+ */
+#include <string.h>
+
 #include "dtrace/check.h"
 #include "dtrace/gen.h"
 
-/* What each takes: 's' text, 'n' number or pointer, 'p' pointer, per argument. */
+/* What each takes: 's' text, 't' text or 0, 'n' number or pointer, 'p' pointer, per argument. */
 static const char *const shapes[F_NFUNCS] = {
-	[F_STRLEN] = "s",     [F_STRJOIN] = "ss",  [F_STRCHR] = "sn",  [F_STRRCHR] = "sn",
-	[F_STRSTR] = "ss",    [F_INDEX] = "ssn",   [F_RINDEX] = "ssn", [F_SUBSTR] = "snn",
-	[F_STRTOK] = "ss",    [F_TOUPPER] = "s",   [F_TOLOWER] = "s",  [F_LLTOSTR] = "nn",
-	[F_STRTOLL] = "sn",   [F_BASENAME] = "s",  [F_DIRNAME] = "s",  [F_CLEANPATH] = "s",
-	[F_COPYIN] = "nn",    [F_COPYINSTR] = "nn", [F_COPYINTO] = "nnp", [F_ALLOCA] = "n",
-	[F_BCOPY] = "ppn",    [F_RAND] = "",	   [F_PROGENYOF] = "n", [F_HTONS] = "n",
-	[F_HTONL] = "n",      [F_HTONLL] = "n",	   [F_NTOHS] = "n",    [F_NTOHL] = "n",
-	[F_NTOHLL] = "n",     [F_INET_NTOA] = "p", [F_INET_NTOA6] = "p", [F_INET_NTOP] = "np",
-	[F_GETMAJOR] = "n",   [F_GETMINOR] = "n",  [F_SPECULATION] = "",
+	[F_STRLEN] = "s",	[F_STRJOIN] = "ss",	[F_STRCHR] = "sn",	[F_STRRCHR] = "sn",
+	[F_STRSTR] = "ss",	[F_INDEX] = "ssn",	[F_RINDEX] = "ssn",	[F_SUBSTR] = "snn",
+	[F_STRTOK] = "ts",	[F_TOUPPER] = "s",	[F_TOLOWER] = "s",	[F_LLTOSTR] = "nn",
+	[F_STRTOLL] = "sn",	[F_BASENAME] = "s",	[F_DIRNAME] = "s",	[F_CLEANPATH] = "s",
+	[F_COPYIN] = "nn",	[F_COPYINSTR] = "nn",	[F_COPYINTO] = "nnp",	[F_ALLOCA] = "n",
+	[F_BCOPY] = "ppn",	[F_RAND] = "",		[F_PROGENYOF] = "n",	[F_HTONS] = "n",
+	[F_HTONL] = "n",	[F_HTONLL] = "n",	[F_NTOHS] = "n",	[F_NTOHL] = "n",
+	[F_NTOHLL] = "n",	[F_INET_NTOA] = "p",	[F_INET_NTOA6] = "p",	[F_INET_NTOP] = "np",
+	[F_LINK_NTOP] = "np",	[F_GETMAJOR] = "n",	[F_GETMINOR] = "n",	[F_SPECULATION] = "",
+	[F_JSON] = "ss",	[F_MSGDSIZE] = "p",	[F_DDI_PATHNAME] = "pn", [F_D_PATH] = "p",
+	[F_D_PSARGS] = "p",	[F_D_ZONENAME] = "p",	[F_MUTEX_OWNED] = "p",	[F_MUTEX_OWNER] = "p",
+	[F_MUTEX_TYPE_ADAPTIVE] = "p", [F_MUTEX_TYPE_SPIN] = "p",
+	[F_RW_ISWRITER] = "p",	[F_RW_READ_HELD] = "p",	[F_RW_WRITE_HELD] = "p",
 };
 
 int
@@ -21,12 +30,19 @@ func_check(struct checker *c, struct node *n, enum func f, struct error *err)
 	const char *shape = shapes[f];
 	int i = 1;
 
+	c->dt->uses_rt = true;
+	if (f == F_COPYIN || f == F_COPYINTO || f == F_ALLOCA || f == F_BCOPY)
+		c->dt->uses_alloca = true;
 	for (struct node *arg = n->args; arg && *shape; arg = arg->next, shape++, i++) {
 		bool text = dt_is_string(c->dt, arg->type) || ctf_is_string(arg->type);
 		bool number = !dt_is_string(c->dt, arg->type) &&
 			      (ctf_is_integral(arg->type) || ctf_is_pointer(arg->type));
 
-		if (*shape == 's' ? !text : *shape == 'p' ? !ctf_is_pointer(arg->type) : !number) {
+		if (*shape == 't' && arg->is_const && !arg->value)
+			continue;
+		if (*shape == 's' || *shape == 't' ? !text
+		    : *shape == 'p'		   ? !ctf_is_pointer(arg->type)
+						   : !number) {
 			cleanup_free char *name = ctf_name(arg->type);
 
 			return d_error(err, n->line, "D_PROTO_ARG",
@@ -37,30 +53,340 @@ func_check(struct checker *c, struct node *n, enum func f, struct error *err)
 	return 0;
 }
 
+/* --- helpers */
+
+/* n's text in a buffer of its own. */
+static int
+text_slot(struct gen *g, struct node *n, struct place *ret, struct error *err)
+{
+	*ret = gen_slot(g, g->dt->opts.strsize);
+	return gen_text(g, n, *ret, g->dt->opts.strsize, false, err);
+}
+
+static void
+copy_text(struct gen *g, struct place to, size_t size, struct place from)
+{
+	gen_place(g, R1, to);
+	asm_imm(&g->a, R2, (int64_t)size);
+	gen_place(g, R3, from);
+	asm_call(&g->a, BPF_FUNC_probe_read_kernel_str);
+}
+
+/* r0 into a field of struct rt. */
+static void
+set_rt(struct gen *g, size_t field)
+{
+	struct place p = gen_rt_place(g, field);
+
+	asm_store(&g->a, 8, p.reg, p.off, R0);
+}
+
 static void
 swap(struct gen *g, int bits)
 {
 	asm_emit(&g->a, BPF_ALU | BPF_END | BPF_TO_BE, R0, 0, 0, bits);
 }
 
+/* r0: an address; the member of the kernel's structure there into r0. */
+static int
+load_member(struct gen *g, const struct node *n, const char *type, const char *member, size_t size,
+	    struct error *err)
+{
+	const struct ctf_type *t = ctf_find(g->dt->kernel, type);
+	struct ctf_member m;
+
+	if (!t || !ctf_find_member(t, member, &m))
+		return d_error(err, n->line, "D_UNKNOWN", "this kernel has no %s.%s, which %s( ) needs",
+			       type, member, n->name);
+	asm_alui(&g->a, BPF_ADD, R0, (int32_t)(m.bit_offset / 8));
+	gen_read(g, (struct place){R10, STACK_VALUE}, size, false);
+	asm_load(&g->a, (unsigned)size, R0, R10, STACK_VALUE);
+	return 0;
+}
+
+/* --- numbers */
+
+static int
+gen_strlen(struct gen *g, struct node *n, struct error *err)
+{
+	struct place text;
+	int r = text_slot(g, n->args, &text, err);
+
+	if (r < 0)
+		return r;
+	/* Reading it over itself is the cheapest way to have it measured. */
+	copy_text(g, text, g->dt->opts.strsize, text);
+	asm_alui(&g->a, BPF_SUB, R0, 1);
+	return 0;
+}
+
+static int
+gen_index(struct gen *g, struct node *n, bool last, struct error *err)
+{
+	struct place text, sub;
+	struct node *from = n->args->next->next;
+	int r;
+
+	if ((r = text_slot(g, n->args, &text, err)) < 0 ||
+	    (r = text_slot(g, n->args->next, &sub, err)) < 0)
+		return r;
+	asm_imm(&g->a, R0, last ? INT32_MAX : 0);
+	if (from && (r = gen_scalar(g, from, err)) < 0)
+		return r;
+	asm_mov(&g->a, R5, R0);
+	gen_place(g, R2, text);
+	gen_place(g, R3, sub);
+	asm_imm(&g->a, R4, g->dt->opts.strsize);
+	gen_rt(g, last ? "rt_rindex" : "rt_index");
+	return 0;
+}
+
+static int
+gen_strtoll(struct gen *g, struct node *n, struct error *err)
+{
+	struct place text;
+	int r = text_slot(g, n->args, &text, err);
+
+	if (r < 0)
+		return r;
+	asm_imm(&g->a, R0, 10);
+	if (n->args->next && (r = gen_scalar(g, n->args->next, err)) < 0)
+		return r;
+	asm_mov(&g->a, R3, R0);
+	gen_place(g, R2, text);
+	asm_imm(&g->a, R4, g->dt->opts.strsize);
+	gen_rt(g, "rt_strtoll");
+	return 0;
+}
+
+static int
+gen_progenyof(struct gen *g, struct node *n, struct error *err)
+{
+	int r;
+
+	if ((r = gen_rt_offset(g, n, RT_TASK_TGID, err)) < 0 ||
+	    (r = gen_rt_offset(g, n, RT_TASK_PARENT, err)) < 0 ||
+	    (r = gen_scalar(g, n->args, err)) < 0 || (r = gen_push(g, n, err)) < 0)
+		return r;
+	asm_call(&g->a, BPF_FUNC_get_current_task);
+	asm_mov(&g->a, R2, R0);
+	gen_pop(g, R3);
+	gen_rt(g, "rt_progenyof");
+	return 0;
+}
+
+static int
+gen_mutex(struct gen *g, struct node *n, struct error *err)
+{
+	enum func f = n->ident->func;
+	int r = gen_scalar(g, n->args, err), yes;
+
+	if (r < 0)
+		return r;
+	if (f == F_MUTEX_TYPE_ADAPTIVE || f == F_MUTEX_TYPE_SPIN) { /* Linux mutexes all sleep */
+		asm_imm(&g->a, R0, f == F_MUTEX_TYPE_ADAPTIVE);
+		return 0;
+	}
+	if ((r = load_member(g, n, "struct mutex", "owner", 8, err)) < 0)
+		return r;
+	asm_alui(&g->a, BPF_AND, R0, -8); /* the low bits are flags */
+	if (f == F_MUTEX_OWNER)
+		return 0;
+	if ((r = gen_push(g, n, err)) < 0)
+		return r;
+	asm_call(&g->a, BPF_FUNC_get_current_task);
+	gen_pop(g, R1);
+	yes = asm_label(&g->a);
+	asm_jcc(&g->a, BPF_JEQ, R0, R1, yes);
+	gen_truth(g, yes);
+	return 0;
+}
+
+/* A rw_semaphore's count: bit 0 a writer has it, bit 1 somebody waits, readers from bit 8. */
+static int
+gen_rwlock(struct gen *g, struct node *n, struct error *err)
+{
+	enum func f = n->ident->func;
+	int yes = asm_label(&g->a), r;
+
+	if ((r = gen_scalar(g, n->args, err)) < 0 ||
+	    (r = load_member(g, n, "struct rw_semaphore", "count", 8, err)) < 0)
+		return r;
+	if (f == F_RW_READ_HELD)
+		asm_alui(&g->a, BPF_RSH, R0, 8);
+	else
+		asm_alui(&g->a, BPF_AND, R0, f == F_RW_ISWRITER ? 3 : 1);
+	asm_jcci(&g->a, BPF_JNE, R0, 0, yes);
+	gen_truth(g, yes);
+	return 0;
+}
+
+/* --- memory of the clause: alloca(), copyin() */
+
+/* r0: bytes wanted.  The place's number into r0 (from the area's start), or the clause ends. */
+static void
+take_room(struct gen *g)
+{
+	struct asmb *a = &g->a;
+	struct place next = gen_rt_place(g, offsetof(struct rt, alloca_next));
+
+	asm_jcci(a, BPF_JGT, R0, DT_ALLOCA, g->fault);
+	asm_alui(a, BPF_ADD, R0, 7);
+	asm_alui(a, BPF_AND, R0, -8);
+	asm_load(a, 8, R1, next.reg, next.off);
+	asm_alu(a, BPF_ADD, R0, R1);
+	asm_jcci(a, BPF_JGT, R0, DT_ALLOCA, g->fault);
+	asm_store(a, 8, next.reg, next.off, R0);
+	asm_mov(a, R0, R1);
+}
+
+/* r0: a place's number; its address, as the number that D handles, into r0. */
+static void
+address_of_room(struct gen *g)
+{
+	struct place self = gen_rt_place(g, offsetof(struct rt, self));
+
+	asm_store(&g->a, 8, self.reg, self.off, R7);
+	asm_load(&g->a, 8, R1, self.reg, self.off);
+	asm_alu(&g->a, BPF_ADD, R0, R1);
+	asm_alui(&g->a, BPF_ADD, R0, (int32_t)g->dt->alloca_off);
+}
+
+/* r1: a place's number below DT_ALLOCA, r2: bytes, r3: from where. */
+static void
+read_to_room(struct gen *g, int helper)
+{
+	struct asmb *a = &g->a;
+
+	asm_jcci(a, BPF_JGE, R1, DT_ALLOCA, g->fault);
+	asm_jcci(a, BPF_JGT, R2, DT_ALLOCA, g->fault);
+	asm_alu(a, BPF_ADD, R1, R7);
+	asm_alui(a, BPF_ADD, R1, (int32_t)g->dt->alloca_off);
+	asm_call(a, helper);
+	asm_jcci(a, BPF_JNE, R0, 0, g->fault);
+}
+
+static int
+gen_alloca(struct gen *g, struct node *n, struct error *err)
+{
+	int r = gen_scalar(g, n->args, err);
+
+	if (r < 0)
+		return r;
+	take_room(g);
+	address_of_room(g);
+	return 0;
+}
+
+static int
+gen_copyin(struct gen *g, struct node *n, struct error *err)
+{
+	struct place at = gen_slot(g, 8);
+	int r;
+
+	if ((r = gen_scalar(g, n->args, err)) < 0 || (r = gen_push(g, n, err)) < 0 ||
+	    (r = gen_scalar(g, n->args->next, err)) < 0 || (r = gen_push(g, n, err)) < 0)
+		return r;
+	take_room(g);
+	asm_store(&g->a, 8, at.reg, at.off, R0);
+	asm_mov(&g->a, R1, R0);
+	gen_pop(g, R2);
+	gen_pop(g, R3);
+	read_to_room(g, BPF_FUNC_probe_read_user);
+	asm_load(&g->a, 8, R0, at.reg, at.off);
+	address_of_room(g);
+	return 0;
+}
+
+/* copyinto(from, bytes, to), bcopy(from, to, bytes): `to` must be what alloca() gave. */
+static int
+gen_copy_to_room(struct gen *g, struct node *n, struct node *to, struct node *bytes, bool is_user,
+		 struct error *err)
+{
+	struct place self = gen_rt_place(g, offsetof(struct rt, self));
+	int r;
+
+	if ((r = gen_scalar(g, n->args, err)) < 0 || (r = gen_push(g, n, err)) < 0 ||
+	    (r = gen_scalar(g, bytes, err)) < 0 || (r = gen_push(g, n, err)) < 0 ||
+	    (r = gen_scalar(g, to, err)) < 0)
+		return r;
+	asm_store(&g->a, 8, self.reg, self.off, R7);
+	asm_load(&g->a, 8, R1, self.reg, self.off);
+	asm_alui(&g->a, BPF_ADD, R1, (int32_t)g->dt->alloca_off);
+	asm_alu(&g->a, BPF_SUB, R0, R1);
+	asm_mov(&g->a, R1, R0);
+	gen_pop(g, R2);
+	gen_pop(g, R3);
+	read_to_room(g, is_user ? BPF_FUNC_probe_read_user : BPF_FUNC_probe_read_kernel);
+	return 0;
+}
+
+/* A free one of the nspec speculations, or 0. */
+static int
+gen_speculation(struct gen *g)
+{
+	struct asmb *a = &g->a;
+	int done = asm_label(a);
+
+	for (unsigned i = 0; i < g->dt->opts.nspec; i++) {
+		int next = asm_label(a);
+
+		asm_map_value(a, R1, g->dt->globals_fd,
+			      (uint32_t)(offsetof(struct dt_shared, spec) + 8 * i));
+		asm_imm(a, R0, SPEC_FREE);
+		asm_imm(a, R2, SPEC_ACTIVE);
+		asm_emit(a, BPF_STX | BPF_ATOMIC | BPF_DW, R1, R2, 0, BPF_CMPXCHG);
+		asm_jcci(a, BPF_JNE, R0, SPEC_FREE, next);
+		asm_imm(a, R0, i + 1);
+		asm_jmp(a, done);
+		asm_here(a, next);
+	}
+	gen_bump(g, offsetof(struct dt_shared, spec_none));
+	asm_imm(a, R0, 0);
+	asm_here(a, done);
+	return 0;
+}
+
 int
 gen_func(struct gen *g, struct node *n, struct error *err)
 {
-	struct place text;
-	int r = 0;
+	struct node *arg = n->args;
+	enum func f = n->ident->func;
+	int r;
 
-	switch (n->ident->func) {
+	switch (f) {
 	case F_STRLEN:
-		text = gen_slot(g, g->dt->opts.strsize);
-		if ((r = gen_text(g, n->args, text, g->dt->opts.strsize, false, err)) < 0)
+		return gen_strlen(g, n, err);
+	case F_INDEX:
+	case F_RINDEX:
+		return gen_index(g, n, f == F_RINDEX, err);
+	case F_STRTOLL:
+		return gen_strtoll(g, n, err);
+	case F_PROGENYOF:
+		return gen_progenyof(g, n, err);
+	case F_ALLOCA:
+		return gen_alloca(g, n, err);
+	case F_COPYIN:
+		return gen_copyin(g, n, err);
+	case F_COPYINTO:
+		return gen_copy_to_room(g, n, arg->next->next, arg->next, true, err);
+	case F_BCOPY:
+		return gen_copy_to_room(g, n, arg->next, arg->next->next, arg->is_user, err);
+	case F_SPECULATION:
+		return gen_speculation(g);
+	case F_MUTEX_OWNED:
+	case F_MUTEX_OWNER:
+	case F_MUTEX_TYPE_ADAPTIVE:
+	case F_MUTEX_TYPE_SPIN:
+		return gen_mutex(g, n, err);
+	case F_RW_ISWRITER:
+	case F_RW_READ_HELD:
+	case F_RW_WRITE_HELD:
+		return gen_rwlock(g, n, err);
+	case F_MSGDSIZE: /* a message is a struct sk_buff here */
+		if ((r = gen_scalar(g, arg, err)) < 0)
 			return r;
-		/* Reading it over itself is the cheapest way to have it measured. */
-		gen_place(g, R1, text);
-		asm_imm(&g->a, R2, g->dt->opts.strsize);
-		gen_place(g, R3, text);
-		asm_call(&g->a, BPF_FUNC_probe_read_kernel_str);
-		asm_alui(&g->a, BPF_SUB, R0, 1);
-		return 0;
+		return load_member(g, n, "struct sk_buff", "len", 4, err);
 	case F_RAND:
 		asm_call(&g->a, BPF_FUNC_get_prandom_u32);
 		asm_extend(&g->a, R0, 4, true);
@@ -71,17 +397,16 @@ gen_func(struct gen *g, struct node *n, struct error *err)
 	case F_NTOHL:
 	case F_HTONLL:
 	case F_NTOHLL:
-		if ((r = gen_scalar(g, n->args, err)) < 0)
+		if ((r = gen_scalar(g, arg, err)) < 0)
 			return r;
-		swap(g, n->ident->func == F_HTONS || n->ident->func == F_NTOHS	 ? 16
-			: n->ident->func == F_HTONL || n->ident->func == F_NTOHL ? 32
-										 : 64);
+		swap(g, f == F_HTONS || f == F_NTOHS ? 16 : f == F_HTONL || f == F_NTOHL ? 32 : 64);
 		return 0;
 	case F_GETMAJOR:
 	case F_GETMINOR: /* dev_t in the kernel: 12 bits major, 20 minor */
-		if ((r = gen_scalar(g, n->args, err)) < 0)
+		if ((r = gen_scalar(g, arg, err)) < 0)
 			return r;
-		if (n->ident->func == F_GETMAJOR)
+		asm_extend(&g->a, R0, 4, false);
+		if (f == F_GETMAJOR)
 			asm_alui(&g->a, BPF_RSH, R0, 20);
 		else
 			asm_alui(&g->a, BPF_AND, R0, 0xfffff);
@@ -92,66 +417,359 @@ gen_func(struct gen *g, struct node *n, struct error *err)
 	return gen_unsupported(n, n->name, err);
 }
 
+/* --- text: each leaves its result at `out`, which is twice strsize */
+
 static int
 gen_copyinstr(struct gen *g, struct node *n, struct place to, size_t size, struct error *err)
 {
+	struct asmb *a = &g->a;
 	struct node *max = n->args->next;
-	int r = gen_scalar(g, n->args, err);
+	int r = gen_scalar(g, n->args, err), small;
 
 	if (r < 0)
 		return r;
-	if (max && max->is_const && max->value > 0 && (size_t)max->value < size)
-		size = (size_t)max->value;
-	asm_mov(&g->a, R3, R0);
+	if (max && !max->is_const) {
+		if ((r = gen_push(g, n, err)) < 0 || (r = gen_scalar(g, max, err)) < 0)
+			return r;
+		asm_mov(a, R2, R0);
+		gen_pop(g, R0);
+		small = asm_label(a);
+		asm_alui(a, BPF_ADD, R2, 1);
+		asm_jcci(a, BPF_JLE, R2, (int32_t)size, small);
+		asm_imm(a, R2, (int64_t)size);
+		asm_here(a, small);
+	} else {
+		if (max && max->value >= 0 && (size_t)max->value + 1 < size)
+			size = (size_t)max->value + 1;
+		asm_imm(a, R2, (int64_t)size);
+	}
+	asm_mov(a, R3, R0);
 	gen_place(g, R1, to);
-	asm_imm(&g->a, R2, (int64_t)size);
-	asm_call(&g->a, BPF_FUNC_probe_read_user_str);
-	asm_jcci(&g->a, BPF_JSLT, R0, 0, g->fault);
+	asm_call(a, BPF_FUNC_probe_read_user_str);
+	asm_jcci(a, BPF_JSLT, R0, 0, g->fault);
 	return 0;
 }
 
 /* The second text behind the first; cut where strsize ends. */
 static int
-gen_strjoin(struct gen *g, struct node *n, struct place to, size_t size, struct error *err)
+gen_strjoin(struct gen *g, struct node *n, struct place out, struct error *err)
 {
 	size_t max = g->dt->opts.strsize;
-	struct place joined = gen_slot(g, 2 * max), second = gen_slot(g, max);
+	struct place second;
 	struct asmb *a = &g->a;
 	int ok = asm_label(a), r;
 
-	if ((r = gen_text(g, n->args, joined, max, false, err)) < 0 ||
-	    (r = gen_text(g, n->args->next, second, max, false, err)) < 0)
+	if ((r = gen_text(g, n->args, out, max, false, err)) < 0 ||
+	    (r = text_slot(g, n->args->next, &second, err)) < 0)
 		return r;
-	gen_place(g, R1, joined);
-	asm_imm(a, R2, (int64_t)max);
-	gen_place(g, R3, joined);
-	asm_call(a, BPF_FUNC_probe_read_kernel_str);
+	copy_text(g, out, max, out);
 	asm_jcci(a, BPF_JSLT, R0, 1, g->fault);
 	asm_alui(a, BPF_SUB, R0, 1);
 	asm_jcci(a, BPF_JLT, R0, (int32_t)max, ok);
 	asm_jmp(a, g->fault);
 	asm_here(a, ok);
-	gen_place(g, R1, joined);
+	gen_place(g, R1, out);
 	asm_alu(a, BPF_ADD, R1, R0);
 	asm_imm(a, R2, (int64_t)max);
 	gen_place(g, R3, second);
 	asm_call(a, BPF_FUNC_probe_read_kernel_str);
-	gen_place(g, R1, to);
-	asm_imm(a, R2, (int64_t)size);
-	gen_place(g, R3, joined);
-	asm_call(a, BPF_FUNC_probe_read_kernel_str);
 	return 0;
+}
+
+/* One text in, one out. */
+static int
+gen_map_text(struct gen *g, struct node *n, const char *function, int64_t extra, struct place out,
+	     struct error *err)
+{
+	struct place text;
+	int r = text_slot(g, n->args, &text, err);
+
+	if (r < 0)
+		return r;
+	gen_place(g, R2, out);
+	gen_place(g, R3, text);
+	asm_imm(&g->a, R4, g->dt->opts.strsize);
+	asm_imm(&g->a, R5, extra);
+	gen_rt(g, function);
+	return 0;
+}
+
+static int
+gen_substr(struct gen *g, struct node *n, struct place out, struct error *err)
+{
+	struct node *index = n->args->next, *len = index->next;
+	struct place text;
+	int r;
+
+	if ((r = text_slot(g, n->args, &text, err)) < 0 || (r = gen_scalar(g, index, err)) < 0 ||
+	    (r = gen_push(g, n, err)) < 0)
+		return r;
+	asm_imm(&g->a, R0, INT32_MAX);
+	if (len && (r = gen_scalar(g, len, err)) < 0)
+		return r;
+	set_rt(g, offsetof(struct rt, b));
+	gen_pop(g, R0);
+	set_rt(g, offsetof(struct rt, a));
+	gen_place(g, R2, out);
+	gen_place(g, R3, text);
+	asm_imm(&g->a, R4, g->dt->opts.strsize);
+	gen_rt(g, "rt_substr");
+	return 0;
+}
+
+/* strchr, strrchr, strstr: from where it is found on; "" stands for NULL. */
+static int
+gen_find_text(struct gen *g, struct node *n, struct place out, struct error *err)
+{
+	struct place text, sub;
+	int r = text_slot(g, n->args, &text, err);
+
+	if (r < 0)
+		return r;
+	if (n->ident->func == F_STRSTR) {
+		if ((r = text_slot(g, n->args->next, &sub, err)) < 0)
+			return r;
+		gen_place(g, R3, sub);
+		asm_imm(&g->a, R5, 0);
+	} else {
+		if ((r = gen_scalar(g, n->args->next, err)) < 0)
+			return r;
+		asm_mov(&g->a, R3, R0);
+		asm_imm(&g->a, R5, n->ident->func == F_STRRCHR);
+	}
+	gen_place(g, R2, text);
+	asm_imm(&g->a, R4, g->dt->opts.strsize);
+	gen_rt(g, n->ident->func == F_STRSTR ? "rt_index" : "rt_strchr");
+	asm_mov(&g->a, R5, R0);
+	gen_place(g, R2, out);
+	gen_place(g, R3, text);
+	asm_imm(&g->a, R4, g->dt->opts.strsize);
+	gen_rt(g, "rt_tail");
+	return 0;
+}
+
+/* Behind struct rt stands the text that strtok(NULL, ...) goes on with. */
+static int
+gen_strtok(struct gen *g, struct node *n, struct place out, struct error *err)
+{
+	struct place text = gen_rt_place(g, sizeof(struct rt)), delims;
+	struct place token = gen_rt_place(g, offsetof(struct rt, token));
+	int r = text_slot(g, n->args->next, &delims, err);
+
+	if (r < 0)
+		return r;
+	if (!n->args->is_const) {
+		if ((r = gen_text(g, n->args, text, g->dt->opts.strsize, false, err)) < 0)
+			return r;
+		asm_storei(&g->a, 8, token.reg, token.off, 0);
+	}
+	gen_place(g, R2, out);
+	gen_place(g, R3, text);
+	gen_place(g, R4, delims);
+	asm_imm(&g->a, R5, g->dt->opts.strsize);
+	gen_rt(g, "rt_strtok");
+	return 0;
+}
+
+static int
+gen_lltostr(struct gen *g, struct node *n, struct place out, struct error *err)
+{
+	struct place digits = gen_slot(g, 80);
+	int ok = asm_label(&g->a), r;
+
+	if ((r = gen_scalar(g, n->args, err)) < 0 || (r = gen_push(g, n, err)) < 0)
+		return r;
+	asm_imm(&g->a, R0, 10);
+	if (n->args->next && (r = gen_scalar(g, n->args->next, err)) < 0)
+		return r;
+	asm_mov(&g->a, R4, R0);
+	gen_pop(g, R3);
+	gen_place(g, R2, digits);
+	asm_imm(&g->a, R5, 80);
+	gen_rt(g, "rt_lltostr"); /* the text stands at the end of digits: where, is in r0 */
+	asm_jcci(&g->a, BPF_JLT, R0, 80, ok);
+	asm_jmp(&g->a, g->fault);
+	asm_here(&g->a, ok);
+	gen_place(g, R3, digits);
+	asm_alu(&g->a, BPF_ADD, R3, R0);
+	gen_place(g, R1, out);
+	asm_imm(&g->a, R2, g->dt->opts.strsize < 80 ? g->dt->opts.strsize : 80);
+	asm_call(&g->a, BPF_FUNC_probe_read_kernel_str);
+	return 0;
+}
+
+static int
+gen_json(struct gen *g, struct node *n, struct place out, struct error *err)
+{
+	struct place text, path;
+	int r;
+
+	if ((r = text_slot(g, n->args, &text, err)) < 0 ||
+	    (r = text_slot(g, n->args->next, &path, err)) < 0)
+		return r;
+	gen_place(g, R2, out);
+	gen_place(g, R3, text);
+	gen_place(g, R4, path);
+	asm_imm(&g->a, R5, g->dt->opts.strsize);
+	gen_rt(g, "rt_json");
+	return 0;
+}
+
+/* An address of n bytes at r0 becomes text; r5 tells the function what sort it is. */
+static void
+gen_address_text(struct gen *g, struct node *pointer, size_t n, const char *function, int64_t sort,
+		 struct place out)
+{
+	struct place addr = gen_slot(g, 24);
+
+	gen_read(g, addr, n, pointer->is_user);
+	gen_place(g, R2, out);
+	gen_place(g, R3, addr);
+	asm_imm(&g->a, R4, g->dt->opts.strsize);
+	asm_imm(&g->a, R5, sort);
+	gen_rt(g, function);
+}
+
+static int
+gen_inet(struct gen *g, struct node *n, struct place out, struct error *err)
+{
+	enum func f = n->ident->func;
+	struct node *pointer = f == F_INET_NTOP ? n->args->next : n->args;
+	struct asmb *a = &g->a;
+	int six = asm_label(a), done = asm_label(a), r;
+
+	if (f != F_INET_NTOP) {
+		if ((r = gen_scalar(g, pointer, err)) < 0)
+			return r;
+		gen_address_text(g, pointer, f == F_INET_NTOA ? 4 : 16, "rt_ntop",
+				 f == F_INET_NTOA ? 2 : 10, out);
+		return 0;
+	}
+	if ((r = gen_scalar(g, pointer, err)) < 0 || (r = gen_push(g, n, err)) < 0 ||
+	    (r = gen_scalar(g, n->args, err)) < 0)
+		return r;
+	asm_mov(a, R1, R0);
+	gen_pop(g, R0);
+	asm_jcci(a, BPF_JEQ, R1, 10, six);
+	asm_jcci(a, BPF_JNE, R1, 2, g->fault);
+	gen_address_text(g, pointer, 4, "rt_ntop", 2, out);
+	asm_jmp(a, done);
+	asm_here(a, six);
+	gen_address_text(g, pointer, 16, "rt_ntop", 10, out);
+	asm_here(a, done);
+	return 0;
+}
+
+/* Ethernet (ARPHRD 1) has 6 bytes, InfiniBand (32) 20. */
+static int
+gen_link_ntop(struct gen *g, struct node *n, struct place out, struct error *err)
+{
+	struct node *pointer = n->args->next;
+	int r;
+
+	if (!n->args->is_const || (n->args->value != 1 && n->args->value != 32))
+		return d_error(err, n->line, "D_PROTO_ARG",
+			       "link_ntop( ) argument #1 must be ARPHRD_ETHER or ARPHRD_INFINIBAND");
+	if ((r = gen_scalar(g, pointer, err)) < 0)
+		return r;
+	gen_address_text(g, pointer, n->args->value == 1 ? 6 : 20, "rt_link_ntop",
+			 n->args->value == 1 ? 6 : 20, out);
+	return 0;
+}
+
+/* Text made from a structure of the kernel, whose members the function wants to know. */
+static int
+gen_walk(struct gen *g, struct node *n, struct place out, struct error *err)
+{
+	static const struct {
+		enum func func;
+		const char *function;
+		enum rt_offset first, last;
+	} rows[] = {
+		{F_D_PATH, "rt_path", RT_PATH_DENTRY, RT_DENTRY_NAME},
+		{F_DDI_PATHNAME, "rt_kobject", RT_KOBJECT_NAME, RT_KOBJECT_PARENT},
+		{F_D_PSARGS, "rt_psargs", RT_TASK_TGID, RT_TASK_COMM},
+		{F_D_PSARGS, "rt_psargs", RT_MM_ARG_START, RT_MM_ARG_END},
+		{F_D_ZONENAME, "rt_zonename", RT_TASK_CGROUPS, RT_TASK_CGROUPS},
+		{F_D_ZONENAME, "rt_zonename", RT_CSS_SET_CGRP, RT_KN_NAME},
+	};
+	const char *function = NULL;
+	int r = gen_scalar(g, n->args, err);
+
+	if (r < 0 || (r = gen_push(g, n, err)) < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].func != n->ident->func)
+			continue;
+		function = rows[i].function;
+		for (enum rt_offset o = rows[i].first; o <= rows[i].last; o++)
+			if ((r = gen_rt_offset(g, n, o, err)) < 0)
+				return r;
+	}
+	gen_pop(g, R3);
+	gen_place(g, R2, out);
+	asm_imm(&g->a, R4, g->dt->opts.strsize);
+	gen_rt(g, function);
+	return 0;
+}
+
+static int
+gen_text_of(struct gen *g, struct node *n, struct place out, struct error *err)
+{
+	switch (n->ident->func) {
+	case F_COPYINSTR:
+		return gen_copyinstr(g, n, out, g->dt->opts.strsize, err);
+	case F_STRJOIN:
+		return gen_strjoin(g, n, out, err);
+	case F_TOUPPER:
+		return gen_map_text(g, n, "rt_case", 0, out, err);
+	case F_TOLOWER:
+		return gen_map_text(g, n, "rt_case", 1, out, err);
+	case F_BASENAME:
+		return gen_map_text(g, n, "rt_basename", 0, out, err);
+	case F_DIRNAME:
+		return gen_map_text(g, n, "rt_dirname", 0, out, err);
+	case F_CLEANPATH:
+		return gen_map_text(g, n, "rt_cleanpath", 0, out, err);
+	case F_SUBSTR:
+		return gen_substr(g, n, out, err);
+	case F_STRCHR:
+	case F_STRRCHR:
+	case F_STRSTR:
+		return gen_find_text(g, n, out, err);
+	case F_STRTOK:
+		return gen_strtok(g, n, out, err);
+	case F_LLTOSTR:
+		return gen_lltostr(g, n, out, err);
+	case F_JSON:
+		return gen_json(g, n, out, err);
+	case F_INET_NTOA:
+	case F_INET_NTOA6:
+	case F_INET_NTOP:
+		return gen_inet(g, n, out, err);
+	case F_LINK_NTOP:
+		return gen_link_ntop(g, n, out, err);
+	case F_D_PATH:
+	case F_D_PSARGS:
+	case F_D_ZONENAME:
+	case F_DDI_PATHNAME:
+		return gen_walk(g, n, out, err);
+	default:
+		return gen_unsupported(n, n->name, err);
+	}
 }
 
 int
 gen_func_text(struct gen *g, struct node *n, struct place to, size_t size, struct error *err)
 {
-	switch (n->ident->func) {
-	case F_COPYINSTR:
+	struct place out;
+	int r;
+
+	if (n->ident->func == F_COPYINSTR)
 		return gen_copyinstr(g, n, to, size, err);
-	case F_STRJOIN:
-		return gen_strjoin(g, n, to, size, err);
-	default:
-		return gen_unsupported(n, n->name, err);
-	}
+	out = gen_slot(g, 2 * (size_t)g->dt->opts.strsize);
+	if ((r = gen_text_of(g, n, out, err)) < 0)
+		return r;
+	copy_text(g, to, size, out);
+	return 0;
 }

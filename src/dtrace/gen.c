@@ -163,7 +163,7 @@ gen_statements(struct gen *g, struct node *n, const struct act **next, struct er
 	for (; n && r == 0; n = n->next) {
 		struct node *e = n->left;
 
-		g->slot_next = g->dt->this_size + g->dt->record_max;
+		g->slot_next = g->dt->slots_off;
 		switch (n->kind) {
 		case N_BLOCK:
 			r = gen_statements(g, n->body, next, err);
@@ -226,7 +226,7 @@ gen_clause(struct gen *g, const struct clause *cl, struct error *err)
 
 	g->clause = cl;
 	g->fault = asm_label(a);
-	g->slot_next = g->dt->this_size + g->dt->record_max;
+	g->slot_next = g->dt->slots_off;
 	if (cl->node->left) {
 		if ((r = gen_scalar(g, cl->node->left, err)) < 0)
 			return r;
@@ -295,7 +295,7 @@ text_in(const struct dt *dt, const struct node *n)
 	if (!n)
 		return false;
 	if (n->kind == N_STRING || n->kind == N_STRINGOF || n->type == dt->t_string ||
-	    n->scope == SCOPE_THIS)
+	    n->scope == SCOPE_THIS || (n->kind == N_CALL && n->ident && n->ident->kind == ID_FUNC))
 		return true;
 	for (const struct node *arg = n->args; arg; arg = arg->next)
 		if (text_in(dt, arg))
@@ -348,6 +348,7 @@ gen_free(struct gen *g)
 	if (!g)
 		return;
 	asm_done(&g->a);
+	free(g->rt);
 	free(g);
 }
 
@@ -374,6 +375,11 @@ dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err)
 		asm_mov(a, R8, R0);
 		if (g->scratch)
 			gen_prologue_scratch(g);
+		if (g->scratch && dt->uses_alloca) {
+			struct place next = gen_rt_place(g, offsetof(struct rt, alloca_next));
+
+			asm_storei(a, 8, next.reg, next.off, 0);
+		}
 	}
 	for (size_t i = 0; r == 0 && i < p->n_clauses; i++)
 		r = gen_clause(g, p->clauses[i], err);
@@ -385,6 +391,7 @@ dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err)
 	asm_here(a, out);
 	asm_imm(a, R0, 0);
 	asm_exit(a);
+	gen_rt_bodies(g);
 	if (r == 0)
 		r = asm_finish(a, err);
 	if (g->slot_max > dt->scratch_size)

@@ -20,6 +20,7 @@
 
 #include "dtrace/asm.h"
 #include "dtrace/dt.h"
+#include "dtrace/rt.h"
 
 #define SMALL_KEY 64
 #define STACK_KEY (-320)
@@ -40,6 +41,11 @@ struct gen {
 	int leave;	   /* label: end of the program */
 	int fault;	   /* label: end of the clause after an invalid address */
 	const struct clause *clause;
+	struct {
+		const char *name;
+		int label;
+	} *rt; /* run-time functions in use */
+	size_t n_rt;
 };
 
 /* Where bytes stand: a register and an offset. */
@@ -67,6 +73,15 @@ int gen_aggregate(struct gen *g, struct node *n, struct error *err);
 /* A key's parts to `to`. */
 int gen_keys(struct gen *g, struct node *keys, const struct rec *recs, struct place to,
 	     struct error *err);
+/* 1 or 0 to r0, after a jump to `yes`. */
+void gen_truth(struct gen *g, int yes);
+/* rt.c: a call of a function of rt.bpf.c, its arguments but the first in r2 to r5 */
+void gen_rt(struct gen *g, const char *name);
+void gen_rt_bodies(struct gen *g); /* the functions in use, behind the program */
+struct place gen_rt_place(struct gen *g, size_t off); /* of struct rt */
+/* Makes an offset known to the functions. */
+int gen_rt_offset(struct gen *g, const struct node *where, enum rt_offset which,
+		  struct error *err);
 /* func.c */
 int gen_func(struct gen *g, struct node *n, struct error *err);
 int gen_func_text(struct gen *g, struct node *n, struct place to, size_t size, struct error *err);

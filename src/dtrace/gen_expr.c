@@ -292,6 +292,22 @@ store_var(struct gen *g, struct node *n, struct error *err)
 	return 0;
 }
 
+/* A dynamic variable is given 0: it is no more. */
+static int
+clear_var(struct gen *g, struct node *n, struct error *err)
+{
+	struct place key;
+	int r = gen_var_key(g, n->ident, n->kind == N_INDEX ? n->args : NULL, &key, err);
+
+	if (r < 0)
+		return r;
+	asm_map(&g->a, R1, g->dt->var_fds[n->ident->map]);
+	gen_place(g, R2, key);
+	asm_call(&g->a, BPF_FUNC_map_delete_elem);
+	gen_var_key_done(g, n->ident);
+	return 0;
+}
+
 /* The text at `from` into the variable. */
 static int
 store_text(struct gen *g, struct node *n, struct place from, struct error *err)
@@ -373,8 +389,7 @@ jump_of(enum op op, bool is_signed)
 	}
 }
 
-/* 1 or 0 to r0, after a jump to `yes`. */
-static void
+void
 gen_truth(struct gen *g, int yes)
 {
 	int done = asm_label(&g->a);
@@ -514,6 +529,8 @@ gen_assign(struct gen *g, struct node *n, struct error *err)
 	if (dt_is_string(g->dt, n->left->type)) {
 		struct place tmp = gen_slot(g, g->dt->opts.strsize);
 
+		if (n->right->is_const && n->left->ident->map >= 0)
+			return clear_var(g, n->left, err);
 		if ((r = gen_text(g, n->right, tmp, g->dt->opts.strsize, true, err)) < 0)
 			return r;
 		return store_text(g, n->left, tmp, err);
@@ -918,6 +935,10 @@ gen_text(struct gen *g, struct node *n, struct place to, size_t size, bool pad, 
 {
 	int r, other, done;
 
+	if (n->is_const && n->value == 0 && !dt_is_string(g->dt, n->type)) { /* NULL */
+		gen_zero(g, to, pad ? size : 8);
+		return 0;
+	}
 	if (n->kind == N_STRING) {
 		gen_literal(g, n, to, size, pad);
 		return 0;

@@ -145,3 +145,47 @@ translator cpuinfo_t < int C > {
 };
 
 inline cpuinfo_t *curcpu = xlate <cpuinfo_t *> (cpu);
+
+inline string cwd = d_path(&curthread->fs->pwd);
+inline string root = d_path(&curthread->fs->root);
+inline string zonename = d_zonename(curthread);
+inline string execargs = d_psargs(curthread);
+
+typedef struct fileinfo {
+	string fi_name;		/* last part of the path */
+	string fi_dirname;
+	string fi_pathname;
+	long fi_offset;
+	string fi_fs;		/* kind of filesystem */
+	string fi_mount;	/* where it is mounted */
+	int fi_oflags;		/* of open(2) */
+} fileinfo_t;
+
+translator fileinfo_t < struct file *F > {
+	fi_name = F == 0 ? "<none>" : stringof(F->f_path.dentry->d_name.name);
+	fi_dirname = F == 0 ? "<none>" : dirname(d_path(&F->f_path));
+	fi_pathname = F == 0 ? "<none>" : d_path(&F->f_path);
+	fi_offset = F == 0 ? 0 : F->f_pos;
+	fi_fs = F == 0 ? "<none>" : stringof(F->f_inode->i_sb->s_type->name);
+	fi_mount = "<unknown>";
+	fi_oflags = F == 0 ? 0 : F->f_flags;
+};
+
+inline fileinfo_t fds[int fd] = xlate <fileinfo_t>
+	(fd >= 0 && fd < curthread->files->fdt->max_fds ? curthread->files->fdt->fd[fd] : (struct file *)0);
+
+inline int O_ACCMODE = 3;
+inline int O_RDONLY = 0;
+inline int O_WRONLY = 1;
+inline int O_RDWR = 2;
+inline int O_CREAT = 0100;
+inline int O_EXCL = 0200;
+inline int O_NOCTTY = 0400;
+inline int O_TRUNC = 01000;
+inline int O_APPEND = 02000;
+inline int O_NONBLOCK = 04000;
+inline int O_NDELAY = 04000;
+inline int O_DSYNC = 010000;
+inline int O_LARGEFILE = 0100000;
+inline int O_RSYNC = 04010000;
+inline int O_SYNC = 04010000;

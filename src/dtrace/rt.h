@@ -1,0 +1,35 @@
+/* The scratch memory of the run-time functions (rt.bpf.c); see there. */
+#ifndef DTRACE_RT_H
+#define DTRACE_RT_H
+
+#ifdef __bpf__
+typedef __u8 u8;
+typedef __u32 u32;
+typedef __u64 u64;
+#else
+#include <stdint.h>
+typedef uint64_t u64;
+#endif
+
+/* Offsets of members of the kernel's structures, found in BTF (rt.c). */
+enum rt_offset {
+	RT_TASK_TGID, RT_TASK_PARENT, RT_TASK_MM, RT_TASK_COMM, RT_TASK_CGROUPS, RT_PATH_DENTRY,
+	RT_PATH_MNT, RT_MOUNT_MNT, RT_MOUNT_PARENT, RT_MOUNT_POINT, RT_VFSMOUNT_ROOT,
+	RT_DENTRY_PARENT, RT_DENTRY_NAME, RT_KOBJECT_NAME, RT_KOBJECT_PARENT, RT_MM_ARG_START,
+	RT_MM_ARG_END, RT_CSS_SET_CGRP, RT_CGROUP_LEVEL, RT_CGROUP_ANCESTORS, RT_CGROUP_KN,
+	RT_KN_NAME, RT_N_OFFSETS
+};
+
+#define RT_NAMES 32 /* components of a path */
+
+struct rt {
+	u64 i, j, k, n;	 /* loops */
+	u64 a, b;	 /* arguments, and loops */
+	u64 token;	 /* strtok(): where the next word may begin */
+	u64 alloca_next; /* bytes given out in this firing */
+	u64 self;	 /* this scratch area's address, as a number */
+	u64 off[RT_N_OFFSETS];
+	u64 names[RT_NAMES];
+};
+
+#endif
