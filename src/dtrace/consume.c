@@ -83,6 +83,7 @@ show_act(struct dt *dt, const struct act *a, const char *data, struct error *err
 {
 	struct values v = {dt, a, data, 0};
 	const char *at = a->n_recs ? data + a->recs[0].offset : data;
+	cleanup_free char *text = NULL;
 	uint64_t pid;
 
 	switch (a->action) {
@@ -117,7 +118,8 @@ show_act(struct dt *dt, const struct act *a, const char *data, struct error *err
 	case A_UADDR:
 	case A_UFUNC:
 	case A_UMOD:
-		fprintf(dt->out, "  0x%-48llx", (unsigned long long)((const uint64_t *)(const void *)at)[1]);
+		text = show_usym(dt, a->action, (const uint64_t *)(const void *)at);
+		fprintf(dt->out, "  %-50s", text);
 		return 0;
 	case A_SYSTEM:
 		return show_system(dt, a, data, err);

@@ -11,6 +11,7 @@
 #include "dtrace/function.h"
 #include "dtrace/ksyms.h"
 #include "dtrace/parse.h"
+#include "dtrace/usyms.h"
 
 /* Types that D has whatever the kernel's data say. */
 static void
@@ -93,6 +94,7 @@ dt_open(struct dt **ret, struct error *err)
 	dt->syslibdir = xstrdup("/usr/lib/dtrace");
 	dt->loaded = map_new(NULL);
 	dt->out = stdout;
+	dt->usyms = usyms_new();
 	make_types(dt);
 	*ret = dt;
 	return 0;
@@ -185,6 +187,7 @@ dt_close(struct dt *dt)
 	free(dt->modules);
 	ctf_free(dt->kernel);
 	ksyms_free(dt->ksyms);
+	usyms_free(dt->usyms);
 	strv_done(&dt->args);
 	strv_done(&dt->libdirs);
 	map_free(dt->loaded);

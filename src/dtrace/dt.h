@@ -240,6 +240,7 @@ struct dt {
 	uint64_t seen_drops, seen_agg_drops, seen_dyn_drops, seen_faults;
 	bool header_shown;
 	struct ksyms *ksyms; /* dt_ksyms() */
+	struct usyms *usyms;
 };
 
 /* dt.c */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dtrace/ksyms.h"
+#include "dtrace/usyms.h"
 
 char *
 show_symbol(struct dt *dt, uint64_t addr, bool offset)
@@ -34,8 +35,22 @@ void
 show_ustack(struct dt *dt, uint64_t pid, const uint64_t *pcs, size_t n)
 {
 	fputc('\n', dt->out);
-	for (size_t i = 0; i < n && pcs[i]; i++)
-		fprintf(dt->out, "              0x%llx\n", (unsigned long long)pcs[i]);
+	for (size_t i = 0; i < n && pcs[i]; i++) {
+		cleanup_free char *text =
+			usyms_show(dt->usyms, (pid_t)pid, pcs[i], i > 0, USYM_FRAME);
+
+		fprintf(dt->out, "              %s\n", text);
+	}
+}
+
+char *
+show_usym(struct dt *dt, enum action action, const uint64_t *rec)
+{
+	enum usym_form form = action == A_UMOD	  ? USYM_MODULE
+			      : action == A_UADDR ? USYM_FRAME
+						  : USYM_SYMBOL;
+
+	return usyms_show(dt->usyms, (pid_t)rec[0], rec[1], false, form);
 }
 
 void

@@ -9,6 +9,8 @@
 char *show_symbol(struct dt *dt, uint64_t addr, bool offset);
 void show_stack(struct dt *dt, const uint64_t *pcs, size_t n);
 void show_ustack(struct dt *dt, uint64_t pid, const uint64_t *pcs, size_t n);
+/* rec: the process and the address; action: usym, uaddr, ufunc, umod. */
+char *show_usym(struct dt *dt, enum action action, const uint64_t *rec);
 void show_bytes(struct dt *dt, const unsigned char *data, size_t n);
 /* Reads what rec says from a record or key. */
 struct value show_value(struct dt *dt, const struct rec *rec, const char *data);
