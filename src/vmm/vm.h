@@ -19,6 +19,7 @@
 #include "vmm/mem.h"
 #include "vmm/state.h"
 
+struct display;
 struct kvm_run;
 struct pci_root;
 struct vm;
@@ -78,6 +79,7 @@ struct vm {
 	struct bus pio, mmio;
 	struct irqs irqs;
 	struct pci_root *pci;
+	struct display *display; /* display_of() makes it */
 	struct list_head parts; /* in order of creation; freed backwards */
 
 	struct vm_topology topology;

@@ -67,6 +67,7 @@ _Static_assert(sizeof(struct fadt) == 276, "FADT of ACPI 6");
 #define FADT_NO_FIXED_RTC (1U << 6)
 #define FADT_TIMER_32BIT (1U << 8)
 #define FADT_RESET (1U << 10)
+#define BOOT_8042 (1U << 1)
 #define BOOT_NO_VGA (1U << 2)
 
 /* ---- pieces ---- */
@@ -273,7 +274,7 @@ build_dsdt(struct vm *vm, struct acpi *acpi)
 }
 
 static size_t
-build_fadt(struct acpi *a, size_t facs, size_t dsdt)
+build_fadt(struct vm *vm, struct acpi *a, size_t facs, size_t dsdt)
 {
 	struct fadt f = {
 		.facs = (uint32_t)facs,
@@ -289,7 +290,7 @@ build_fadt(struct acpi *a, size_t facs, size_t dsdt)
 		.c2_latency = 0xfff,
 		.c3_latency = 0xfff,
 		.century = 0x32,
-		.boot_arch = BOOT_NO_VGA,
+		.boot_arch = BOOT_NO_VGA | (i8042_present(vm) ? BOOT_8042 : 0),
 		.flags = FADT_WBINVD | FADT_C1 | FADT_NO_SLEEP_BUTTON | FADT_NO_FIXED_RTC |
 			 FADT_TIMER_32BIT | FADT_RESET,
 		.reset = port(0xcf9, 8),
@@ -391,7 +392,7 @@ acpi_build(struct vm *vm, struct acpi *ret)
 	struct acpi a = {0};
 	size_t facs = build_facs(&a);
 	size_t dsdt = build_dsdt(vm, &a);
-	uint64_t tables[3] = {build_fadt(&a, facs, dsdt), build_madt(vm, &a), build_mcfg(vm, &a)};
+	uint64_t tables[3] = {build_fadt(vm, &a, facs, dsdt), build_madt(vm, &a), build_mcfg(vm, &a)};
 
 	a.xsdt = table_begin(&a, "XSDT", 1);
 	for (unsigned i = 0; i < ARRAY_SIZE(tables); i++) {

@@ -1001,6 +1001,37 @@ ahci_init(struct pci_dev *d, struct config *node, struct error *err)
 	return 0;
 }
 
+/* Nothing is in flight: what a port keeps is in its registers, and commands not taken yet in PxCI. */
+static void
+ahci_state(struct pci_dev *d, struct state *s)
+{
+	struct ahci *a = (struct ahci *)d;
+
+	STATE(s, a->ghc);
+	STATE(s, a->is);
+	for (unsigned i = 0; i < a->n_ports; i++) {
+		struct port *p = &a->port[i];
+
+		STATE(s, p->clb);
+		STATE(s, p->fb);
+		STATE(s, p->is);
+		STATE(s, p->ie);
+		STATE(s, p->cmd);
+		STATE(s, p->tfd);
+		STATE(s, p->sctl);
+		STATE(s, p->serr);
+		STATE(s, p->sact);
+		STATE(s, p->ci);
+		STATE(s, p->halted);
+		STATE(s, p->error_log);
+		STATE(s, p->lun.sense);
+		if (state_loading(s) && (p->cmd & CMD_ST))
+			worker_run(&p->worker);
+	}
+	if (state_loading(s))
+		update_irq(a);
+}
+
 static void
 ahci_done(struct pci_dev *d)
 {
@@ -1086,7 +1117,7 @@ parse_many(struct config *node, const char *text, struct error *err)
 	const struct pci_class pci_class_##id = {                                        \
 		.name = name_, .summary = summary_, .main_opt = "path", .opts = opts,    \
 		.parse = parse_, .size = sizeof(struct ahci), .init = ahci_init,         \
-		.done = ahci_done, .bar_read = ahci_read, .bar_write = ahci_write,       \
+		.done = ahci_done, .state = ahci_state, .bar_read = ahci_read, .bar_write = ahci_write,       \
 	}
 AHCI_CLASS(ahci, "ahci", "SATA controller: hd:FILE,OPTIONS,cd:FILE...", parse_many);
 AHCI_CLASS(ahci_hd, "ahci-hd", "SATA disk", parse_hd);

@@ -23,6 +23,9 @@ struct isa_class {
 int isa_create_all(struct vm *vm, struct error *err);
 void isa_aml(struct vm *vm, struct aml *a);
 
+/* isa/i8042.c: has the machine a keyboard controller? */
+bool i8042_present(struct vm *vm);
+
 /* isa/pm.c */
 #define PM_BASE 0x600
 #define PM_SCI 9

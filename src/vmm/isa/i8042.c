@@ -1,0 +1,585 @@
+/*
+ * Keyboard controller with a PS/2 keyboard and a three-button wheel mouse.
+ *
+ * Only a machine with a screen (fbuf) has one, or one that asks for it with
+ * lpc.ps2: a guest without it does not spend exits on looking for keys.  The
+ * keyboard speaks set 2, which the controller translates to set 1 unless the
+ * guest turns that off.  Both devices have a queue of bytes; the controller
+ * shows the guest one byte at a time.
+ */
+#include <linux/input-event-codes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "vmm/acpi/aml.h"
+#include "vmm/display/display.h"
+#include "vmm/isa/isa.h"
+#include "vmm/vm.h"
+
+#define STATUS_FULL 0x01
+#define STATUS_SYSTEM 0x04
+#define STATUS_UNLOCKED 0x10
+#define STATUS_AUX 0x20
+#define CONFIG_IRQ1 0x01
+#define CONFIG_IRQ12 0x02
+#define CONFIG_KBD_OFF 0x10
+#define CONFIG_AUX_OFF 0x20
+#define CONFIG_TRANSLATE 0x40
+#define ACK 0xfa
+#define RESEND 0xfe
+#define SELF_TEST_OK 0xaa
+#define QUEUE 64
+
+struct ps2 {
+	uint8_t queue[QUEUE];
+	unsigned head, n;
+	uint8_t expect; /* the command whose argument comes next; 0: none */
+	bool on;	/* reports what happens */
+};
+
+struct i8042 {
+	struct vm *vm;
+	struct bus_range data_port, command_port;
+	struct irq_pin kbd_pin, aux_pin;
+	struct input_sink sink;
+	pthread_mutex_t lock;
+	uint8_t config, command; /* command: of the controller, that wants a byte */
+	bool full, from_aux;	 /* the output buffer */
+	uint8_t out;
+	struct ps2 kbd, aux;
+	uint8_t leds, set, sample_rate, resolution, rates[3]; /* rates: what unlocks the wheel */
+	bool wheel, remote;
+	unsigned x, y, buttons;
+};
+
+/* ---- queues and the output buffer ---- */
+
+static bool
+push(struct ps2 *p, const uint8_t *bytes, unsigned n)
+{
+	/* All or nothing: half a packet would leave the guest out of step. */
+	if (n > QUEUE - p->n)
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		p->queue[(p->head + p->n++) % QUEUE] = bytes[i];
+	return true;
+}
+
+static void
+push1(struct ps2 *p, uint8_t byte)
+{
+	push(p, &byte, 1);
+}
+
+static void
+fill_output(struct i8042 *k)
+{
+	struct ps2 *from = NULL;
+
+	if (!k->full) {
+		if (k->kbd.n && !(k->config & CONFIG_KBD_OFF))
+			from = &k->kbd;
+		else if (k->aux.n && !(k->config & CONFIG_AUX_OFF))
+			from = &k->aux;
+	}
+	if (from) {
+		k->out = from->queue[from->head];
+		from->head = (from->head + 1) % QUEUE;
+		from->n--;
+		k->full = true;
+		k->from_aux = from == &k->aux;
+	}
+	irq_pin_set(&k->kbd_pin, k->full && !k->from_aux && (k->config & CONFIG_IRQ1));
+	irq_pin_set(&k->aux_pin, k->full && k->from_aux && (k->config & CONFIG_IRQ12));
+}
+
+/* An answer of the controller itself. */
+static void
+answer(struct i8042 *k, uint8_t byte)
+{
+	k->out = byte;
+	k->full = true;
+	k->from_aux = false;
+}
+
+static void
+reset_device(struct ps2 *p)
+{
+	*p = (struct ps2){0};
+}
+
+/* ---- keyboard ---- */
+
+static void
+keyboard_defaults(struct i8042 *k)
+{
+	k->set = 2;
+	k->leds = 0;
+}
+
+static void
+keyboard_argument(struct i8042 *k, uint8_t command, uint8_t byte)
+{
+	push1(&k->kbd, ACK);
+	if (command == 0xed)
+		k->leds = byte;
+	else if (command == 0xf0 && byte == 0)
+		push1(&k->kbd, k->config & CONFIG_TRANSLATE && k->set == 2 ? 0x41 : k->set);
+	else if (command == 0xf0 && (byte == 1 || byte == 2))
+		k->set = byte;
+}
+
+static void
+keyboard_write(struct i8042 *k, uint8_t byte)
+{
+	struct ps2 *p = &k->kbd;
+	uint8_t command = p->expect;
+
+	p->expect = 0;
+	if (command) {
+		keyboard_argument(k, command, byte);
+		return;
+	}
+	switch (byte) {
+	case 0xed: /* LEDs */
+	case 0xf0: /* scan code set */
+	case 0xf3: /* repetition */
+		p->expect = byte;
+		break;
+	case 0xee: /* echo */
+		push1(p, 0xee);
+		return;
+	case 0xf2: /* who are you */
+		push(p, (const uint8_t[]){ACK, 0xab, k->config & CONFIG_TRANSLATE ? 0x41 : 0x83}, 3);
+		return;
+	case 0xf4:
+		p->on = true;
+		break;
+	case 0xf5:
+		p->on = false;
+		keyboard_defaults(k);
+		break;
+	case 0xf6:
+		keyboard_defaults(k);
+		break;
+	case 0xff:
+		reset_device(p);
+		keyboard_defaults(k);
+		p->on = true;
+		push(p, (const uint8_t[]){ACK, SELF_TEST_OK}, 2);
+		return;
+	default:
+		push1(p, RESEND);
+		return;
+	}
+	push1(p, ACK);
+}
+
+static void
+on_key(void *arg, unsigned key, bool down)
+{
+	struct i8042 *k = arg;
+	unsigned code, n = 0;
+	uint8_t bytes[3];
+
+	pthread_mutex_lock(&k->lock);
+	if (k->set == 1 || (k->config & CONFIG_TRANSLATE)) {
+		code = key_to_set1(key);
+		if (code & 0x80)
+			bytes[n++] = 0xe0;
+		bytes[n++] = (uint8_t)((code & 0x7f) | (down ? 0 : 0x80));
+	} else {
+		code = key_to_set2(key);
+		if (code & 0x100)
+			bytes[n++] = 0xe0;
+		if (!down)
+			bytes[n++] = 0xf0;
+		bytes[n++] = (uint8_t)code;
+	}
+	if (code && k->kbd.on)
+		push(&k->kbd, bytes, n);
+	fill_output(k);
+	pthread_mutex_unlock(&k->lock);
+}
+
+/* ---- mouse ---- */
+
+static void
+mouse_defaults(struct i8042 *k)
+{
+	k->aux.on = false;
+	k->sample_rate = 100;
+	k->resolution = 2;
+	k->remote = false;
+}
+
+static int
+step(int *left)
+{
+	int v = *left < -255 ? -255 : *left > 255 ? 255 : *left;
+
+	*left -= v;
+	return v;
+}
+
+/* One movement; long ones take several packets. */
+static void
+mouse_packets(struct i8042 *k, int dx, int dy, int dz)
+{
+	do {
+		int x = step(&dx), y = step(&dy);
+		uint8_t p[4] = {(uint8_t)(8 | (k->buttons & 1) | (k->buttons & 4) >> 1 |
+					  (k->buttons & 2) << 1 | (x < 0) << 4 | (y < 0) << 5),
+				(uint8_t)x, (uint8_t)y, (uint8_t)dz};
+
+		if (!push(&k->aux, p, k->wheel ? 4 : 3))
+			return;
+		dz = 0;
+	} while (dx || dy);
+}
+
+static void
+mouse_argument(struct i8042 *k, uint8_t command, uint8_t byte)
+{
+	if (command == 0xe8)
+		k->resolution = byte & 3;
+	if (command == 0xf3) {
+		k->sample_rate = byte;
+		k->rates[0] = k->rates[1];
+		k->rates[1] = k->rates[2];
+		k->rates[2] = byte;
+		if (memcmp(k->rates, (const uint8_t[]){200, 100, 80}, 3) == 0)
+			k->wheel = true;
+	}
+	push1(&k->aux, ACK);
+}
+
+static void
+mouse_write(struct i8042 *k, uint8_t byte)
+{
+	struct ps2 *p = &k->aux;
+	uint8_t command = p->expect;
+
+	p->expect = 0;
+	if (command) {
+		mouse_argument(k, command, byte);
+		return;
+	}
+	switch (byte) {
+	case 0xe6: case 0xe7: /* scaling */
+	case 0xea:	      /* stream mode */
+		k->remote = false;
+		break;
+	case 0xe8: case 0xf3:
+		p->expect = byte;
+		break;
+	case 0xe9: /* status */
+		push(p, (const uint8_t[]){ACK, (uint8_t)(p->on << 5), k->resolution, k->sample_rate},
+		     4);
+		return;
+	case 0xeb: /* read now */
+		push1(p, ACK);
+		mouse_packets(k, 0, 0, 0);
+		return;
+	case 0xf0:
+		k->remote = true;
+		break;
+	case 0xf2:
+		push(p, (const uint8_t[]){ACK, k->wheel ? 3 : 0}, 2);
+		return;
+	case 0xf4:
+		p->on = true;
+		break;
+	case 0xf5:
+		p->on = false;
+		break;
+	case 0xf6:
+		mouse_defaults(k);
+		break;
+	case 0xff:
+		reset_device(p);
+		mouse_defaults(k);
+		k->wheel = false;
+		push(p, (const uint8_t[]){ACK, SELF_TEST_OK, 0}, 3);
+		return;
+	default:
+		push1(p, RESEND);
+		return;
+	}
+	push1(p, ACK);
+}
+
+/* A screen's worth of POINTER_MAX is about a thousand steps of a mouse. */
+static void
+on_pointer(void *arg, unsigned x, unsigned y, unsigned buttons)
+{
+	struct i8042 *k = arg;
+	int dx, dy;
+
+	pthread_mutex_lock(&k->lock);
+	dx = (int)(x / 32) - (int)k->x;
+	dy = (int)k->y - (int)(y / 32); /* up is positive */
+	k->x = x / 32;
+	k->y = y / 32;
+	k->buttons = buttons;
+	if (k->aux.on && !k->remote)
+		mouse_packets(k, dx, dy, buttons & WHEEL_UP ? -1 : buttons & WHEEL_DOWN ? 1 : 0);
+	fill_output(k);
+	pthread_mutex_unlock(&k->lock);
+}
+
+/* ---- the controller ---- */
+
+static void
+controller_command(struct i8042 *k, uint8_t byte)
+{
+	k->command = 0;
+	switch (byte) {
+	case 0x20:
+		answer(k, k->config);
+		break;
+	case 0x60: /* configuration */
+	case 0xd1: /* output port */
+	case 0xd2: /* as if from the keyboard */
+	case 0xd3: /* as if from the mouse */
+	case 0xd4: /* to the mouse */
+		k->command = byte;
+		break;
+	case 0xa7:
+		k->config |= CONFIG_AUX_OFF;
+		break;
+	case 0xa8:
+		k->config &= (uint8_t)~CONFIG_AUX_OFF;
+		break;
+	case 0xa9: /* tests of the ports: fine */
+	case 0xab:
+		answer(k, 0);
+		break;
+	case 0xaa: /* test of the controller */
+		answer(k, 0x55);
+		break;
+	case 0xad:
+		k->config |= CONFIG_KBD_OFF;
+		break;
+	case 0xae:
+		k->config &= (uint8_t)~CONFIG_KBD_OFF;
+		break;
+	case 0xd0: /* output port: A20 on, not in reset */
+		answer(k, 0x03);
+		break;
+	}
+	/* 0xf0 to 0xff pulse lines; line 0 is the reset. */
+	if (byte >= 0xf0 && !(byte & 1))
+		vm_end(k->vm, VM_END_REBOOT, NULL);
+}
+
+static void
+controller_argument(struct i8042 *k, uint8_t command, uint8_t byte)
+{
+	switch (command) {
+	case 0x60:
+		k->config = byte;
+		return;
+	case 0xd1:
+		if (!(byte & 1))
+			vm_end(k->vm, VM_END_REBOOT, NULL);
+		return;
+	case 0xd2:
+	case 0xd3:
+		answer(k, byte);
+		k->from_aux = command == 0xd3;
+		return;
+	case 0xd4:
+		k->config &= (uint8_t)~CONFIG_AUX_OFF;
+		mouse_write(k, byte);
+		return;
+	}
+}
+
+static uint64_t
+data_read(void *arg, uint64_t offset, unsigned size)
+{
+	struct i8042 *k = arg;
+	uint8_t v;
+
+	pthread_mutex_lock(&k->lock);
+	v = k->out;
+	k->full = false;
+	/* Lines go down between two bytes: these interrupts are edges. */
+	irq_pin_set(&k->kbd_pin, false);
+	irq_pin_set(&k->aux_pin, false);
+	fill_output(k);
+	pthread_mutex_unlock(&k->lock);
+	return v;
+}
+
+static void
+data_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
+{
+	struct i8042 *k = arg;
+	uint8_t command;
+
+	pthread_mutex_lock(&k->lock);
+	command = k->command;
+	k->command = 0;
+	if (command) {
+		controller_argument(k, command, (uint8_t)value);
+	} else {
+		k->config &= (uint8_t)~CONFIG_KBD_OFF;
+		keyboard_write(k, (uint8_t)value);
+	}
+	fill_output(k);
+	pthread_mutex_unlock(&k->lock);
+}
+
+static uint64_t
+command_read(void *arg, uint64_t offset, unsigned size)
+{
+	struct i8042 *k = arg;
+	uint8_t v;
+
+	pthread_mutex_lock(&k->lock);
+	v = STATUS_SYSTEM | STATUS_UNLOCKED | (k->full ? STATUS_FULL : 0) |
+	    (k->full && k->from_aux ? STATUS_AUX : 0);
+	pthread_mutex_unlock(&k->lock);
+	return v;
+}
+
+static void
+command_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
+{
+	struct i8042 *k = arg;
+
+	pthread_mutex_lock(&k->lock);
+	controller_command(k, (uint8_t)value);
+	fill_output(k);
+	pthread_mutex_unlock(&k->lock);
+}
+
+/* ---- setting up ---- */
+
+/* pci.B.S.F.device */
+static bool
+has_screen(struct config *branch, unsigned depth)
+{
+	if (depth == 3)
+		return str_eq(config_get(branch, "device", NULL), "fbuf");
+	for (struct config *n = NULL; branch && (n = config_next(branch, n));) {
+		if (config_is_branch(n) && has_screen(n, depth + 1))
+			return true;
+	}
+	return false;
+}
+
+bool
+i8042_present(struct vm *vm)
+{
+	bool asked = false;
+
+	/* A malformed lpc.ps2 was refused when the device was to be made. */
+	(void)config_bool(vm->config, "lpc.ps2", false, &asked, NULL);
+	return asked || has_screen(config_find(vm->config, "pci"), 0);
+}
+
+static bool
+i8042_ready(void *arg)
+{
+	return true; /* there is nothing below it */
+}
+
+static void
+i8042_state(void *arg, struct state *s)
+{
+	struct i8042 *k = arg;
+
+	for (struct ps2 *p = &k->kbd; p; p = p == &k->kbd ? &k->aux : NULL) {
+		STATE(s, p->queue);
+		STATE(s, p->head);
+		STATE(s, p->n);
+		STATE(s, p->expect);
+		STATE(s, p->on);
+		state_require(s, p->head < QUEUE && p->n <= QUEUE, "a queue");
+	}
+	STATE(s, k->config);
+	STATE(s, k->command);
+	STATE(s, k->full);
+	STATE(s, k->from_aux);
+	STATE(s, k->out);
+	STATE(s, k->leds);
+	STATE(s, k->set);
+	STATE(s, k->sample_rate);
+	STATE(s, k->resolution);
+	STATE(s, k->rates);
+	STATE(s, k->wheel);
+	STATE(s, k->remote);
+	if (state_loading(s))
+		fill_output(k);
+}
+
+static void
+i8042_free(void *arg)
+{
+	struct i8042 *k = arg;
+
+	bus_remove(&k->vm->pio, &k->data_port);
+	bus_remove(&k->vm->pio, &k->command_port);
+	pthread_mutex_destroy(&k->lock);
+	free(k);
+}
+
+static int
+i8042_create(struct vm *vm, struct error *err)
+{
+	struct i8042 *k;
+	bool ignored;
+	int r = config_bool(vm->config, "lpc.ps2", false, &ignored, err);
+
+	if (r < 0 || !i8042_present(vm))
+		return r;
+	k = xcalloc(1, sizeof(*k));
+	k->vm = vm;
+	pthread_mutex_init(&k->lock, NULL);
+	k->config = CONFIG_TRANSLATE | CONFIG_KBD_OFF | CONFIG_AUX_OFF;
+	keyboard_defaults(k);
+	mouse_defaults(k);
+	k->kbd.on = true;
+	k->kbd_pin = (struct irq_pin){.irqs = &vm->irqs, .gsi = 1};
+	k->aux_pin = (struct irq_pin){.irqs = &vm->irqs, .gsi = 12};
+	k->data_port = (struct bus_range){.base = 0x60, .size = 1, .read = data_read,
+					  .write = data_write, .dev = k};
+	k->command_port = (struct bus_range){.base = 0x64, .size = 1, .read = command_read,
+					     .write = command_write, .dev = k};
+	bus_add(&vm->pio, &k->data_port);
+	bus_add(&vm->pio, &k->command_port);
+	k->sink = (struct input_sink){.ready = i8042_ready, .key = on_key, .pointer = on_pointer,
+				      .arg = k};
+	display_add_sink(display_of(vm), &k->sink);
+	vm_add_part(vm, &(struct vm_part){.name = "i8042", .state = i8042_state,
+				     .free = i8042_free, .arg = k});
+	return 0;
+}
+
+static void
+i8042_aml(struct vm *vm, struct aml *a)
+{
+	if (!i8042_present(vm))
+		return;
+	aml_device(a, "KBD_");
+	aml_name_eisaid(a, "_HID", "PNP0303");
+	aml_name_resources(a, "_CRS");
+	aml_res_io(a, 0x60, 0x60, 1);
+	aml_res_io(a, 0x64, 0x64, 1);
+	aml_res_irq(a, 1);
+	aml_end_resources(a);
+	aml_end(a);
+	aml_device(a, "MOU_");
+	aml_name_eisaid(a, "_HID", "PNP0F13");
+	aml_name_resources(a, "_CRS");
+	aml_res_irq(a, 12);
+	aml_end_resources(a);
+	aml_end(a);
+}
+
+const struct isa_class isa_class_i8042 = {
+	.name = "i8042", .create = i8042_create, .aml = i8042_aml};
