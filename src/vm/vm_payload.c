@@ -1230,6 +1230,15 @@ rules_routes(const struct json *vm, struct vm_report *r)
 	}
 }
 
+/* Only at create and when it is set: a machine that came with one starts without. */
+static void
+rules_spice(const struct json *vm, struct vm_report *r)
+{
+	if (json_int(json_get(vm, "spice_port"), -1) >= 0)
+		bad_value(r, "spice_port", "spice_port: this platform's QEMU has no SPICE; "
+					   "vnc_port gives the screen (see vmadm info)");
+}
+
 void
 vm_payload_rules(const struct json *vm, enum vm_brand brand, struct vm_report *r)
 {
@@ -1241,6 +1250,7 @@ vm_payload_rules(const struct json *vm, enum vm_brand brand, struct vm_report *r
 	rules_disks(vm, brand, r);
 	rules_filesystems(vm, r);
 	rules_routes(vm, r);
+	rules_spice(vm, r);
 }
 
 /* ---- against the other VMs -------------------------------------------------------- */

@@ -68,6 +68,7 @@ static const struct bad {
 	{"lx", "\"zfs_root_recsize\":1000", "1000 is not a power of two"},
 	{"lx", "\"zfs_root_recsize\":1048576", "is not between 512 and 131072"},
 	{"kvm", "\"vcpus\":0", "0 is not between 1 and 64"},
+	{"kvm", "\"spice_port\":0", "this platform's QEMU has no SPICE"},
 	{"kvm", "\"vnc_port\":65536", "65536 is not between -1 and 65535"},
 	/* booleans */
 	{"lx", "\"autoboot\":\"maybe\"", "autoboot: \"maybe\" is not true or false"},

@@ -142,8 +142,31 @@ static const struct {
 	{"spice", "query-spice"},
 	{"status", "query-status"},
 	{"version", "query-version"},
-	{"vnc", "query-vnc"},
 };
+
+/* As SmartOS has it: where a viewer connects.  Absent if it cannot. */
+static int
+add_vnc(const char *uuid, struct json *out, struct error *err)
+{
+	cleanup_error struct error own = ERROR_INIT;
+	cleanup_free char *host = NULL;
+	struct json *vnc;
+	int port, r;
+
+	r = zone_vnc_address(uuid, &host, &port, &own);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0) {
+		error_move(err, &own);
+		return r;
+	}
+	vnc = json_new_object();
+	json_set_str(vnc, "host", host);
+	json_set_int(vnc, "port", port);
+	json_set_int(vnc, "display", port - 5900);
+	json_set(out, "vnc", vnc);
+	return 0;
+}
 
 int
 vm_info(const char *uuid, const struct strv *wanted, struct json **ret, struct error *err)
@@ -155,7 +178,7 @@ vm_info(const char *uuid, const struct strv *wanted, struct json **ret, struct e
 	int r;
 
 	for (size_t i = 0; i < wanted->n; i++) {
-		bool known = str_eq(wanted->v[i], "all");
+		bool known = str_eq(wanted->v[i], "all") || str_eq(wanted->v[i], "vnc");
 
 		for (size_t k = 0; k < ARRAY_SIZE(types); k++)
 			known |= str_eq(wanted->v[i], types[k].type);
@@ -163,6 +186,8 @@ vm_info(const char *uuid, const struct strv *wanted, struct json **ret, struct e
 			return error_set(err, EINVAL, "unknown info type: %s", wanted->v[i]);
 	}
 	r = open_session(uuid, &fd, &in, err);
+	if (r == 0 && (all || strv_has(wanted, "vnc")))
+		r = add_vnc(uuid, out, err);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(types); i++) {
 		cleanup_error struct error own = ERROR_INIT;
 		struct json *answer = NULL;

@@ -255,6 +255,23 @@ zone_vm_connect(const char *name, const char *socket_name, int *ret_fd, struct e
 }
 
 int
+zone_vnc_address(const char *name, char **ret_host, int *ret_port, struct error *err)
+{
+	cleanup_free char *path = zone_path_run(name, "vnc");
+	cleanup_free char *line = NULL;
+	char *space;
+	int r = file_read_line(path, &line, err);
+
+	if (r < 0)
+		return r;
+	space = strchr(line, ' ');
+	if (!space || str_to_int(space + 1, ret_port) < 0)
+		return error_set(err, EINVAL, "%s: not understood", path);
+	*ret_host = xstrndup(line, (size_t)(space - line));
+	return 0;
+}
+
+int
 zone_console_open(const char *name, int *ret_fd, struct error *err)
 {
 	cleanup_zone_info struct zone_info zi = {0};

@@ -239,6 +239,9 @@ int zone_console_open(const char *name, int *ret_fd, struct error *err);
  */
 int zone_vm_connect(const char *name, const char *socket, int *ret_fd, struct error *err);
 
+/* Where the screen of a running virtual machine is served; -ENOENT if nowhere. */
+int zone_vnc_address(const char *name, char **ret_host, int *ret_port, struct error *err);
+
 /* Runs argv in the running zone as a user of the zone; see zlogin(1). */
 struct zone_exec_opts {
 	const char *user;      /* NULL: root */

@@ -3,6 +3,7 @@
  * abused and taken down, each in a directory of its own.  Needs root, user namespaces
  * and cgroup v2; no ZFS, no network.
  */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <poll.h>
@@ -618,6 +619,27 @@ TEST(not_installed_does_not_boot)
 	check_int(zone_boot("../x", NULL, &h.err), ==, -EINVAL);
 }
 
+/* The first words of RFB; the kinds of authentication that are offered. */
+static void
+check_screen(struct home *h, const char *want_types)
+{
+	cleanup_free char *host = NULL;
+	struct sockaddr_in sa = {.sin_family = AF_INET};
+	cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char version[13] = "", types[8] = "";
+	int port = 0;
+
+	check_ok(zone_vnc_address(h->name, &host, &port, &h->err), &h->err);
+	require(host && inet_pton(AF_INET, host, &sa.sin_addr) == 1);
+	sa.sin_port = htons((uint16_t)port);
+	require(connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0);
+	check_int(fd_read_all(fd, version, 12), ==, 12);
+	check_str(version, "RFB 003.008\n");
+	check_int(fd_write_all(fd, version, 12), ==, 0);
+	check_int(fd_read_all(fd, types, strlen(want_types)), ==, (int)strlen(want_types));
+	check_str(types, want_types);
+}
+
 /* A virtual machine without disks: its firmware runs, and QEMU has nothing but its jail. */
 TEST(kvm_in_its_jail)
 {
@@ -638,6 +660,7 @@ TEST(kvm_in_its_jail)
 	check_ok(zone_config_read(h.name, &c, &h.err), &h.err);
 	zone_config_set(c, "brand", "kvm");
 	zone_config_set_attr(c, "ram", "uint", "64");
+	zone_config_set_attr(c, "vnc-password", "string", "c2VjcmV0"); /* secret */
 	cd = zone_res_add(c, "device");
 	zone_res_set(cd, "match", "/cd.iso");
 	zone_res_set_attr(cd, "media", "cdrom");
@@ -653,6 +676,7 @@ TEST(kvm_in_its_jail)
 	check_has(status, "CapBnd:\t0000000000000000");
 	check_has(status, "NoNewPrivs:\t1");
 	check_has(status, "Seccomp:\t2");
+	check_has(status, "Seccomp_filters:\t2"); /* ours and QEMU's own */
 	maps_path = str_printf("/proc/%d/mountinfo", (int)pid);
 	check_ok(file_read(maps_path, 0, &mounts, NULL, &h.err), &h.err);
 	check(!strstr(mounts, "/sys "));
@@ -664,6 +688,8 @@ TEST(kvm_in_its_jail)
 			cmd[i] = ' ';
 	check_has(cmd, "product=SmartDC HVM");
 	check_has(cmd, "ide-cd,drive=drive0,id=disk0,bootindex=");
+	check(!strstr(cmd, "secret"));
+	check_screen(&h, "\1\2"); /* one kind: a password */
 
 	qmp = in_root(&h, "tmp/vm.qmp");
 	check_int(stat(qmp, &st), ==, 0);
@@ -675,6 +701,8 @@ TEST(kvm_in_its_jail)
 
 		check_ok(zone_vm_connect(h.name, "vm.console", &fd, &h.err), &h.err);
 	}
+	check_ok(zone_kill(h.name, SIGCONT, &h.err), &h.err); /* the new daemon answers */
+	check_screen(&h, "\1\2");
 	/* nothing in there hears the power button: after its time it is killed */
 	check_ok(zone_shutdown(h.name, false, 1, &h.err), &h.err);
 	check_nothing_left(&h);

@@ -95,6 +95,44 @@ head -c 3000 $w/vm.stream > $w/short
 refuses 'a stream cut short' '' vmadm receive -f $w/short
 is 'leaves nothing' "$(state)" "$left"
 
+# --- a virtual machine: what is around its guest (tests/zones.d boots one)
+k=cccccccc-3333-4333-8333-333333333333
+kvm() { # MORE
+	echo "{\"brand\":\"kvm\",\"uuid\":\"$k\",\"ram\":64,\"vnc_password\":\"sesame\",\"virtio_txburst\":64,
+	\"qemu_extra_opts\":\"-device pvpanic\",\"autoboot\":true,
+	\"disks\":[{\"size\":64,\"model\":\"virtio\",\"boot\":true,\"guest_block_size\":\"512/4096\"}],
+	\"nics\":[{\"nic_tag\":\"admin\",\"ips\":[\"10.0.2.130/24\"],\"model\":\"virtio\",\"primary\":true}]${1:+,$1}}"
+}
+words() { tr '\0' ' ' < /proc/$(vmadm get $k | json pid)/cmdline; }
+refuses 'no SPICE' 'has no SPICE' vmadm create -f <(kvm '"spice_port":0')
+ok 'a machine' vmadm create -f <(kvm)
+has 'options of disks' "$(words)" 'virtio-blk-pci,drive=drive0,id=disk0,bootindex=1,logical_block_size=512,physical_block_size=4096'
+has 'options of nics' "$(words)" x-txburst=64
+has 'options of its own' "$(words)" '-device pvpanic'
+is 'two filters of system calls, and no new powers' "$(awk '/^(NoNewPrivs|Seccomp_filters|CapEff)/ { printf $2 " " }' /proc/$(vmadm get $k | json pid)/status)" '0000000000000000 1 2 '
+is 'info' "$(vmadm info $k status,version | json status.status version.qemu.major)" "running
+10"
+is 'the screen is on the admin network' "$(vmadm info $k vnc | json vnc.host)" "$(hostname -I | cut -d' ' -f1)"
+is 'and asks for a password' "$({ printf 'RFB 003.008\n'; sleep 2; } | nc -w 3 "$(vmadm info $k vnc | json vnc.host)" "$(vmadm info $k vnc | json vnc.port)" | od -An -tx1 -j12 -N2)" ' 01 02'
+ok 'sysrq nmi' vmadm sysrq $k nmi
+ok 'sysrq screenshot' vmadm sysrq $k screenshot
+is 'is a picture' "$(head -c 2 /zones/$k/root/tmp/vm.ppm)" P6
+refuses 'no third sysrq' 'Invalid sysrq type' vmadm sysrq $k reset
+ok 'the password is changed while it runs' vmadm update $k vnc_password=other
+ok 'stop' vmadm stop $k -F
+truncate -s 1m /zones/$k/root/cd.iso
+ok 'start with a CD' vmadm start $k order=cd,once=d cdrom=/cd.iso,ide
+has 'once from the CD' "$(words)" 'order=cd,once=d'
+has 'the CD is there' "$(vmadm info $k block | json -a device inserted.file 2>/dev/null; words)" ide-cd,drive=drive1
+vmadm stop $k -F 2>/dev/null
+refuses 'a CD that is not there' 'nosuch.iso' vmadm start $k cdrom=/nosuch.iso,ide
+ok 'UEFI' vmadm update $k bootrom=uefi vnc_port=-1
+ok 'starts, too' vmadm start $k
+is 'with variables of its own' "$(stat -c %s /zones/$k/root/tmp/vm.efivars)" "$(stat -Lc %s /usr/share/OVMF/OVMF_VARS_4M.fd)"
+is 'without a port' "$(vmadm info $k vnc | json vnc)" ''
+ok 'delete' vmadm delete $k
+is 'nothing of it is left' "$(state)" "$left"
+
 # --- refused creates leave nothing
 try() { payload $b | json -e "$3" > $w/p.json; refuses "$1" "$2" vmadm create -f $w/p.json; is "... and leaves nothing" "$(state)" "$left"; }
 try 'no such image' 'is not installed' 'image_uuid = "nosuch"'

@@ -520,6 +520,15 @@ why_it_ended(struct daemon *d, struct error *err)
 		  lines.n > 1 ? lines.v[lines.n - 2] : "it printed nothing");
 }
 
+/* A socket has a name before it listens. */
+static bool
+listens(struct daemon *d, const char *socket)
+{
+	cleanup_close int fd = -1;
+
+	return zone_vm_connect(d->name, socket, &fd, NULL) == 0;
+}
+
 /* So those who start a machine may connect at once, and a disk it cannot open fails the boot. */
 int
 jail_wait(struct daemon *d, const char *socket, struct error *err)
@@ -531,7 +540,8 @@ jail_wait(struct daemon *d, const char *socket, struct error *err)
 
 	if (in < 0 || inotify_add_watch(in, dir, IN_CREATE | IN_ONLYDIR | IN_DONT_FOLLOW) < 0)
 		return error_set_errno(err, errno, "%s", dir);
-	while (!file_exists(last)) {
+	while (!listens(d, socket)) {
+		bool named = file_exists(last);
 		uint64_t now = time_mono_ms();
 		struct pollfd p[2] = {{.fd = in, .events = POLLIN},
 				      {.fd = d->proc.pidfd, .events = POLLIN}};
@@ -539,7 +549,8 @@ jail_wait(struct daemon *d, const char *socket, struct error *err)
 
 		if (now >= end)
 			return error_set(err, ETIMEDOUT, "the monitor made no sockets");
-		if (poll(p, 2, (int)(end - now)) < 0 && errno != EINTR)
+		/* nothing tells that it listens now: that is a matter of microseconds */
+		if (poll(p, 2, named ? 1 : (int)(end - now)) < 0 && errno != EINTR)
 			return error_set_errno(err, errno, "poll");
 		if (p[1].revents) {
 			why_it_ended(d, err);
@@ -577,20 +588,62 @@ jail_add_words(struct daemon *d, const char *attr, struct strv *argv, struct err
 	return 0;
 }
 
-/* Of `vmadm start`: "order=dc cdrom=/image.iso,ide disk=/dev/zvol/...,virtio" */
-char *
-jail_boot_order(struct daemon *d)
+/* Of `vmadm start`, or of the VM: "cd" or "cd,once=d". */
+static const char *
+boot_words(struct daemon *d, struct strv *words)
 {
 	const char *set = jail_attr(d, "boot", "cd");
-	cleanup_strv struct strv words = STRV_INIT;
 	const char *found = NULL;
 
 	if (d->bootargs)
-		strv_words(&words, d->bootargs, " ,");
-	for (size_t i = 0; i < words.n; i++)
-		if (str_after(words.v[i], "order="))
-			found = str_after(words.v[i], "order=");
-	if (!found)
-		found = str_after(set, "order=") ? str_after(set, "order=") : set;
+		strv_words(words, d->bootargs, " ");
+	for (size_t i = 0; i < words->n; i++)
+		if (str_after(words->v[i], "order="))
+			found = str_after(words->v[i], "order=");
+	return found ? found : str_after(set, "order=") ? str_after(set, "order=") : set;
+}
+
+char *
+jail_boot_order(struct daemon *d)
+{
+	cleanup_strv struct strv words = STRV_INIT;
+	const char *found = boot_words(d, &words);
+
 	return xstrndup(found, strcspn(found, ","));
+}
+
+char *
+jail_boot_once(struct daemon *d)
+{
+	cleanup_strv struct strv words = STRV_INIT;
+	const char *once = strstr(boot_words(d, &words), ",once=");
+
+	return once ? xstrdup(once + strlen(",once=")) : NULL;
+}
+
+/* The monitor owns the directory: what it put there instead is not followed. */
+int
+jail_file(struct daemon *d, const char *name, const char *template, struct error *err)
+{
+	cleanup_free char *dir = str_printf("%s/root/tmp", zone_config_get(d->config, "zonepath"));
+	cleanup_close int tmp = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_free char *data = NULL;
+	cleanup_close int fd = -1;
+	size_t len;
+	int r;
+
+	if (tmp < 0)
+		return error_set_errno(err, errno, "%s", dir);
+	if (faccessat(tmp, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	r = file_read(template, 0, &data, &len, err);
+	if (r < 0)
+		return r;
+	fd = openat(tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || fd_write_all(fd, data, len) < 0 || fchown(fd, JAIL_UID, JAIL_UID) < 0) {
+		r = error_set_errno(err, errno, "%s/%s", dir, name);
+		unlinkat(tmp, name, 0);
+		return r;
+	}
+	return 0;
 }

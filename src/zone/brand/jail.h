@@ -62,5 +62,9 @@ const char *jail_attr(struct daemon *d, const char *name, const char *fallback);
 int jail_add_words(struct daemon *d, const char *attr, struct strv *argv, struct error *err);
 /* "cdn": c disks, d CDs, n network; of `vmadm start order=...`, else of the configuration. */
 char *jail_boot_order(struct daemon *d);
+/* What is first at this start only ("d" of order=cd,once=d), or NULL. */
+char *jail_boot_once(struct daemon *d);
+/* A file of the monitor's in /tmp that lasts as long as the zone; made of the host's if missing. */
+int jail_file(struct daemon *d, const char *name, const char *template, struct error *err);
 
 #endif

@@ -526,7 +526,10 @@ do_apply(struct daemon *d, struct ipc_client *c, const struct json *q, struct er
 		return r;
 	zone_config_free(d->config);
 	d->config = steal_ptr(&fresh);
-	return zone_limits_apply(d, err);
+	r = zone_limits_apply(d, err);
+	if (r == 0 && d->ops->apply && d->rt.state == ZONE_RUNNING)
+		r = d->ops->apply(d, err);
+	return r;
 }
 
 static int
@@ -718,6 +721,7 @@ tear_down(struct daemon *d)
 	}
 	if (d->server)
 		ipc_server_free(d->server);
+	vnc_free(d->vnc);
 	console_free(d->console);
 	cgroup_watch_free(d->watch);
 	event_source_free(d->deadline);

@@ -102,6 +102,8 @@ struct brand_ops {
 	/* Takes up a running zone again after the daemon was replaced. */
 	int (*resume)(struct daemon *d, struct error *err);
 	void (*stopped)(struct daemon *d);
+	/* The configuration changed while it runs; limits are applied already. */
+	int (*apply)(struct daemon *d, struct error *err);
 };
 const struct brand_ops *brand_ops_find(const char *name);
 extern const struct brand_ops lx_ops, kvm_ops;
@@ -120,6 +122,12 @@ bool console_sync(struct console *c, const char *text);
 /* Lets go of the log, which lies on the zone's dataset, until there is something to log. */
 void console_rest(struct console *c);
 size_t console_clients(const struct console *c);
+
+/* ---- the screen of a virtual machine (vnc.c) ---- */
+struct vnc;
+int vnc_start(struct daemon *d, struct error *err); /* as the configuration says: may be nothing */
+void vnc_free(struct vnc *v);
+void vnc_stop(struct daemon *d); /* and nobody finds it any more */
 
 /* ---- the daemon ---- */
 
@@ -148,6 +156,7 @@ struct daemon {
 	int exits_fd;
 	char *bootargs;
 	struct waiter *waiters;
+	struct vnc *vnc;
 	void *brand_data;
 };
 

@@ -23,6 +23,10 @@
 
 #define QEMU "/usr/bin/qemu-system-x86_64"
 #define QMP_TIMEOUT_MS 5000
+#define VNC_SOCKET "vm.vnc"
+#define UEFI_CODE "/usr/share/OVMF/OVMF_CODE_4M.fd"
+#define UEFI_VARS_TEMPLATE "/usr/share/OVMF/OVMF_VARS_4M.fd"
+#define UEFI_VARS "vm.efivars"
 
 /* Commas separate QEMU's options; doubled they are themselves. */
 static char *
@@ -81,10 +85,27 @@ add_sockets(struct strv *argv)
 		  "chardev=qmp,mode=control", "-mon", "chardev=ctl,mode=control", NULL);
 }
 
+/* guest_block_size is "512" or "512/4096"; a serial number has 20 characters. */
+static void
+add_disk_props(const struct jail_disk *disk, struct strbuf *dev)
+{
+	const char *block = disk->res ? zone_res_attr(disk->res, "guest-block-size") : NULL;
+	const char *uuid = disk->res ? zone_res_attr(disk->res, "uuid") : NULL;
+	const char *slash = block ? strchr(block, '/') : NULL;
+
+	if (block && !disk->cdrom)
+		strbuf_addf(dev, ",logical_block_size=%.*s,physical_block_size=%s",
+			    slash ? (int)(slash - block) : (int)strlen(block), block,
+			    slash ? slash + 1 : block);
+	if (uuid)
+		strbuf_addf(dev, ",serial=%.20s", uuid);
+}
+
 static void
 add_disk(const struct jail_disk *disk, size_t i, int bootindex, struct strv *argv)
 {
 	cleanup_free char *path = option(disk->path);
+	cleanup_strbuf struct strbuf dev = STRBUF_INIT;
 	bool virtio = str_eq(disk->model, "virtio") || !disk->model;
 	bool scsi = str_eq(disk->model, "scsi");
 
@@ -94,20 +115,18 @@ add_disk(const struct jail_disk *disk, size_t i, int bootindex, struct strv *arg
 		  !disk->device ? "" : disk->notrim ? ",cache=none" : ",cache=none,discard=unmap");
 	strv_add(argv, "-device");
 	if (disk->cdrom && !scsi)
-		strv_addf(argv, "ide-cd,drive=drive%zu,id=disk%zu", i, i);
+		strbuf_adds(&dev, "ide-cd");
 	else if (virtio)
-		strv_addf(argv, "virtio-blk-pci,drive=drive%zu,id=disk%zu", i, i);
+		strbuf_adds(&dev, "virtio-blk-pci");
 	else if (scsi)
-		strv_addf(argv, "scsi-%s,drive=drive%zu,id=disk%zu,bus=scsi0.0",
-			  disk->cdrom ? "cd" : "hd", i, i);
+		strbuf_addf(&dev, "scsi-%s,bus=scsi0.0", disk->cdrom ? "cd" : "hd");
 	else
-		strv_addf(argv, "ide-hd,drive=drive%zu,id=disk%zu", i, i);
-	if (bootindex > 0) {
-		cleanup_free char *last = xstrdup(argv->v[argv->n - 1]);
-
-		strv_remove(argv, argv->n - 1);
-		strv_addf(argv, "%s,bootindex=%d", last, bootindex);
-	}
+		strbuf_adds(&dev, "ide-hd");
+	strbuf_addf(&dev, ",drive=drive%zu,id=disk%zu", i, i);
+	if (bootindex > 0)
+		strbuf_addf(&dev, ",bootindex=%d", bootindex);
+	add_disk_props(disk, &dev);
+	strv_add(argv, dev.data);
 }
 
 /* order=cdn: c disks, d CDs, n network; the disk that says boot=true goes first among disks. */
@@ -146,12 +165,29 @@ static const struct {
 	{"virtio", "virtio-net-pci"}, {"e1000", "e1000"}, {"rtl8139", "rtl8139"},
 };
 
-static int
-add_nics(const struct jail *j, const char *order, struct strv *argv, struct error *err)
+/* How long and for how many packets QEMU waits; it is asked for only where no vhost sends them. */
+static void
+add_nic_tuning(struct daemon *d, struct strbuf *dev)
 {
+	const char *burst = jail_attr(d, "virtio-txburst", NULL);
+	const char *timer = jail_attr(d, "virtio-txtimer", NULL);
+
+	if (timer)
+		strbuf_addf(dev, ",tx=timer,x-txtimer=%s", timer);
+	if (burst)
+		strbuf_addf(dev, ",x-txburst=%s", burst);
+}
+
+static int
+add_nics(struct daemon *d, const struct jail *j, const char *order, struct strv *argv,
+	 struct error *err)
+{
+	bool tuned = jail_attr(d, "virtio-txburst", NULL) || jail_attr(d, "virtio-txtimer", NULL);
+	int index = boot_index(order, 'n', false);
+
 	for (size_t i = 0; i < j->n_nics; i++) {
 		const struct jail_nic *n = &j->nics[i];
-		int index = boot_index(order, 'n', false);
+		cleanup_strbuf struct strbuf dev = STRBUF_INIT;
 		const char *device = NULL;
 		char mac[MAC_STRLEN];
 
@@ -162,18 +198,17 @@ add_nics(const struct jail *j, const char *order, struct strv *argv, struct erro
 			return error_set(err, EINVAL, "NIC %s: model %s is not known", n->nic.name,
 					 n->model);
 		strv_add(argv, "-netdev");
-		if (n->vhost_fd >= 0)
+		if (n->vhost_fd >= 0 && !tuned)
 			strv_addf(argv, "tap,id=net%zu,fd=%d,vhost=on,vhostfd=%d", i, n->tap_fd,
 				  n->vhost_fd);
 		else
 			strv_addf(argv, "tap,id=net%zu,fd=%d", i, n->tap_fd);
-		strv_add(argv, "-device");
+		strbuf_addf(&dev, "%s,netdev=net%zu,mac=%s", device, i, mac_print(&n->nic.mac, mac));
 		if (index > 0)
-			strv_addf(argv, "%s,netdev=net%zu,mac=%s,bootindex=%d", device, i,
-				  mac_print(&n->nic.mac, mac), index + (int)i);
-		else
-			strv_addf(argv, "%s,netdev=net%zu,mac=%s", device, i,
-				  mac_print(&n->nic.mac, mac));
+			strbuf_addf(&dev, ",bootindex=%d", index + (int)i);
+		if (str_eq(device, "virtio-net-pci"))
+			add_nic_tuning(d, &dev);
+		strv_addl(argv, "-device", dev.data, NULL);
 	}
 	return 0;
 }
@@ -182,7 +217,7 @@ static int
 add_vga(struct daemon *d, struct strv *argv, struct error *err)
 {
 	static const char *const known[] = {"std", "cirrus", "vmware", "qxl"};
-	const char *vga = jail_attr(d, "vga", "std"), *port = jail_attr(d, "vnc-port", "0");
+	const char *vga = jail_attr(d, "vga", "std");
 	bool ok = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
@@ -190,29 +225,69 @@ add_vga(struct daemon *d, struct strv *argv, struct error *err)
 	if (!ok)
 		return error_set(err, ENOTSUP, "vga %s is not supported", vga);
 	strv_addl(argv, "-vga", vga, NULL);
-	if (!str_eq(port, "-1"))
-		strv_addl(argv, "-vnc", "unix:/tmp/vm.vnc", NULL);
 	/* behind everything that SmartOS gives: no address of those moves */
 	strv_addl(argv, "-object", "rng-random,id=rng0,filename=/dev/urandom", "-device",
 		  "virtio-rng-pci,rng=rng0", NULL);
 	return 0;
 }
 
+/* Firmware other than SeaBIOS; its variables last as long as the zone's root. */
+static int
+add_firmware(struct daemon *d, struct strv *argv, struct error *err)
+{
+	const char *rom = jail_attr(d, "bootrom", "bios");
+
+	if (str_eq(rom, "bios") || str_eq(rom, "uefi-csm"))
+		return 0; /* SeaBIOS is a CSM without the UEFI around it */
+	if (!str_eq(rom, "uefi"))
+		return error_set(err, ENOTSUP, "bootrom %s: brand kvm has bios and uefi", rom);
+	strv_addl(argv, "-drive",
+		  "if=pflash,unit=0,format=raw,readonly=on,file=" UEFI_CODE, "-drive",
+		  "if=pflash,unit=1,format=raw,file=/tmp/" UEFI_VARS, NULL);
+	return jail_file(d, UEFI_VARS, UEFI_VARS_TEMPLATE, err);
+}
+
+/* What SmartOS lets the operator replace as a whole: the screen and its input. */
+static int
+add_options(struct daemon *d, struct strv *argv, struct error *err)
+{
+	int r;
+
+	if (jail_attr(d, "qemu-opts", NULL)) {
+		r = jail_add_words(d, "qemu-opts", argv, err);
+		if (r < 0)
+			return r;
+	} else {
+		strv_add(argv, "-vnc");
+		strv_addf(argv, "unix:/tmp/" VNC_SOCKET "%s",
+			  jail_attr(d, "vnc-password", NULL) ? ",password=on" : "");
+		strv_addl(argv, "-k", "en-us", "-usb", "-device", "usb-tablet", NULL);
+	}
+	return jail_add_words(d, "qemu-extra-opts", argv, err);
+}
+
 int
 kvm_argv(struct daemon *d, const struct jail *j, struct strv *argv, struct error *err)
 {
+	cleanup_free char *once = jail_boot_once(d);
 	cleanup_free char *order = jail_boot_order(d);
 	int r;
 
 	add_machine(d, j, argv);
 	add_sockets(argv);
+	if (once) {
+		/* only the firmware's own order can change with the guest's first reset */
+		strv_add(argv, "-boot");
+		strv_addf(argv, "order=%s,once=%s", order, once);
+		order[0] = '\0';
+	}
 	add_disks(j, order, argv);
-	r = add_nics(j, order, argv, err);
+	r = add_nics(d, j, order, argv, err);
 	if (r == 0)
 		r = add_vga(d, argv, err);
 	if (r == 0)
-		r = jail_add_words(d, "qemu-extra-opts", argv, err);
-	return r;
+		r = add_firmware(d, argv, err);
+	return r < 0 ? r : add_options(d, argv, err);
 }
 
 static int
@@ -229,14 +304,6 @@ kvm_plan(struct daemon *d, struct zone_plan *p, struct error *err)
 	jail_free(d->brand_data);
 	d->brand_data = j;
 	return kvm_argv(d, j, &p->argv, err);
-}
-
-static int
-kvm_started(struct daemon *d, struct error *err)
-{
-	int r = jail_wait(d, "vm.ctl", err);
-
-	return r < 0 ? r : jail_dhcp_start(d, d->brand_data, err);
 }
 
 /* ---- QMP: one JSON object a line ---- */
@@ -290,8 +357,9 @@ qmp_say(int fd, const char *line, struct error *err)
 	return r < 0 ? error_set_errno(err, -r, "QMP") : qmp_expect(fd, "return", err);
 }
 
+/* A conversation with QEMU; the caller closes it. */
 static int
-kvm_ask(struct daemon *d, bool reboot, struct error *err)
+qmp_open(struct daemon *d, int *ret, struct error *err)
 {
 	cleanup_close int fd = -1;
 	int r;
@@ -301,10 +369,79 @@ kvm_ask(struct daemon *d, bool reboot, struct error *err)
 		r = qmp_expect(fd, "QMP", err);
 	if (r == 0)
 		r = qmp_say(fd, "{\"execute\":\"qmp_capabilities\"}\n", err);
+	if (r < 0)
+		return r;
+	*ret = steal_fd(&fd);
+	return 0;
+}
+
+static int
+kvm_ask(struct daemon *d, bool reboot, struct error *err)
+{
+	cleanup_close int fd = -1;
+	int r = qmp_open(d, &fd, err);
+
 	/* the power button; a guest that is to come back is booted again when it is off */
+	return r < 0 ? r : qmp_say(fd, "{\"execute\":\"system_powerdown\"}\n", err);
+}
+
+/* By QMP, not by the command line: who may see our processes may not see passwords. */
+static int
+set_vnc_password(struct daemon *d, struct error *err)
+{
+	const char *coded = jail_attr(d, "vnc-password", NULL);
+	cleanup_json struct json *q = json_new_object();
+	struct json *args = json_new_object();
+	cleanup_free char *password = NULL;
+	cleanup_free char *text = NULL;
+	cleanup_free char *line = NULL;
+	cleanup_close int fd = -1;
+	size_t len;
+	int r;
+
+	json_set_str(q, "execute", "set_password");
+	json_set(q, "arguments", args);
+	if (!coded || jail_attr(d, "qemu-opts", NULL))
+		return 0;
+	if (str_unbase64(coded, &password, &len) < 0)
+		return error_set(err, EINVAL, "vnc-password is not base64");
+	json_set_str(args, "protocol", "vnc");
+	json_set_str(args, "password", password);
+	text = json_print(q, false);
+	line = str_printf("%s\n", text);
+	r = qmp_open(d, &fd, err);
 	if (r == 0)
-		r = qmp_say(fd, "{\"execute\":\"system_powerdown\"}\n", err);
-	return r;
+		r = qmp_say(fd, line, err);
+	return r < 0 ? error_wrap(err, r, "vnc_password") : 0;
+}
+
+static int
+kvm_started(struct daemon *d, struct error *err)
+{
+	int r = jail_wait(d, "vm.ctl", err);
+
+	if (r == 0)
+		r = set_vnc_password(d, err);
+	if (r == 0)
+		r = vnc_start(d, err);
+	return r < 0 ? r : jail_dhcp_start(d, d->brand_data, err);
+}
+
+static int
+kvm_resume(struct daemon *d, struct error *err)
+{
+	cleanup_error struct error vnc = ERROR_INIT;
+
+	if (vnc_start(d, &vnc) < 0)
+		log_error("%s", error_message(&vnc)); /* the machine runs all the same */
+	return jail_resume(d, err);
+}
+
+static void
+kvm_stopped(struct daemon *d)
+{
+	vnc_stop(d);
+	jail_stopped(d);
 }
 
 const struct brand_ops kvm_ops = {
@@ -312,6 +449,7 @@ const struct brand_ops kvm_ops = {
 	.plan = kvm_plan,
 	.started = kvm_started,
 	.ask = kvm_ask,
-	.resume = jail_resume,
-	.stopped = jail_stopped,
+	.apply = set_vnc_password,
+	.resume = kvm_resume,
+	.stopped = kvm_stopped,
 };
