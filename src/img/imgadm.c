@@ -315,6 +315,66 @@ import_uuid(const struct source_list *sources, const char *uuid, const char *cha
 	return r;
 }
 
+/*
+ * An image may be called by its name, or name@version: of all that the sources have the one
+ * published last.  A source that cannot be asked is told about.
+ */
+static int
+find_uuid(const struct source_list *sources, const char *what, const char *channel, char **ret,
+	  struct error *err)
+{
+	const char *at = strchr(what, '@');
+	cleanup_free char *name = at ? xstrndup(what, (size_t)(at - what)) : xstrdup(what);
+	cleanup_free char *uuid = NULL, *when = xstrdup("");
+
+	for (size_t i = 0; i < sources->n; i++) {
+		cleanup_json struct json *images = NULL;
+		cleanup_error struct error e = ERROR_INIT;
+		const struct json *m;
+
+		if (!str_eq(sources->sources[i].type, "imgapi"))
+			continue;
+		if (source_images(&sources->sources[i], channel, &images, NULL, &e) < 0) {
+			fprintf(stderr, "imgadm: warning: source %s: %s\n", sources->sources[i].url,
+				error_message(&e));
+			continue;
+		}
+		json_array_each(m, images) {
+			const char *published = json_str(json_get(m, "published_at"), "");
+
+			if (!str_eq(json_str(json_get(m, "name"), ""), name) ||
+			    (at && !str_eq(json_str(json_get(m, "version"), ""), at + 1)) ||
+			    (uuid && strcmp(published, when) <= 0))
+				continue;
+			free(uuid);
+			free(when);
+			uuid = xstrdup(json_str(json_get(m, "uuid"), ""));
+			when = xstrdup(published);
+		}
+	}
+	if (!uuid)
+		return img_error(err, ENOENT, "ActiveImageNotFound",
+				 "an active image called \"%s\" was not found in image sources "
+				 "(imgadm avail)",
+				 what);
+	*ret = steal_ptr(&uuid);
+	return 0;
+}
+
+static int
+import_named(const struct source_list *sources, const char *what, const char *channel,
+	     const char *pool, bool quiet, struct error *err)
+{
+	cleanup_free char *uuid = NULL;
+	int r;
+
+	/* what looks like a broken uuid is one */
+	if (str_is_uuid(what) || strspn(what, "0123456789abcdefABCDEF-") == strlen(what))
+		return import_uuid(sources, what, channel, pool, quiet, err);
+	r = find_uuid(sources, what, channel, &uuid, err);
+	return r < 0 ? r : import_uuid(sources, uuid, channel, pool, quiet, err);
+}
+
 static int
 verb_import(int argc, char **argv)
 {
@@ -340,7 +400,7 @@ verb_import(int argc, char **argv)
 	if (r == 0)
 		r = img_sweep(pool, NULL, &err);
 	for (; r == 0 && first < argc; first++)
-		r = import_uuid(&sources, argv[first], channel, pool, quiet, &err);
+		r = import_named(&sources, argv[first], channel, pool, quiet, &err);
 	return r < 0 ? imgadm_error(&err) : CLI_OK;
 }
 
@@ -631,7 +691,7 @@ static const struct cli_verb verbs[] = {
 	{"avail", "[-jH] [-C CHANNEL] [-o FIELD,...] [-s FIELD,...] [FIELD=VALUE ...]",
 	 "list available images", imgadm_avail},
 	{"show", "[-C CHANNEL] UUID", "show the manifest of an available image", verb_show},
-	{"import", "[-q] [-P POOL] [-S URL] [-C CHANNEL] UUID ...", "import an image from a source",
+	{"import", "[-q] [-P POOL] [-S URL] [-C CHANNEL] UUID|NAME[@VERSION] ...", "import an image from a source",
 	 verb_import},
 	{"install", "[-q] [-P POOL] -m MANIFEST -f FILE", "install an image from local files",
 	 verb_install},

@@ -44,7 +44,7 @@ img_by_name(const char *name, const char *pool, char **ret, struct error *err)
 		    (!at || str_eq(img_version(l.images[i]), at + 1)))
 			found = l.images[i];
 	if (!found)
-		return error_set(err, ENOENT, "image %s is not installed (imgadm list, imgadm avail)",
+		return error_set(err, ENOENT, "image %s is not installed: imgadm import %s", name,
 				 name);
 	*ret = xstrdup(found->uuid);
 	return 0;

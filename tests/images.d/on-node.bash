@@ -190,6 +190,11 @@ is 'show' "$(imgadm show $tiny | json uuid 2>/dev/null || imgadm show $tiny | jq
 out=$(imgadm import -q $tiny 2>&1)
 has 'import' "$out" "Imported image $tiny (tiny@"
 has 'import again' "$(imgadm import -q $tiny)" 'is already installed, skipping'
+has 'import by name' "$(imgadm import -q tiny@1.0.0)" "Image $tiny (tiny@1.0.0) is already installed, skipping"
+out=$(imgadm import -q tiny@9 2>&1); rc=$?
+has 'a version that there is not' "$rc $out" '1 imgadm import: error (ActiveImageNotFound): an active image called "tiny@9"'
+out=$(imgadm import -q 1234-5 2>&1); rc=$?
+has 'a broken uuid' "$rc $out" '1 imgadm import: error (InvalidUUID): invalid uuid: "1234-5"'
 is 'get' "$(imgadm get $tiny | jq -r .source)" "$source_url"
 ok 'its root is there' bash -c "zfs clone zones/$tiny@final zones/t && test -x /zones/t/root/bin/busybox && zfs destroy zones/t"
 out=$(imgadm import -q $u1 2>&1); rc=$?
