@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "dtrace/gen.h"
+#include "rt_object.h"
 
 __asm__(".section .rodata\n"
 	".balign 8\n"
