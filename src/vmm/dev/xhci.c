@@ -1,0 +1,1039 @@
+/*
+ * xHCI 1.0 controller: two USB 2 and two USB 3 ports, with a tablet on the first.
+ *
+ * The driver gives rings of 16-byte TRBs: one of commands, one for each
+ * endpoint of each device slot, and one on which we report events.  A
+ * doorbell says that there is something new on a ring; it is served in the
+ * vcpu that rings it, or in the main thread when a device has news, always
+ * under the lock.  A ring is served for a bounded number of TRBs at a time, so
+ * that one whose links form a loop keeps nobody busy.
+ *
+ * Contexts are the driver's memory: the slot's and endpoints' state is kept
+ * here and only written there for the driver to read.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "vmm/pci.h"
+#include "vmm/pci_ids.h"
+#include "vmm/usb/usb.h"
+#include "vmm/vm.h"
+
+#define SLOTS 8
+#define PORTS 4
+#define USB2_PORTS 2
+#define ENDPOINTS 31
+#define BUDGET 256 /* TRBs a doorbell */
+
+enum { AT_OPER = 0x20, AT_PORTS = 0x420, AT_XCAPS = 0x500, AT_RUNTIME = 0x1000, AT_BELLS = 0x2000 };
+enum { OP_CMD = 0x00, OP_STS = 0x04, OP_PAGE = 0x08, OP_DNCTRL = 0x14, OP_CRCR = 0x18,
+       OP_DCBAAP = 0x30, OP_CONFIG = 0x38 };
+enum { RT_IMAN = 0x20, RT_IMOD = 0x24, RT_ERSTSZ = 0x28, RT_ERSTBA = 0x30, RT_ERDP = 0x38 };
+
+#define CMD_RUN 1U
+#define CMD_RESET 2U
+#define CMD_INTE 4U
+#define STS_HALTED 1U
+#define STS_EINT 8U
+#define STS_PORT 0x10U
+#define CRCR_STOP 6U /* stop, abort */
+#define IMAN_PENDING 1U
+#define IMAN_ENABLE 2U
+#define ERDP_BUSY 8U
+
+#define PORT_CONNECTED (1U << 0)
+#define PORT_ENABLED (1U << 1)
+#define PORT_RESET (1U << 4)
+#define PORT_LINK (15U << 5)
+#define PORT_POWER (1U << 9)
+#define PORT_LINK_WRITE (1U << 16)
+#define PORT_CONNECT_CHANGE (1U << 17)
+#define PORT_RESET_CHANGE (1U << 21)
+#define PORT_LINK_CHANGE (1U << 22)
+#define PORT_CHANGES (0x7fU << 17)
+#define PORT_WARM_RESET (1U << 31)
+#define LINK_POLLING 7U
+#define LINK_DETECT 5U
+#define HIGH_SPEED 3U
+
+enum {
+	TRB_NORMAL = 1, TRB_SETUP, TRB_DATA, TRB_STATUS, TRB_ISOCH, TRB_LINK, TRB_EVENT_DATA,
+	TRB_NOOP, TRB_ENABLE_SLOT, TRB_DISABLE_SLOT, TRB_ADDRESS, TRB_CONFIGURE, TRB_EVALUATE,
+	TRB_RESET_EP, TRB_STOP_EP, TRB_SET_DEQUEUE, TRB_RESET_DEVICE, TRB_NOOP_COMMAND = 23,
+	TRB_TRANSFER_EVENT = 32, TRB_COMPLETION, TRB_PORT_CHANGE
+};
+#define TRB_TYPE(c) ((c) >> 10 & 0x3f)
+#define TRB_CYCLE 1U
+#define TRB_TOGGLE 2U /* of a link */
+#define TRB_SHORT 4U  /* interrupt on a short packet */
+#define TRB_CHAIN 0x10U
+#define TRB_IOC 0x20U
+#define TRB_IMMEDIATE 0x40U
+#define TRB_FLAG 0x200U /* BSR, deconfigure, direction in */
+
+enum {
+	OK = 1, TRANSACTION_ERROR = 4, TRB_ERROR = 5, STALL = 6, NO_SLOTS = 9, SLOT_NOT_ENABLED = 11,
+	EP_NOT_ENABLED = 12, SHORT_PACKET = 13, PARAMETER_ERROR = 17, CONTEXT_ERROR = 19,
+	RING_STOPPED = 24
+};
+
+struct trb {
+	uint64_t param;
+	uint32_t status, control;
+};
+_Static_assert(sizeof(struct trb) == 16, "xHCI layout");
+
+struct ring {
+	uint64_t at;
+	bool cycle;
+};
+
+struct endpoint {
+	enum { EP_DISABLED, EP_RUNNING, EP_HALTED, EP_STOPPED, EP_ERROR } state;
+	unsigned type; /* 4: control, 7: interrupt in */
+	struct ring ring;
+	struct usb_setup setup; /* of a control transfer */
+	bool in_transfer;	/* buf[done..len) is what is left to move */
+	bool ended;		/* short: the rest of the transfer moves nothing */
+	int len;
+	uint32_t done, event_len;
+	uint8_t buf[USB_CONTROL_MAX];
+};
+
+struct slot {
+	bool enabled;
+	unsigned state, port; /* of the slot context; port 0: none */
+	uint64_t context;
+	struct endpoint ep[ENDPOINTS + 1];
+};
+
+struct xhci {
+	struct pci_dev pci;
+	pthread_mutex_t lock;
+	uint32_t cmd, sts, dnctrl, config, iman, imod, erstsz;
+	uint64_t crcr, dcbaap, erstba, erdp;
+	struct ring commands;
+	struct {
+		uint64_t base;
+		uint32_t size, at;
+		bool cycle;
+	} events;
+	uint32_t portsc[PORTS];
+	struct usb_device *device[PORTS];
+	struct slot slot[SLOTS + 1];
+};
+
+static const struct mem *
+ram(const struct xhci *x)
+{
+	return &x->pci.vm->mem;
+}
+
+/* ---- events ---- */
+
+static void
+interrupt(struct xhci *x)
+{
+	bool on = (x->iman & IMAN_ENABLE) && (x->cmd & CMD_INTE) && (x->iman & IMAN_PENDING);
+
+	if (!pci_msix_enabled(&x->pci)) {
+		pci_irq_level(&x->pci, on);
+	} else if (on) {
+		x->iman &= ~IMAN_PENDING; /* a message takes it along */
+		pci_msix_notify(&x->pci, 0);
+	}
+}
+
+static void
+announce(struct xhci *x)
+{
+	x->sts |= STS_EINT;
+	if (!(x->erdp & ERDP_BUSY)) {
+		x->erdp |= ERDP_BUSY;
+		x->iman |= IMAN_PENDING;
+	}
+	interrupt(x);
+}
+
+static void
+post(struct xhci *x, uint64_t param, uint32_t status, unsigned type, uint32_t flags)
+{
+	struct trb t = {param, status, type << 10 | flags};
+	uint64_t at = x->events.base + x->events.at * sizeof(t);
+	uint32_t next = x->events.size ? (x->events.at + 1) % x->events.size : 0;
+
+	/* No ring, or a full one: the driver has lost its way. */
+	if (!(x->cmd & CMD_RUN) || !x->events.size ||
+	    x->events.base + next * sizeof(t) == (x->erdp & ~15ULL))
+		return;
+	t.control |= x->events.cycle;
+
+	uint32_t *to = mem_ptr(ram(x), at, sizeof(t));
+
+	if (!to)
+		return;
+	memcpy(to, &t, 12);
+	__atomic_store_n(to + 3, t.control, __ATOMIC_RELEASE);
+	x->events.at = next;
+	if (next == 0)
+		x->events.cycle = !x->events.cycle;
+	announce(x);
+}
+
+static void
+load_event_ring(struct xhci *x)
+{
+	struct {
+		uint64_t base;
+		uint32_t size, reserved;
+	} segment;
+
+	memset(&x->events, 0, sizeof(x->events));
+	if (!mem_read(ram(x), x->erstba & ~63ULL, &segment, sizeof(segment)))
+		return;
+	segment.size &= 0xffff;
+	if (segment.base % 64 || segment.size < 16 || segment.size > 4096)
+		return;
+	x->events.base = segment.base;
+	x->events.size = segment.size;
+	x->events.cycle = true;
+}
+
+/* ---- rings ---- */
+
+/* The next TRB that is ours, links followed; false if there is none. */
+static bool
+peek(struct xhci *x, struct ring *r, struct trb *t, unsigned *budget)
+{
+	while (*budget) {
+		(*budget)--;
+		if (!mem_read(ram(x), r->at, t, sizeof(*t)) || (t->control & TRB_CYCLE) != r->cycle)
+			return false;
+		if (TRB_TYPE(t->control) != TRB_LINK)
+			return true;
+		r->at = t->param & ~15ULL;
+		if (t->control & TRB_TOGGLE)
+			r->cycle = !r->cycle;
+	}
+	return false;
+}
+
+/* ---- contexts ---- */
+
+static void
+write_context(struct xhci *x, struct slot *s, unsigned index, unsigned word, uint32_t mask,
+	      uint32_t value)
+{
+	uint64_t at = s->context + 32ULL * index + 4 * word;
+	uint32_t v;
+
+	/* A driver that takes the context away harms only itself. */
+	if (!mem_read(ram(x), at, &v, 4))
+		return;
+	v = (v & ~mask) | value;
+	mem_write(ram(x), at, &v, 4);
+}
+
+static void
+set_slot_state(struct xhci *x, unsigned id, unsigned state)
+{
+	struct slot *s = &x->slot[id];
+
+	s->state = state;
+	write_context(x, s, 0, 3, 0xf80000ff, state << 27 | (state >= 2 ? id : 0));
+}
+
+static void
+set_ep_state(struct xhci *x, struct slot *s, unsigned n, unsigned state)
+{
+	struct endpoint *e = &s->ep[n];
+
+	e->state = state;
+	write_context(x, s, n, 0, 7, state);
+	write_context(x, s, n, 2, ~0U, (uint32_t)e->ring.at | e->ring.cycle);
+	write_context(x, s, n, 3, ~0U, (uint32_t)(e->ring.at >> 32));
+}
+
+/* Takes an endpoint from the input context over and lets it run. */
+static bool
+start_endpoint(struct xhci *x, struct slot *s, unsigned n, uint64_t input)
+{
+	struct endpoint *e = &s->ep[n];
+	uint32_t c[8];
+
+	if (!mem_read(ram(x), input + 32ULL * (n + 1), c, sizeof(c)))
+		return false;
+	memset(e, 0, sizeof(*e));
+	e->type = c[1] >> 3 & 7;
+	e->ring.at = (c[2] | (uint64_t)c[3] << 32) & ~15ULL;
+	e->ring.cycle = c[2] & 1;
+	mem_write(ram(x), s->context + 32ULL * n, c, sizeof(c));
+	set_ep_state(x, s, n, EP_RUNNING);
+	return true;
+}
+
+static struct usb_device *
+device_of(struct xhci *x, const struct slot *s)
+{
+	return s->port && s->port <= PORTS ? x->device[s->port - 1] : NULL;
+}
+
+/* ---- transfers ---- */
+
+static void
+transfer_event(struct xhci *x, unsigned id, unsigned n, uint64_t param, unsigned code,
+	       uint32_t left, bool event_data)
+{
+	post(x, param, code << 24 | (left & 0xffffff), TRB_TRANSFER_EVENT,
+	     id << 24 | n << 16 | (event_data ? 4 : 0));
+}
+
+static void
+halt(struct xhci *x, unsigned id, unsigned n, uint64_t trb, unsigned code)
+{
+	x->slot[id].ep[n].in_transfer = false;
+	transfer_event(x, id, n, trb, code, 0, false);
+	set_ep_state(x, &x->slot[id], n, EP_HALTED);
+}
+
+/* The data of one TRB; returns how much of it was not moved. */
+static uint32_t
+move_data(struct xhci *x, struct endpoint *e, const struct trb *t, bool in)
+{
+	uint32_t len = t->status & 0x1ffff, part = len;
+	uint32_t limit = !in ? sizeof(e->buf) : e->len > 0 ? (uint32_t)e->len : 0;
+	uint32_t room = limit > e->done ? limit - e->done : 0;
+
+	if (e->ended)
+		part = 0;
+	if (part > room)
+		part = room;
+	if (!part)
+		return len;
+	if (in)
+		mem_write(ram(x), t->param, e->buf + e->done, part);
+	else if (t->control & TRB_IMMEDIATE)
+		memcpy(e->buf + e->done, &t->param, part = part < 8 ? part : 8);
+	else if (!mem_read(ram(x), t->param, e->buf + e->done, part))
+		memset(e->buf + e->done, 0, part);
+	e->done += part;
+	e->event_len += part;
+	return len - part;
+}
+
+/* One TRB of a control transfer; false if the endpoint stopped. */
+static bool
+control_trb(struct xhci *x, unsigned id, struct usb_device *d, const struct trb *t)
+{
+	struct endpoint *e = &x->slot[id].ep[1];
+	uint64_t at = e->ring.at;
+	bool in = e->setup.request_type & 0x80;
+	uint32_t left = 0;
+
+	switch (TRB_TYPE(t->control)) {
+	case TRB_SETUP:
+		memcpy(&e->setup, &t->param, sizeof(e->setup));
+		e->in_transfer = true;
+		e->ended = false;
+		e->done = e->event_len = 0;
+		e->len = 0;
+		if (e->setup.length > sizeof(e->buf))
+			e->setup.length = sizeof(e->buf);
+		if (e->setup.request_type & 0x80)
+			e->len = d->ops->control(d, &e->setup, e->buf);
+		break;
+	case TRB_NORMAL: /* more data */
+	case TRB_DATA:
+		if (!e->in_transfer || e->len < 0) {
+			halt(x, id, 1, at, STALL);
+			return false;
+		}
+		left = move_data(x, e, t, in);
+		if (left && in)
+			e->ended = true;
+		break;
+	case TRB_STATUS:
+		if (e->in_transfer && !in) {
+			if (e->done < e->setup.length)
+				e->setup.length = (uint16_t)e->done;
+			e->len = d->ops->control(d, &e->setup, e->buf);
+		}
+		if (!e->in_transfer || e->len < 0) {
+			halt(x, id, 1, at, STALL);
+			return false;
+		}
+		e->in_transfer = false;
+		break;
+	}
+	if ((t->control & TRB_IOC) || (left && in && (t->control & TRB_SHORT)))
+		transfer_event(x, id, 1, at, left && in ? SHORT_PACKET : OK, left, false);
+	return true;
+}
+
+/* One TRB of an interrupt endpoint; false if there is nothing to say, or it stopped. */
+static bool
+interrupt_trb(struct xhci *x, unsigned id, unsigned n, struct usb_device *d, const struct trb *t)
+{
+	struct endpoint *e = &x->slot[id].ep[n];
+	uint32_t left;
+
+	if (!e->in_transfer) {
+		e->len = d->ops->in(d, n / 2, e->buf, sizeof(e->buf));
+		if (e->len < 0)
+			halt(x, id, n, e->ring.at, STALL);
+		if (e->len <= 0)
+			return false;
+		e->in_transfer = true;
+		e->ended = false;
+		e->done = e->event_len = 0;
+	}
+	left = move_data(x, e, t, true);
+	if (left)
+		e->ended = true;
+	if ((t->control & TRB_IOC) || (left && (t->control & TRB_SHORT)))
+		transfer_event(x, id, n, e->ring.at, left ? SHORT_PACKET : OK, left, false);
+	e->in_transfer = t->control & TRB_CHAIN;
+	return true;
+}
+
+static void
+serve_endpoint(struct xhci *x, unsigned id, unsigned n)
+{
+	struct slot *s = &x->slot[id];
+	struct endpoint *e = &s->ep[n];
+	struct usb_device *d = device_of(x, s);
+	unsigned budget = BUDGET;
+	struct trb t;
+
+	if (!(x->cmd & CMD_RUN) || !s->enabled || !d || e->state != EP_RUNNING)
+		return;
+	while (e->state == EP_RUNNING && peek(x, &e->ring, &t, &budget)) {
+		bool go = true;
+
+		switch (TRB_TYPE(t.control)) {
+		case TRB_NOOP:
+			if (t.control & TRB_IOC)
+				transfer_event(x, id, n, e->ring.at, OK, 0, false);
+			break;
+		case TRB_EVENT_DATA:
+			transfer_event(x, id, n, t.param, e->ended ? SHORT_PACKET : OK,
+				       e->event_len, true);
+			e->event_len = 0;
+			if (n != 1)
+				e->in_transfer = false;
+			break;
+		case TRB_NORMAL:
+		case TRB_SETUP:
+		case TRB_DATA:
+		case TRB_STATUS:
+			go = n == 1 ? control_trb(x, id, d, &t)
+			     : e->type == 7 && TRB_TYPE(t.control) == TRB_NORMAL
+				     ? interrupt_trb(x, id, n, d, &t)
+				     : (halt(x, id, n, e->ring.at, TRB_ERROR), false);
+			break;
+		default:
+			halt(x, id, n, e->ring.at, TRB_ERROR);
+			go = false;
+		}
+		if (!go)
+			return;
+		e->ring.at += sizeof(t);
+	}
+}
+
+/* A device has news: main thread, no lock held. */
+static void
+on_wake(void *arg)
+{
+	struct xhci *x = arg;
+
+	pthread_mutex_lock(&x->lock);
+	for (unsigned id = 1; id <= SLOTS; id++)
+		for (unsigned n = 2; n <= ENDPOINTS; n++)
+			serve_endpoint(x, id, n);
+	pthread_mutex_unlock(&x->lock);
+}
+
+/* ---- commands ---- */
+
+static unsigned
+enable_slot(struct xhci *x, unsigned *id)
+{
+	for (unsigned i = 1; i <= SLOTS && i <= (x->config & 0xff); i++) {
+		if (x->slot[i].enabled)
+			continue;
+		memset(&x->slot[i], 0, sizeof(x->slot[i]));
+		x->slot[i].enabled = true;
+		*id = i;
+		return OK;
+	}
+	return NO_SLOTS;
+}
+
+static unsigned
+disable_slot(struct xhci *x, unsigned id)
+{
+	set_slot_state(x, id, 0);
+	memset(&x->slot[id], 0, sizeof(x->slot[id]));
+	return OK;
+}
+
+static unsigned
+address_device(struct xhci *x, unsigned id, const struct trb *t)
+{
+	struct slot *s = &x->slot[id];
+	uint64_t input = t->param & ~15ULL;
+	uint32_t c[8], flags[2];
+
+	if (!mem_read(ram(x), x->dcbaap + 8ULL * id, &s->context, 8) ||
+	    !mem_read(ram(x), input, flags, sizeof(flags)) ||
+	    !mem_read(ram(x), input + 32, c, sizeof(c)))
+		return TRB_ERROR;
+	if ((flags[1] & 3) != 3)
+		return PARAMETER_ERROR;
+	s->context &= ~63ULL;
+	s->port = c[1] >> 16 & 0xff;
+	if (!device_of(x, s)) {
+		s->port = 0;
+		return TRANSACTION_ERROR;
+	}
+	mem_write(ram(x), s->context, c, sizeof(c));
+	if (!start_endpoint(x, s, 1, input))
+		return TRB_ERROR;
+	set_slot_state(x, id, t->control & TRB_FLAG ? 1 : 2);
+	return OK;
+}
+
+static unsigned
+configure(struct xhci *x, unsigned id, const struct trb *t)
+{
+	struct slot *s = &x->slot[id];
+	uint64_t input = t->param & ~15ULL;
+	uint32_t flags[2] = {~3U, 0}, c;
+
+	if (s->state < 2)
+		return CONTEXT_ERROR;
+	if (!(t->control & TRB_FLAG) && !mem_read(ram(x), input, flags, sizeof(flags)))
+		return TRB_ERROR;
+	for (unsigned n = 2; n <= ENDPOINTS; n++) {
+		if ((flags[0] >> n & 1) && s->ep[n].state != EP_DISABLED)
+			set_ep_state(x, s, n, EP_DISABLED);
+		if ((flags[1] >> n & 1) && !start_endpoint(x, s, n, input))
+			return TRB_ERROR;
+	}
+	if (!(t->control & TRB_FLAG) && mem_read(ram(x), input + 32, &c, 4))
+		write_context(x, s, 0, 0, 0xf8000000, c & 0xf8000000);
+	set_slot_state(x, id, t->control & TRB_FLAG ? 2 : 3);
+	return OK;
+}
+
+static unsigned
+evaluate(struct xhci *x, unsigned id, const struct trb *t)
+{
+	uint64_t input = t->param & ~15ULL;
+	uint32_t flags[2], c[8];
+
+	if (!mem_read(ram(x), input, flags, sizeof(flags)) ||
+	    !mem_read(ram(x), input + 64, c, sizeof(c)))
+		return TRB_ERROR;
+	if (flags[1] & 2)
+		write_context(x, &x->slot[id], 1, 1, 0xffff0000, c[1] & 0xffff0000);
+	return OK;
+}
+
+static unsigned
+endpoint_command(struct xhci *x, unsigned id, const struct trb *t)
+{
+	struct slot *s = &x->slot[id];
+	unsigned n = t->control >> 16 & 0x1f;
+	struct endpoint *e = &s->ep[n];
+
+	if (n == 0 || e->state == EP_DISABLED)
+		return EP_NOT_ENABLED;
+	switch (TRB_TYPE(t->control)) {
+	case TRB_RESET_EP:
+		if (e->state != EP_HALTED)
+			return CONTEXT_ERROR;
+		break;
+	case TRB_STOP_EP:
+		if (e->state != EP_RUNNING)
+			return CONTEXT_ERROR;
+		break;
+	case TRB_SET_DEQUEUE:
+		if (e->state != EP_STOPPED && e->state != EP_ERROR)
+			return CONTEXT_ERROR;
+		e->ring.at = t->param & ~15ULL;
+		e->ring.cycle = t->param & 1;
+		break;
+	}
+	e->in_transfer = false;
+	set_ep_state(x, s, n, EP_STOPPED);
+	return OK;
+}
+
+static unsigned
+reset_device(struct xhci *x, unsigned id)
+{
+	struct slot *s = &x->slot[id];
+
+	if (s->state < 2)
+		return CONTEXT_ERROR;
+	for (unsigned n = 2; n <= ENDPOINTS; n++) {
+		if (s->ep[n].state != EP_DISABLED)
+			set_ep_state(x, s, n, EP_DISABLED);
+	}
+	set_slot_state(x, id, 1);
+	return OK;
+}
+
+static unsigned
+command(struct xhci *x, const struct trb *t, unsigned *id)
+{
+	unsigned type = TRB_TYPE(t->control);
+
+	if (type == TRB_ENABLE_SLOT)
+		return enable_slot(x, id);
+	if (type == TRB_NOOP_COMMAND)
+		return OK;
+	*id = t->control >> 24;
+	if (*id == 0 || *id > SLOTS || !x->slot[*id].enabled)
+		return SLOT_NOT_ENABLED;
+	switch (type) {
+	case TRB_DISABLE_SLOT:
+		return disable_slot(x, *id);
+	case TRB_ADDRESS:
+		return address_device(x, *id, t);
+	case TRB_CONFIGURE:
+		return configure(x, *id, t);
+	case TRB_EVALUATE:
+		return evaluate(x, *id, t);
+	case TRB_RESET_EP:
+	case TRB_STOP_EP:
+	case TRB_SET_DEQUEUE:
+		return endpoint_command(x, *id, t);
+	case TRB_RESET_DEVICE:
+		return reset_device(x, *id);
+	}
+	return TRB_ERROR;
+}
+
+static void
+serve_commands(struct xhci *x)
+{
+	unsigned budget = BUDGET;
+	struct trb t;
+
+	while ((x->cmd & CMD_RUN) && peek(x, &x->commands, &t, &budget)) {
+		uint64_t at = x->commands.at;
+		unsigned id = 0, code = command(x, &t, &id);
+
+		x->commands.at += sizeof(t);
+		post(x, at, code << 24, TRB_COMPLETION, id << 24);
+	}
+}
+
+/* ---- ports ---- */
+
+static void
+port_event(struct xhci *x, unsigned n)
+{
+	x->sts |= STS_PORT;
+	post(x, (uint64_t)(n + 1) << 24, OK << 24, TRB_PORT_CHANGE, 0);
+}
+
+static void
+plug(struct xhci *x, unsigned n)
+{
+	x->portsc[n] = PORT_POWER | (n < USB2_PORTS ? 0 : LINK_DETECT << 5);
+	if (x->device[n])
+		x->portsc[n] = PORT_POWER | PORT_CONNECTED | PORT_CONNECT_CHANGE |
+			       LINK_POLLING << 5 | HIGH_SPEED << 10;
+}
+
+static void
+port_write(struct xhci *x, unsigned n, uint32_t v)
+{
+	uint32_t *p = &x->portsc[n];
+
+	*p &= ~(v & PORT_CHANGES);
+	if (v & PORT_ENABLED)
+		*p &= ~PORT_ENABLED;
+	if ((v & (PORT_RESET | PORT_WARM_RESET)) && x->device[n]) {
+		x->device[n]->ops->reset(x->device[n]);
+		*p &= ~PORT_LINK;
+		*p |= PORT_ENABLED | PORT_RESET_CHANGE;
+		port_event(x, n);
+	} else if (v & PORT_LINK_WRITE) {
+		*p = (*p & ~PORT_LINK) | (v & PORT_LINK);
+		if (!(v & PORT_LINK) && x->device[n]) {
+			*p |= PORT_LINK_CHANGE;
+			port_event(x, n);
+		}
+	}
+}
+
+/* ---- registers ---- */
+
+static void
+reset(struct xhci *x)
+{
+	x->cmd = 0;
+	x->sts = STS_HALTED;
+	x->dnctrl = x->config = x->iman = x->erstsz = 0;
+	x->imod = 4000;
+	x->crcr = x->dcbaap = x->erstba = x->erdp = 0;
+	memset(&x->events, 0, sizeof(x->events));
+	memset(&x->commands, 0, sizeof(x->commands));
+	memset(x->slot, 0, sizeof(x->slot));
+	for (unsigned i = 0; i < PORTS; i++) {
+		if (x->device[i])
+			x->device[i]->ops->reset(x->device[i]);
+		plug(x, i);
+	}
+	pci_irq_level(&x->pci, false);
+}
+
+static void
+set_command(struct xhci *x, uint32_t v)
+{
+	bool started = !(x->cmd & CMD_RUN) && (v & CMD_RUN);
+
+	if (v & CMD_RESET) {
+		reset(x);
+		return;
+	}
+	x->cmd = v & 0xf0d;
+	x->sts = v & CMD_RUN ? x->sts & ~STS_HALTED : x->sts | STS_HALTED;
+	for (unsigned i = 0; started && i < PORTS; i++) {
+		if (x->portsc[i] & PORT_CHANGES)
+			port_event(x, i);
+	}
+	interrupt(x);
+}
+
+static uint32_t
+xcap_read(unsigned at)
+{
+	/* Supported protocols: USB 2.0 on the first ports, USB 3.0 behind them. */
+	static const uint32_t caps[] = {2 | 4 << 8 | 0x0200U << 16, 0x20425355,
+					1 | USB2_PORTS << 8, 0,
+					2 | 0x0300U << 16, 0x20425355,
+					(1 + USB2_PORTS) | (PORTS - USB2_PORTS) << 8, 0};
+
+	return at / 4 < ARRAY_SIZE(caps) ? caps[at / 4] : 0;
+}
+
+static uint32_t
+capability_read(unsigned at)
+{
+	static const uint32_t caps[] = {
+		AT_OPER | 0x0100U << 16, SLOTS | 1U << 8 | (uint32_t)PORTS << 24, 0, 0,
+		1 | (AT_XCAPS / 4U) << 16 /* 64 bits */, AT_BELLS, AT_RUNTIME, 0};
+
+	return caps[at / 4];
+}
+
+static uint32_t
+oper_read(const struct xhci *x, unsigned at)
+{
+	switch (at) {
+	case OP_CMD:
+		return x->cmd;
+	case OP_STS:
+		return x->sts;
+	case OP_PAGE:
+		return 1;
+	case OP_DNCTRL:
+		return x->dnctrl;
+	case OP_CRCR:
+		return x->cmd & CMD_RUN ? 8 : 0; /* running; the pointer reads as zero */
+	case OP_DCBAAP:
+		return (uint32_t)x->dcbaap;
+	case OP_DCBAAP + 4:
+		return (uint32_t)(x->dcbaap >> 32);
+	case OP_CONFIG:
+		return x->config;
+	}
+	return 0;
+}
+
+static uint32_t
+runtime_read(const struct xhci *x, unsigned at)
+{
+	switch (at) {
+	case 0: /* MFINDEX, in 125 us */
+		return (uint32_t)(time_mono_ns() / 125000) & 0x3fff;
+	case RT_IMAN:
+		return x->iman;
+	case RT_IMOD:
+		return x->imod;
+	case RT_ERSTSZ:
+		return x->erstsz;
+	case RT_ERSTBA:
+		return (uint32_t)x->erstba;
+	case RT_ERSTBA + 4:
+		return (uint32_t)(x->erstba >> 32);
+	case RT_ERDP:
+		return (uint32_t)x->erdp;
+	case RT_ERDP + 4:
+		return (uint32_t)(x->erdp >> 32);
+	}
+	return 0;
+}
+
+static uint32_t
+reg_read(const struct xhci *x, unsigned at)
+{
+	if (at < AT_OPER)
+		return capability_read(at);
+	if (at < AT_PORTS)
+		return oper_read(x, at - AT_OPER);
+	if (at < AT_PORTS + 16 * PORTS)
+		return at % 16 ? 0 : x->portsc[(at - AT_PORTS) / 16];
+	if (at >= AT_XCAPS && at < AT_RUNTIME)
+		return xcap_read(at - AT_XCAPS);
+	if (at >= AT_RUNTIME && at < AT_BELLS)
+		return runtime_read(x, at - AT_RUNTIME);
+	return 0;
+}
+
+static uint64_t
+xhci_read(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size)
+{
+	struct xhci *x = (struct xhci *)d;
+	unsigned at = (unsigned)offset & ~3U;
+	uint64_t v;
+
+	pthread_mutex_lock(&x->lock);
+	v = reg_read(x, at) >> (8 * (offset & 3));
+	if (size == 8)
+		v |= (uint64_t)reg_read(x, at + 4) << 32;
+	pthread_mutex_unlock(&x->lock);
+	return v;
+}
+
+static uint64_t
+low(uint64_t old, uint32_t v)
+{
+	return (old & ~0xffffffffULL) | v;
+}
+
+static uint64_t
+high(uint64_t old, uint32_t v)
+{
+	return (uint32_t)old | (uint64_t)v << 32;
+}
+
+static void
+set_crcr(struct xhci *x, unsigned at, uint32_t v)
+{
+	if (at == OP_CRCR && (v & CRCR_STOP) && (x->cmd & CMD_RUN)) {
+		post(x, x->commands.at, RING_STOPPED << 24, TRB_COMPLETION, 0);
+		return;
+	}
+	x->crcr = at == OP_CRCR ? low(x->crcr, v) : high(x->crcr, v);
+	x->commands.at = x->crcr & ~63ULL;
+	x->commands.cycle = x->crcr & 1;
+}
+
+static void
+oper_write(struct xhci *x, unsigned at, uint32_t v)
+{
+	switch (at) {
+	case OP_CMD:
+		set_command(x, v);
+		return;
+	case OP_STS:
+		x->sts &= ~(v & (STS_EINT | STS_PORT));
+		return;
+	case OP_DNCTRL:
+		x->dnctrl = v & 0xffff;
+		return;
+	case OP_CRCR:
+	case OP_CRCR + 4:
+		set_crcr(x, at, v);
+		return;
+	case OP_DCBAAP:
+		x->dcbaap = low(x->dcbaap, v & ~63U);
+		return;
+	case OP_DCBAAP + 4:
+		x->dcbaap = high(x->dcbaap, v);
+		return;
+	case OP_CONFIG:
+		x->config = v & 0xff;
+		return;
+	}
+}
+
+static void
+set_erdp(struct xhci *x, uint32_t v)
+{
+	uint64_t next = x->events.base + x->events.at * sizeof(struct trb);
+
+	x->erdp = low(x->erdp, (v & ~15U) | ((uint32_t)x->erdp & ~v & ERDP_BUSY));
+	/* What came while the driver was busy is told when it is done. */
+	if ((v & ERDP_BUSY) && x->events.size && (x->erdp & ~15ULL) != next)
+		announce(x);
+}
+
+static void
+runtime_write(struct xhci *x, unsigned at, uint32_t v)
+{
+	switch (at) {
+	case RT_IMAN:
+		x->iman = ((x->iman & ~v) & IMAN_PENDING) | (v & IMAN_ENABLE);
+		interrupt(x);
+		return;
+	case RT_IMOD:
+		x->imod = v;
+		return;
+	case RT_ERSTSZ:
+		x->erstsz = v & 0xffff;
+		return;
+	case RT_ERSTBA:
+		x->erstba = low(x->erstba, v & ~63U);
+		load_event_ring(x);
+		return;
+	case RT_ERSTBA + 4:
+		x->erstba = high(x->erstba, v);
+		load_event_ring(x);
+		return;
+	case RT_ERDP:
+		set_erdp(x, v);
+		return;
+	case RT_ERDP + 4:
+		x->erdp = high(x->erdp, v);
+		return;
+	}
+}
+
+static void
+reg_write(struct xhci *x, unsigned at, uint32_t v)
+{
+	if (at >= AT_BELLS) {
+		unsigned slot = (at - AT_BELLS) / 4, n = v & 0xff;
+
+		if (slot == 0 && n == 0)
+			serve_commands(x);
+		else if (slot && slot <= SLOTS && n && n <= ENDPOINTS) {
+			if (x->slot[slot].ep[n].state == EP_STOPPED)
+				set_ep_state(x, &x->slot[slot], n, EP_RUNNING);
+			serve_endpoint(x, slot, n);
+		}
+	} else if (at >= AT_RUNTIME) {
+		runtime_write(x, at - AT_RUNTIME, v);
+	} else if (at >= AT_PORTS && at < AT_PORTS + 16 * PORTS) {
+		if (at % 16 == 0)
+			port_write(x, (at - AT_PORTS) / 16, v);
+	} else if (at >= AT_OPER) {
+		oper_write(x, at - AT_OPER, v);
+	}
+}
+
+static void
+xhci_write(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
+{
+	struct xhci *x = (struct xhci *)d;
+
+	if (offset % 4 || size < 4)
+		return;
+	pthread_mutex_lock(&x->lock);
+	reg_write(x, (unsigned)offset, (uint32_t)value);
+	if (size == 8)
+		reg_write(x, (unsigned)offset + 4, (uint32_t)(value >> 32));
+	pthread_mutex_unlock(&x->lock);
+}
+
+/* ---- setting up ---- */
+
+static int
+xhci_init(struct pci_dev *d, struct config *node, struct error *err)
+{
+	struct xhci *x = (struct xhci *)d;
+	bool tablet;
+	int r = config_bool(node, "tablet", false, &tablet, err);
+
+	pthread_mutex_init(&x->lock, NULL);
+	if (r < 0)
+		return r;
+	pci_set_ids(d, PCI_VENDOR_REDHAT, 0x000d, PCI_CLASS_USB_XHCI, 1);
+	pci_set_subsystem(d, PCI_VENDOR_REDHAT, 0x1100);
+	d->cfg[0x60] = 0x30; /* USB 3.0 */
+	/* The capabilities begin behind that register. */
+	d->next_cap = 0x68;
+	pci_add_bar(d, 0, PCI_BAR_MEM64, 0x4000);
+	pci_add_pin(d);
+	r = pci_add_msix(d, 4, 1, err);
+	if (tablet) {
+		x->device[0] = usb_tablet_new(d->vm);
+		x->device[0]->wake = on_wake;
+		x->device[0]->host = x;
+	}
+	reset(x);
+	return r;
+}
+
+static void
+xhci_done(struct pci_dev *d)
+{
+	struct xhci *x = (struct xhci *)d;
+
+	for (unsigned i = 0; i < PORTS; i++) {
+		if (x->device[i])
+			x->device[i]->ops->free(x->device[i]);
+	}
+	pthread_mutex_destroy(&x->lock);
+}
+
+static void
+xhci_state(struct pci_dev *d, struct state *s)
+{
+	struct xhci *x = (struct xhci *)d;
+
+	STATE(s, x->cmd);
+	STATE(s, x->sts);
+	STATE(s, x->dnctrl);
+	STATE(s, x->config);
+	STATE(s, x->iman);
+	STATE(s, x->imod);
+	STATE(s, x->erstsz);
+	STATE(s, x->crcr);
+	STATE(s, x->dcbaap);
+	STATE(s, x->erstba);
+	STATE(s, x->erdp);
+	STATE(s, x->commands);
+	STATE(s, x->events);
+	STATE(s, x->portsc);
+	STATE(s, x->slot);
+	state_require(s, x->events.at < (x->events.size ? x->events.size : 1), "the event ring");
+	for (unsigned i = 1; i <= SLOTS; i++) {
+		for (unsigned n = 0; n <= ENDPOINTS; n++) {
+			const struct endpoint *e = &x->slot[i].ep[n];
+
+			state_require(s, e->len <= USB_CONTROL_MAX && e->done <= USB_CONTROL_MAX,
+				      "an endpoint");
+		}
+	}
+	for (unsigned i = 0; i < PORTS; i++) {
+		if (x->device[i])
+			x->device[i]->ops->state(x->device[i], s);
+	}
+}
+
+static const struct pci_opt opts[] = {
+	{"tablet", NULL, "a pointing device with absolute coordinates, for VNC"},
+	{0},
+};
+
+const struct pci_class pci_class_xhci = {
+	.name = "xhci",
+	.summary = "USB controller",
+	.opts = opts,
+	.size = sizeof(struct xhci),
+	.init = xhci_init,
+	.done = xhci_done,
+	.state = xhci_state,
+	.bar_read = xhci_read,
+	.bar_write = xhci_write,
+};
