@@ -140,14 +140,20 @@ check_inline(struct checker *c, struct node *n, struct ident *v, struct node *ar
 static struct node *
 find_translator(struct dt *dt, const struct ctf_type *out, const struct ctf_type *in)
 {
-	struct map_iter it = {0};
+	for (size_t i = dt->n_translators; i-- > 0;) {
+		struct node *t = dt->translators[i];
+		struct error none = ERROR_INIT;
 
-	while (map_next(dt->translators, &it)) {
-		struct node *t = it.value;
-
-		if (ctf_same(t->type, out) &&
-		    (ctf_same(t->left->type, in) ||
-		     (ctf_is_integral(t->left->type) && ctf_is_integral(in))))
+		if (!ctf_same(t->type, out))
+			continue;
+		/* A type that this kernel has not: the translator is for another. */
+		if (!t->left->type &&
+		    dt_type(dt, t->left, t->left->type_expr, &t->left->type, &none) < 0) {
+			error_done(&none);
+			continue;
+		}
+		if (ctf_same(t->left->type, in) ||
+		    (ctf_is_integral(t->left->type) && ctf_is_integral(in)))
 			return t;
 	}
 	return NULL;
@@ -814,6 +820,7 @@ declare(struct checker *c, struct node *n, struct error *err)
 		return 0;
 	if (n->storage == STORE_TYPEDEF) {
 		ctf_make_typedef(dt->types, n->name, type);
+		map_set(dt->typedefs, n->name, NULL);
 		return 0;
 	}
 	if (ident_lookup(n->name) || var_find(dt, scope, n->name))
@@ -851,20 +858,25 @@ declare_inline(struct checker *c, struct node *n, struct error *err)
 static int
 declare_translator(struct checker *c, struct node *n, struct error *err)
 {
-	cleanup_free char *out = NULL, *in = NULL, *key = NULL;
+	struct dt *dt = c->dt;
 	int r;
 
-	if ((r = dt_type(c->dt, n, n->type_expr, &n->type, err)) < 0 ||
-	    (r = dt_type(c->dt, n, n->left->type_expr, &n->left->type, err)) < 0)
+	if ((r = dt_type(dt, n, n->type_expr, &n->type, err)) < 0)
 		return r;
 	n->type = ctf_resolve(n->type);
 	if (!ctf_is_aggregate(n->type))
 		return d_error(err, n->line, "D_XLATE_SOU",
 			       "a translator's output must be a struct or union");
-	out = ctf_name(n->type);
-	in = ctf_name(n->left->type);
-	key = str_printf("%s<%s", out, in);
-	map_set(c->dt->translators, key, n);
+	if (!dt->in_library) {
+		if ((r = dt_type(dt, n, n->left->type_expr, &n->left->type, err)) < 0)
+			return r;
+		if (find_translator(dt, n->type, n->left->type))
+			return d_error(err, n->line, "D_XLATE_REDECL",
+				       "this translator has been declared already");
+	}
+	dt->translators =
+		xreallocarray(dt->translators, dt->n_translators + 1, sizeof(*dt->translators));
+	dt->translators[dt->n_translators++] = n;
 	return 0;
 }
 

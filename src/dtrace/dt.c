@@ -44,8 +44,10 @@ make_types(struct dt *dt)
 	dt->types = ctf_new("D", dt->kernel);
 	for (size_t i = 0; i < ARRAY_SIZE(ints); i++)
 		ctf_make_int(dt->types, ints[i].name, ints[i].size, ints[i].is_signed);
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		ctf_make_typedef(dt->types, names[i].name, ctf_find(dt->types, names[i].of));
+		map_set(dt->typedefs, names[i].name, NULL);
+	}
 	dt->t_int = ctf_find(dt->types, "int");
 	dt->t_uint = ctf_find(dt->types, "unsigned int");
 	dt->t_long = ctf_find(dt->types, "int64_t");
@@ -84,7 +86,7 @@ dt_open(struct dt **ret, struct error *err)
 				    .switchrate_ns = 100000000};
 	dt->vars = map_new(free);
 	dt->inlines = map_new(free);
-	dt->translators = map_new(NULL);
+	dt->typedefs = map_new(NULL);
 	dt->aggs = map_new(NULL);
 	dt->spellings = map_new(NULL);
 	dt->globals_fd = dt->scratch_fd = dt->level_fd = dt->ring_fd = dt->zeros_fd = -1;
@@ -178,7 +180,8 @@ dt_close(struct dt *dt)
 	free(dt->asts);
 	map_free(dt->vars);
 	map_free(dt->inlines);
-	map_free(dt->translators);
+	free(dt->translators);
+	map_free(dt->typedefs);
 	map_free(dt->aggs);
 	map_free(dt->spellings);
 	ctf_free(dt->types);
@@ -201,7 +204,9 @@ is_type(const char *name, void *arg)
 {
 	struct dt *dt = arg;
 	/* Names of variables and functions are asked for too: those D knows are no types. */
-	return !ident_lookup(name) && ctf_find(dt->types, name);
+	if (ident_lookup(name))
+		return false;
+	return map_has(dt->typedefs, name) || (!dt->in_library && ctf_find(dt->types, name));
 }
 
 int
@@ -214,7 +219,6 @@ dt_compile(struct dt *dt, const char *text, size_t len, const char *file, struct
 	if (r < 0)
 		return r;
 	r = parse_program(text, len, file, &opts, &ast, err);
-
 	if (r < 0)
 		return r;
 	dt->asts = xreallocarray(dt->asts, dt->n_asts + 1, sizeof(struct ast *));

@@ -199,7 +199,9 @@ struct dt {
 	size_t n_asts;
 	struct map *vars;	 /* "x", "self->x", "this->x": struct ident */
 	struct map *inlines;	 /* name: struct ident */
-	struct map *translators; /* "out<in": N_TRANSLATOR */
+	struct node **translators; /* N_TRANSLATOR; those of the library without their input's type */
+	size_t n_translators;
+	struct map *typedefs; /* names of D's own types */
 	struct map *aggs;	 /* name: struct agg */
 	struct agg **agg_list;
 	size_t n_aggs;
@@ -234,6 +236,7 @@ struct dt {
 	struct strv libdirs;  /* -L */
 	struct map *loaded;   /* files of it that were read */
 	bool library;	      /* dt_load_library() was called */
+	bool in_library;      /* it is at work: type names are D's own, not the kernel's */
 	struct strv args; /* $1 ... */
 	char *script;	  /* $0 */
 	FILE *out;
