@@ -11,6 +11,7 @@
 #include "dtrace/function.h"
 #include "dtrace/ksyms.h"
 #include "dtrace/parse.h"
+#include "dtrace/proc.h"
 #include "dtrace/usyms.h"
 
 /* Types that D has whatever the kernel's data say. */
@@ -145,6 +146,7 @@ dt_close(struct dt *dt)
 {
 	if (!dt)
 		return;
+	dt_procs_release(dt);
 	dt_disable(dt);
 	ring_buffer__free(dt->ring);
 	free(dt->pass);
@@ -228,7 +230,7 @@ dt_compile(struct dt *dt, const char *text, size_t len, const char *file, struct
 
 /* --- options: -x name=value and #pragma D option name=value */
 
-enum opt_type { OPT_FLAG, OPT_SIZE, OPT_UINT, OPT_RATE, OPT_INT };
+enum opt_type { OPT_FLAG, OPT_SIZE, OPT_UINT, OPT_RATE, OPT_INT, OPT_EVALTIME };
 
 static const struct {
 	const char *name;
@@ -248,6 +250,7 @@ static const struct {
 	{"aggsize", OPT_SIZE, offsetof(struct dt_opts, aggsize)},
 	{"dynvarsize", OPT_SIZE, offsetof(struct dt_opts, dynvarsize)},
 	{"strsize", OPT_UINT, offsetof(struct dt_opts, strsize)},
+	{"evaltime", OPT_EVALTIME, offsetof(struct dt_opts, evaltime)},
 	{"stackframes", OPT_UINT, offsetof(struct dt_opts, stackframes)},
 	{"ustackframes", OPT_UINT, offsetof(struct dt_opts, ustackframes)},
 	{"switchrate", OPT_RATE, offsetof(struct dt_opts, switchrate_ns)},
@@ -281,6 +284,21 @@ parse_rate(const char *value, uint64_t *ret)
 }
 
 static int
+parse_evaltime(const char *value, int *ret)
+{
+	static const char *const names[] = {[EVAL_PREINIT] = "preinit", [EVAL_EXEC] = "exec",
+					    [EVAL_POSTINIT] = "postinit", [EVAL_MAIN] = "main"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (str_eq(names[i], value)) {
+			*ret = (int)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int
 set_option(struct dt *dt, size_t i, const char *value)
 {
 	void *at = (char *)&dt->opts + options[i].offset;
@@ -302,6 +320,8 @@ set_option(struct dt *dt, size_t i, const char *value)
 		return r;
 	case OPT_INT:
 		return value ? str_to_int(value, at) : -EINVAL;
+	case OPT_EVALTIME:
+		return value ? parse_evaltime(value, at) : -EINVAL;
 	case OPT_RATE:
 		return value ? parse_rate(value, at) : -EINVAL;
 	}

@@ -43,6 +43,7 @@ struct dt_opts {
 	uint64_t switchrate_ns, aggrate_ns;
 	bool quiet, flowindent, destructive, zdefs, aggsortrev, aggsortkey, nolibs;
 	int aggsortpos, aggsortkeypos;
+	int evaltime; /* enum evaltime */
 };
 
 enum spec_state { SPEC_FREE, SPEC_ACTIVE, SPEC_ENDED /* by commit() or discard() */ };
@@ -244,6 +245,7 @@ struct dt {
 	bool header_shown;
 	struct ksyms *ksyms; /* dt_ksyms() */
 	struct usyms *usyms;
+	struct dt_proc *procs; /* of -c and -p */
 };
 
 /* dt.c */

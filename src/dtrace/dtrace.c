@@ -4,13 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/cli.h"
 #include "base/file.h"
 #include "dtrace/dt.h"
+#include "dtrace/proc.h"
 
 static volatile sig_atomic_t interrupted;
 
@@ -103,60 +101,41 @@ list_probes(struct dt *dt, const struct job *jobs, size_t n, struct error *err)
 	return 0;
 }
 
-/* Starts -c's command; it waits at its exec until the probes are there. */
+/* -c and -p: all are held until the probes are set. */
 static int
-start_command(struct dt *dt, const char *command, pid_t *ret, int *ret_go, struct error *err)
+hold_targets(struct dt *dt, const struct job *targets, size_t n, struct error *err)
 {
-	cleanup_strv struct strv words = STRV_INIT;
-	int go[2];
-	pid_t pid;
-	char c;
+	int r = 0, pid;
 
-	strv_words(&words, command, " \t");
-	if (!words.n)
-		return error_set(err, EINVAL, "-c needs a command");
-	if (pipe(go) < 0)
-		return error_set_errno(err, errno, "pipe");
-	pid = fork();
-	if (pid == 0) {
-		close(go[1]);
-		if (read(go[0], &c, 1) != 1)
-			_exit(127);
-		close(go[0]);
-		execvp(words.v[0], words.v);
-		fprintf(stderr, "dtrace: failed to execute %s: %s\n", words.v[0], strerror(errno));
-		_exit(127);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		if (targets[i].kind == 'c')
+			r = dt_proc_create(dt, targets[i].arg, err);
+		else if (str_to_int(targets[i].arg, &pid) < 0)
+			r = error_set(err, EINVAL, "-p %s: not a process id", targets[i].arg);
+		else
+			r = dt_proc_grab(dt, pid, err);
 	}
-	close(go[0]);
-	if (pid < 0)
-		return error_set_errno(err, errno, "fork");
-	*ret = pid;
-	*ret_go = go[1];
-	dt->target = pid;
-	return 0;
+	return r;
 }
 
 static int
-run(struct dt *dt, pid_t child, int go, struct error *err)
+run(struct dt *dt, struct error *err)
 {
 	struct sigaction sa = {.sa_handler = on_signal};
-	int status, r;
+	int r;
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	if ((r = dt_enable(dt, err)) < 0)
 		return r;
-	if (child > 0 && write(go, "x", 1) != 1)
-		return error_set_errno(err, errno, "cannot start the command");
+	if ((r = dt_procs_go(dt, err)) < 0)
+		return r;
 	for (;;) {
-		if ((r = dt_consume(dt, (int)(dt->opts.switchrate_ns / 1000000), err)) < 0)
+		if ((r = dt_consume(dt, 0, err)) < 0)
 			return r;
-		if (dt->exiting || interrupted)
+		if (dt->exiting || interrupted || dt_procs_over(dt))
 			break;
-		if (child > 0 && waitpid(child, &status, WNOHANG) == child)
-			break;
-		if (child <= 0 && dt->target > 0 && kill((pid_t)dt->target, 0) < 0)
-			break;
+		dt_procs_wait(dt, (int)(dt->opts.switchrate_ns / 1000000));
 	}
 	dt_stop(dt);
 	if ((r = dt_consume(dt, 0, err)) < 0 || (r = dt_fire(dt, "END", err)) < 0 ||
@@ -169,13 +148,11 @@ int
 main(int argc, char **argv)
 {
 	cleanup_error struct error err = ERROR_INIT;
-	cleanup_free struct job *jobs = NULL;
+	cleanup_free struct job *jobs = NULL, *targets = NULL;
 	struct dt *dt = NULL;
-	const char *command = NULL;
 	bool list = false;
-	size_t n_jobs = 0;
-	pid_t child = -1;
-	int opt, go = -1, r;
+	size_t n_jobs = 0, n_targets = 0;
+	int opt, r;
 
 	cli_init(argv[0]);
 	if (dt_open(&dt, &err) < 0)
@@ -185,6 +162,7 @@ main(int argc, char **argv)
 		return CLI_OK;
 	}
 	jobs = xcalloc((size_t)argc, sizeof(*jobs));
+	targets = xcalloc((size_t)argc, sizeof(*targets));
 	while ((opt = getopt(argc, argv, "+b:c:f:i:lm:n:o:P:p:qs:vVwx:Z")) != -1) {
 		cleanup_free char *assignment = NULL;
 
@@ -203,7 +181,8 @@ main(int argc, char **argv)
 			r = dt_set_option(dt, assignment, &err);
 			break;
 		case 'c':
-			command = optarg;
+		case 'p':
+			targets[n_targets++] = (struct job){(char)opt, optarg};
 			break;
 		case 'l':
 			list = true;
@@ -212,11 +191,6 @@ main(int argc, char **argv)
 			dt->out = fopen(optarg, "ae");
 			if (!dt->out)
 				r = error_set_errno(&err, errno, "cannot open %s", optarg);
-			break;
-		case 'p':
-			r = str_to_i64(optarg, 10, &dt->target);
-			if (r < 0)
-				error_set(&err, EINVAL, "-p %s: not a process id", optarg);
 			break;
 		case 'q':
 			dt->opts.quiet = true;
@@ -248,19 +222,17 @@ main(int argc, char **argv)
 		fputs(usage_text, stderr);
 		return CLI_USAGE;
 	}
-	if (list) {
+	r = hold_targets(dt, targets, n_targets, &err);
+	if (r >= 0 && list) {
 		r = list_probes(dt, jobs, n_jobs, &err);
-	} else {
-		r = command ? start_command(dt, command, &child, &go, &err) : 0;
+	} else if (r >= 0) {
 		for (size_t i = 0; r >= 0 && i < n_jobs; i++)
 			r = compile_job(dt, &jobs[i], &err);
 		if (r >= 0 && !dt->opts.quiet)
 			dt_tell_matches(dt, jobs[0].kind == 's' ? "script" : "description",
 					jobs[0].arg);
 		if (r >= 0)
-			r = run(dt, child, go, &err);
-		if (child > 0 && r < 0)
-			kill(child, SIGKILL);
+			r = run(dt, &err);
 	}
 	if (r < 0)
 		cli_error(&err);

@@ -281,7 +281,7 @@ look(struct usyms *u, pid_t pid, struct uproc *proc)
 }
 
 static struct uproc *
-proc_of(struct usyms *u, pid_t pid)
+proc_of(struct usyms *u, pid_t pid, bool again)
 {
 	cleanup_free char *key = str_printf("%d", (int)pid);
 	struct uproc *proc = map_get(u->procs, key);
@@ -290,7 +290,7 @@ proc_of(struct usyms *u, pid_t pid)
 		proc = xcalloc(1, sizeof(*proc));
 		map_set(u->procs, key, proc);
 	}
-	if (now() - proc->looked > LOOK_AGAIN)
+	if (again || now() - proc->looked > LOOK_AGAIN)
 		look(u, pid, proc);
 	return proc;
 }
@@ -298,7 +298,7 @@ proc_of(struct usyms *u, pid_t pid)
 void
 usyms_see(struct usyms *u, pid_t pid)
 {
-	proc_of(u, pid);
+	proc_of(u, pid, true);
 }
 
 /* --- showing */
@@ -353,7 +353,7 @@ write_found(const struct found *f, uint64_t addr, enum usym_form form)
 char *
 usyms_show(struct usyms *u, pid_t pid, uint64_t addr, bool is_return, enum usym_form form)
 {
-	struct uproc *proc = proc_of(u, pid);
+	struct uproc *proc = proc_of(u, pid, false);
 	const struct procmap *m = procmaps_at(&proc->maps, addr);
 	cleanup_free char *module = m ? module_name(m) : NULL, *key = m ? object_key(m) : NULL;
 	struct found f = {.module = module};

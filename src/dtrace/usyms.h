@@ -16,10 +16,7 @@ struct usyms;
 
 struct usyms *usyms_new(void);
 void usyms_free(struct usyms *u);
-/*
- * Reads what the process has mapped, so that its addresses can be told when it
- * is gone.  Cheap when it was read a moment ago.
- */
+/* Reads what the process has mapped, so that its addresses can be told when it is gone. */
 void usyms_see(struct usyms *u, pid_t pid);
 /*
  * Never NULL: "0x7f..." if nothing is known; the caller's.  is_return: addr is

@@ -1,0 +1,550 @@
+/*
+ * Processes under dtrace's hand.
+ *
+ * A command is started under ptrace(2) and runs up to a place (evaltime) where
+ * its libraries are mapped, so that pid and USDT probes of them can be found; a
+ * process that runs already has all its threads stopped.  They go on when the
+ * probes are set.  From then on the first thread alone stays traced, for two
+ * moments: an execve(), after which the mappings are others, and its exit,
+ * at which it is held until they were read (usyms_see()), since records and
+ * aggregations are shown after it is gone.  Signals that stop a traced thread are
+ * passed on to it.
+ *
+ * If dtrace is killed, the kernel ends the tracing: a command that it started
+ * is killed with it (PTRACE_O_EXITKILL), as DTrace always did, and a process it
+ * had grabbed goes on, stopped or not.
+ *
+ * A process that another debugger holds is traced all the same, but not held.
+ */
+#include "dtrace/proc.h"
+
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "ctf/elfsyms.h"
+#include "dtrace/usyms.h"
+#include "os/procmap.h"
+
+#define AT_NULL 0
+#define AT_ENTRY 9
+#define AT_BASE 7
+
+struct dt_proc {
+	pid_t pid;
+	bool created, traced, held, gone;
+	int status; /* of wait(2), when it is gone and was ours */
+	pid_t *threads; /* held, besides the first */
+	size_t n_threads;
+	struct dt_proc *next;
+};
+
+static int
+trace_error(struct error *err, const struct dt_proc *p, const char *what)
+{
+	return error_set_errno(err, errno, "process %d: %s", (int)p->pid, what);
+}
+
+static struct dt_proc *
+proc_new(struct dt *dt, pid_t pid)
+{
+	struct dt_proc *p = xcalloc(1, sizeof(*p));
+
+	p->pid = pid;
+	p->next = dt->procs;
+	dt->procs = p;
+	dt->target = pid;
+	return p;
+}
+
+/* --- a command, up to its place */
+
+static void
+run_command(int go, int failed, char **argv)
+{
+	char c;
+
+	if (read(go, &c, 1) != 1)
+		_exit(127);
+	execvp(argv[0], argv);
+	c = (char)errno;
+	if (write(failed, &c, 1) != 1)
+		_exit(126);
+	_exit(127);
+}
+
+/*
+ * Lets the thread run to its next stop that is ours to handle: *ret_event is
+ * PTRACE_EVENT_*, or 0 for a breakpoint.  Signals on the way are passed on.
+ */
+static int
+next_stop(struct dt_proc *p, int *ret_event, struct error *err)
+{
+	int status, sig = 0;
+
+	for (;;) {
+		if (ptrace(PTRACE_CONT, p->pid, NULL, (void *)(intptr_t)sig) < 0)
+			return trace_error(err, p, "cannot be continued");
+		if (waitpid(p->pid, &status, __WALL) < 0)
+			return trace_error(err, p, "cannot be waited for");
+		if (!WIFSTOPPED(status)) {
+			p->gone = true;
+			p->status = status;
+			return error_set(err, ESRCH, "the command ended before probes were set");
+		}
+		sig = WSTOPSIG(status);
+		*ret_event = status >> 16;
+		if (*ret_event == PTRACE_EVENT_EXEC || (!*ret_event && sig == SIGTRAP))
+			return 0;
+		if (*ret_event) /* its exit, a stop of the group: on */
+			sig = 0;
+	}
+}
+
+static int
+read_auxv(const struct dt_proc *p, uint64_t type, uint64_t *ret, struct error *err)
+{
+	cleanup_free char *path = str_printf("/proc/%d/auxv", (int)p->pid), *data = NULL;
+	size_t len;
+	int r = file_read(path, 65536, &data, &len, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i + 16 <= len; i += 16) {
+		uint64_t pair[2];
+
+		memcpy(pair, data + i, sizeof(pair));
+		if (pair[0] == type) {
+			*ret = pair[1];
+			return 0;
+		}
+		if (pair[0] == AT_NULL)
+			break;
+	}
+	*ret = 0;
+	return 0;
+}
+
+/* Where a function of the file mapped around `inside` is in memory; 0 if it has none of that name. */
+static uint64_t
+function_in(const struct dt_proc *p, uint64_t inside, const char *name)
+{
+	cleanup_procmaps struct procmaps maps = {0};
+	cleanup_elfsyms struct elfsyms *syms = NULL;
+	cleanup_close int fd = -1, root_fd = -1;
+	const struct procmap *m;
+	const struct elfsym *s;
+	uint64_t at;
+
+	if (procmaps_read(p->pid, &maps, NULL) < 0 || !(m = procmaps_at(&maps, inside)) ||
+	    proc_root_open(p->pid, &root_fd, NULL) < 0 ||
+	    procmap_open(p->pid, m, &fd, NULL) < 0 ||
+	    elfsyms_open(fd, root_fd, m->path, &syms, NULL) < 0)
+		return 0;
+	s = elfsyms_function(syms, name);
+	/* What `inside` is called in the file gives the distance. */
+	if (!s || !elfsyms_to_addr(syms, inside - m->start + m->offset, &at))
+		return 0;
+	return s->addr + inside - at;
+}
+
+static int
+poke(const struct dt_proc *p, uint64_t addr, long word, struct error *err)
+{
+	if (ptrace(PTRACE_POKETEXT, p->pid, (void *)(uintptr_t)addr, (void *)word) < 0)
+		return trace_error(err, p, "cannot set a breakpoint");
+	return 0;
+}
+
+static int
+step_back(const struct dt_proc *p, uint64_t addr, struct error *err)
+{
+	struct user_regs_struct regs;
+	struct iovec iov = {&regs, sizeof(regs)};
+
+	if (ptrace(PTRACE_GETREGSET, p->pid, (void *)1, &iov) < 0)
+		return trace_error(err, p, "cannot read registers");
+	if (iov.iov_len != sizeof(regs))
+		return error_set(err, ENOTSUP, "process %d is a 32-bit program: -x evaltime=exec",
+				 (int)p->pid);
+	regs.rip = addr;
+	if (ptrace(PTRACE_SETREGSET, p->pid, (void *)1, &iov) < 0)
+		return trace_error(err, p, "cannot write registers");
+	return 0;
+}
+
+static int
+run_to(struct dt_proc *p, uint64_t addr, struct error *err)
+{
+	int event, r;
+	long word;
+
+	errno = 0;
+	word = ptrace(PTRACE_PEEKTEXT, p->pid, (void *)(uintptr_t)addr, NULL);
+	if (errno)
+		return trace_error(err, p, "cannot set a breakpoint");
+	if ((r = poke(p, addr, (word & ~0xffl) | 0xcc, err)) < 0)
+		return r;
+	if ((r = next_stop(p, &event, err)) < 0)
+		return r;
+	if (event == PTRACE_EVENT_EXEC) /* another program: there the breakpoint is not */
+		return error_set(err, EAGAIN, "the command executed another program");
+	if ((r = poke(p, addr, word, err)) < 0)
+		return r;
+	return step_back(p, addr, err);
+}
+
+/* Beyond `state` of the loader's struct r_debug: 0 once all libraries are mapped. */
+static bool
+loader_ready(const struct dt_proc *p, uint64_t debug)
+{
+	long state;
+
+	errno = 0;
+	state = ptrace(PTRACE_PEEKDATA, p->pid, (void *)(uintptr_t)(debug + 24), NULL);
+	return errno || (int)state == 0;
+}
+
+/* Address of the object _r_debug in the loader. */
+static uint64_t
+loader_debug(const struct dt_proc *p, uint64_t base)
+{
+	cleanup_procmaps struct procmaps maps = {0};
+	cleanup_elfsyms struct elfsyms *syms = NULL;
+	cleanup_close int fd = -1;
+	const struct procmap *m;
+
+	if (procmaps_read(p->pid, &maps, NULL) < 0 || !(m = procmaps_at(&maps, base)) ||
+	    procmap_open(p->pid, m, &fd, NULL) < 0 ||
+	    elfsyms_open(fd, -1, m->path, &syms, NULL) < 0)
+		return 0;
+	for (size_t i = 0; i < elfsyms_count(syms); i++)
+		if (str_eq(elfsyms_sym(syms, i)->name, "_r_debug"))
+			return base + elfsyms_sym(syms, i)->addr;
+	return 0;
+}
+
+/* The loader tells debuggers twice: before it maps libraries, and when all are there. */
+static int
+run_to_preinit(struct dt_proc *p, struct error *err)
+{
+	uint64_t base, entry, stop, debug;
+	int r;
+
+	if ((r = read_auxv(p, AT_BASE, &base, err)) < 0 ||
+	    (r = read_auxv(p, AT_ENTRY, &entry, err)) < 0)
+		return r;
+	stop = base ? function_in(p, base, "_dl_debug_state") : 0;
+	debug = stop ? loader_debug(p, base) : 0;
+	if (!stop || !debug) /* a static program, or a loader of another kind */
+		return run_to(p, entry, err);
+	for (int i = 0; i < 8; i++) {
+		int event;
+
+		if ((r = run_to(p, stop, err)) < 0)
+			return r;
+		if (loader_ready(p, debug))
+			return 0;
+		/* Past the breakpoint before it is set again. */
+		if (ptrace(PTRACE_SINGLESTEP, p->pid, NULL, NULL) < 0 ||
+		    waitpid(p->pid, &event, __WALL) < 0 || !WIFSTOPPED(event))
+			return trace_error(err, p, "cannot be stepped");
+	}
+	return 0;
+}
+
+static int
+run_to_place(struct dt *dt, struct dt_proc *p, struct error *err)
+{
+	uint64_t entry, place;
+	int r;
+
+	switch ((enum evaltime)dt->opts.evaltime) {
+	case EVAL_EXEC:
+		return 0;
+	case EVAL_PREINIT:
+		return run_to_preinit(p, err);
+	case EVAL_POSTINIT:
+	case EVAL_MAIN:
+		break;
+	}
+	if ((r = read_auxv(p, AT_ENTRY, &entry, err)) < 0)
+		return r;
+	place = dt->opts.evaltime == EVAL_MAIN ? function_in(p, entry, "main") : entry;
+	if (!place)
+		return error_set(err, ENOENT, "the command has no symbol \"main\": use -x evaltime=postinit");
+	return run_to(p, place, err);
+}
+
+/* From the pipe at which it waits to the stop behind its execve(). */
+static int
+start_traced(struct dt_proc *p, const char *name, int go, int failed, struct error *err)
+{
+	long options = PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL;
+	int status;
+	char code;
+
+	if (ptrace(PTRACE_SEIZE, p->pid, NULL, (void *)options) < 0)
+		return trace_error(err, p, "cannot be traced");
+	p->traced = true;
+	if (write(go, "x", 1) != 1)
+		return error_set_errno(err, errno, "cannot start %s", name);
+	for (;;) {
+		if (waitpid(p->pid, &status, __WALL) < 0)
+			return trace_error(err, p, "cannot be waited for");
+		if (!WIFSTOPPED(status) || status >> 16 == PTRACE_EVENT_EXIT)
+			break;
+		if (status >> 16 == PTRACE_EVENT_EXEC) {
+			p->held = true;
+			return 0;
+		}
+		if (ptrace(PTRACE_CONT, p->pid, NULL, (void *)(intptr_t)WSTOPSIG(status)) < 0)
+			return trace_error(err, p, "cannot be continued");
+	}
+	if (read(failed, &code, 1) == 1)
+		return error_set(err, (unsigned char)code, "failed to execute %s: %s", name,
+				 strerror((unsigned char)code));
+	return error_set(err, ECHILD, "failed to execute %s", name);
+}
+
+int
+dt_proc_create(struct dt *dt, const char *command, struct error *err)
+{
+	cleanup_strv struct strv words = STRV_INIT;
+	int go[2], failed[2], r;
+	struct dt_proc *p;
+	pid_t pid;
+
+	strv_words(&words, command, " \t");
+	if (!words.n)
+		return error_set(err, EINVAL, "-c needs a command");
+	if (pipe2(go, O_CLOEXEC) < 0)
+		return error_set_errno(err, errno, "pipe");
+	if (pipe2(failed, O_CLOEXEC | O_NONBLOCK) < 0) {
+		close(go[0]);
+		close(go[1]);
+		return error_set_errno(err, errno, "pipe");
+	}
+	pid = fork();
+	if (pid == 0) {
+		close(go[1]);
+		run_command(go[0], failed[1], words.v);
+	}
+	close(go[0]);
+	close(failed[1]);
+	if (pid < 0) {
+		r = error_set_errno(err, errno, "fork");
+	} else {
+		p = proc_new(dt, pid);
+		p->created = true;
+		r = start_traced(p, words.v[0], go[1], failed[0], err);
+		if (r == 0)
+			r = run_to_place(dt, p, err);
+	}
+	close(go[1]);
+	close(failed[0]);
+	return r;
+}
+
+/* --- a process that runs already */
+
+/* Stops a thread; false if it cannot be had (it ended, another debugger has it). */
+static bool
+stop_thread(pid_t tid, long options)
+{
+	int status;
+
+	if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)options) < 0)
+		return false;
+	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0)
+		return false;
+	return waitpid(tid, &status, __WALL) == tid && WIFSTOPPED(status);
+}
+
+static void
+stop_threads(struct dt_proc *p)
+{
+	cleanup_free char *path = str_printf("/proc/%d/task", (int)p->pid);
+	DIR *d = opendir(path);
+	struct dirent *e;
+	int tid;
+
+	while (d && (e = readdir(d))) {
+		if (str_to_int(e->d_name, &tid) < 0 || tid == p->pid || !stop_thread(tid, 0))
+			continue;
+		p->threads = xreallocarray(p->threads, p->n_threads + 1, sizeof(pid_t));
+		p->threads[p->n_threads++] = tid;
+	}
+	if (d)
+		closedir(d);
+}
+
+int
+dt_proc_grab(struct dt *dt, pid_t pid, struct error *err)
+{
+	struct dt_proc *p;
+
+	if (pid <= 0 || kill(pid, 0) < 0)
+		return error_set(err, ESRCH, "failed to grab process %d: %s", (int)pid,
+				 pid <= 0 ? "not a process id" : strerror(errno));
+	if (pid == getpid())
+		return error_set(err, EINVAL, "dtrace cannot hold itself");
+	p = proc_new(dt, pid);
+	if (stop_thread(pid, PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT)) {
+		p->traced = p->held = true;
+		stop_threads(p);
+	}
+	return 0;
+}
+
+int
+dt_procs_go(struct dt *dt, struct error *err)
+{
+	for (struct dt_proc *p = dt->procs; p; p = p->next) {
+		usyms_see(dt->usyms, p->pid);
+		for (size_t i = 0; i < p->n_threads; i++)
+			ptrace(PTRACE_DETACH, p->threads[i], NULL, NULL);
+		p->n_threads = 0;
+		if (p->held && ptrace(PTRACE_CONT, p->pid, NULL, NULL) < 0 && errno != ESRCH)
+			return trace_error(err, p, "cannot be continued");
+		p->held = false;
+	}
+	return 0;
+}
+
+/* --- while they run */
+
+static void
+tell_end(struct dt *dt, const struct dt_proc *p)
+{
+	if (p->created && WIFSIGNALED(p->status))
+		fprintf(stderr, "dtrace: pid %d terminated by SIG%s\n", (int)p->pid,
+			sigabbrev_np(WTERMSIG(p->status)));
+	else if (p->created && WEXITSTATUS(p->status))
+		fprintf(stderr, "dtrace: pid %d exited with status %d\n", (int)p->pid,
+			WEXITSTATUS(p->status));
+	else if (!dt->opts.quiet)
+		fprintf(stderr, "dtrace: pid %d has exited\n", (int)p->pid);
+}
+
+/* One stop of a traced thread: what it means, and on. */
+static void
+pass_on(struct dt *dt, struct dt_proc *p, int status)
+{
+	int event = status >> 16, sig = WSTOPSIG(status);
+
+	if (event == PTRACE_EVENT_EXIT || event == PTRACE_EVENT_EXEC) {
+		usyms_see(dt->usyms, p->pid);
+		sig = 0;
+	} else if (event == PTRACE_EVENT_STOP) {
+		/* SIGSTOP and its like stop the group until SIGCONT: it stays so, as without us. */
+		if (sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU) {
+			ptrace(PTRACE_LISTEN, p->pid, NULL, NULL);
+			return;
+		}
+		sig = 0;
+	}
+	ptrace(PTRACE_CONT, p->pid, NULL, (void *)(intptr_t)sig);
+}
+
+static void
+look_after(struct dt *dt, struct dt_proc *p)
+{
+	int status;
+	pid_t pid;
+
+	while (p->traced && !p->gone && (pid = waitpid(p->pid, &status, __WALL | WNOHANG)) != 0) {
+		if (pid < 0) {
+			p->traced = false;
+		} else if (WIFSTOPPED(status)) {
+			pass_on(dt, p, status);
+		} else {
+			p->gone = true;
+			p->status = status;
+		}
+	}
+	if (!p->gone && !p->traced && kill(p->pid, 0) < 0 && errno == ESRCH)
+		p->gone = true;
+	if (p->gone)
+		tell_end(dt, p);
+}
+
+static void
+on_child(int sig)
+{
+}
+
+/* SIGCHLD is let in only while we wait, so that none is missed between looking and waiting. */
+void
+dt_procs_wait(struct dt *dt, int timeout_ms)
+{
+	struct timespec ts = {timeout_ms / 1000, timeout_ms % 1000 * 1000000l};
+	struct pollfd ring = {.fd = dt->ring ? ring_buffer__epoll_fd(dt->ring) : -1,
+			      .events = POLLIN};
+	struct sigaction sa = {.sa_handler = on_child};
+	sigset_t child, before, open;
+
+	sigaction(SIGCHLD, &sa, NULL);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, &before);
+	open = before;
+	sigdelset(&open, SIGCHLD);
+	if (!dt_procs_over(dt))
+		ppoll(&ring, 1, &ts, &open);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+bool
+dt_procs_over(struct dt *dt)
+{
+	bool alive = false;
+
+	for (struct dt_proc *p = dt->procs; p; p = p->next) {
+		if (!p->gone)
+			look_after(dt, p);
+		alive |= !p->gone;
+	}
+	return dt->procs && !alive;
+}
+
+void
+dt_procs_release(struct dt *dt)
+{
+	struct dt_proc *next;
+
+	for (struct dt_proc *p = dt->procs; p; p = next) {
+		int status;
+
+		next = p->next;
+		for (size_t i = 0; i < p->n_threads; i++)
+			ptrace(PTRACE_DETACH, p->threads[i], NULL, NULL);
+		if (p->created && !p->gone) {
+			kill(p->pid, SIGKILL);
+			/* It may stand at its exit, or stop there once more. */
+			ptrace(PTRACE_CONT, p->pid, NULL, NULL);
+			while (waitpid(p->pid, &status, __WALL) == p->pid && WIFSTOPPED(status))
+				ptrace(PTRACE_CONT, p->pid, NULL, NULL);
+		} else if (p->traced && !p->gone && ptrace(PTRACE_DETACH, p->pid, NULL, NULL) < 0) {
+			/* It runs: a thread is let go while it is stopped. */
+			if (ptrace(PTRACE_INTERRUPT, p->pid, NULL, NULL) == 0 &&
+			    waitpid(p->pid, &status, __WALL) == p->pid && WIFSTOPPED(status))
+				ptrace(PTRACE_DETACH, p->pid, NULL,
+				       (void *)(intptr_t)(status >> 16 ? 0 : WSTOPSIG(status)));
+		}
+		free(p->threads);
+		free(p);
+	}
+	dt->procs = NULL;
+}
