@@ -15,16 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "base/cli.h"
 #include "base/event.h"
 #include "base/file.h"
 #include "os/pidfd.h"
-#include "os/pty.h"
 #include "zone/exec.h"
 #include "zone/model.h"
+#include "zone/terminal.h"
 
 #define LOGIN "/bin/login"
 
@@ -32,24 +31,6 @@ static struct {
 	bool console, interactive, safe, no_escape, no_input, quiet, disconnect;
 	const char *user, *escape;
 } o;
-
-static volatile sig_atomic_t resized;
-static struct termios saved;
-static bool raw;
-
-static void
-on_winch(int signo)
-{
-	resized = 1;
-}
-
-static void
-leave_raw(void)
-{
-	if (raw)
-		pty_restore(0, &saved);
-	raw = false;
-}
 
 static void
 say(const char *fmt, ...)
@@ -64,131 +45,47 @@ say(const char *fmt, ...)
 	fflush(stdout);
 }
 
-/* ---- the escape: "~." at the beginning of a line ---- */
-
-struct escape {
-	char c;
-	enum { LINE_START, MIDDLE, ESCAPED } at;
-};
-
-/*
- * Copies in to out without the escape character that begins a line; true if "~." was typed.
- * "~~" sends one.  out has room for n + 1.
- */
-static bool
-filter(struct escape *e, const char *in, size_t n, char *out, size_t *ret_n)
+static char
+escape(void)
 {
-	size_t k = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		char c = in[i];
-
-		if (e->at == ESCAPED) {
-			if (c == '.') {
-				*ret_n = k;
-				return true;
-			}
-			if (c != e->c)
-				out[k++] = e->c;
-			out[k++] = c;
-			e->at = c == '\r' || c == '\n' ? LINE_START : MIDDLE;
-			continue;
-		}
-		if (e->at == LINE_START && e->c && c == e->c) {
-			e->at = ESCAPED;
-			continue;
-		}
-		out[k++] = c;
-		e->at = c == '\r' || c == '\n' ? LINE_START : MIDDLE;
-	}
-	*ret_n = k;
-	return false;
-}
-
-/*
- * Our terminal to fd and back until fd ends or the escape is typed (true).  end, if not
- * -1, is a pidfd: when it ended what is left in fd is drained.
- */
-static bool
-terminal_loop(int fd, int end, bool resize)
-{
-	struct escape e = {.c = o.no_escape ? '\0' : o.escape ? o.escape[0] : '~'};
-	bool input = !o.no_input, ended = false;
-	char buf[4096], out[4097];
-
-	for (;;) {
-		struct pollfd p[3] = {
-			{.fd = fd, .events = POLLIN},
-			{.fd = input ? 0 : -1, .events = POLLIN},
-			{.fd = ended ? -1 : end, .events = POLLIN},
-		};
-		int r = poll(p, 3, ended ? 50 : -1);
-		size_t k;
-		ssize_t n;
-
-		if (resized && resize) {
-			resized = 0;
-			pty_copy_size(0, fd);
-		}
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r <= 0)
-			return false; /* drained */
-		if (p[0].revents) {
-			n = read(fd, buf, sizeof(buf));
-			if (n <= 0)
-				return false;
-			if (fd_write_all(1, buf, (size_t)n) < 0)
-				return false;
-			continue;
-		}
-		if (p[2].revents)
-			ended = true;
-		if (p[1].revents) {
-			n = read(0, buf, sizeof(buf));
-			if (n <= 0) {
-				input = false;
-				continue;
-			}
-			if (filter(&e, buf, (size_t)n, out, &k)) {
-				if (k && fd_write_all(fd, out, k) < 0)
-					return false;
-				return true;
-			}
-			if (k && fd_write_all(fd, out, k) < 0)
-				return false;
-		}
-	}
-}
-
-static void
-enter_raw(void)
-{
-	struct sigaction sa = {.sa_handler = on_winch};
-
-	if (!isatty(0) || o.no_input)
-		return;
-	if (pty_raw(0, &saved, NULL) == 0) {
-		raw = true;
-		atexit(leave_raw);
-	}
-	sigaction(SIGWINCH, &sa, NULL);
+	return o.no_escape ? '\0' : o.escape ? o.escape[0] : '~';
 }
 
 /* ---- console ---- */
 
-static int
-console(const char *name)
+/* -d: the zone that we look at has halted. */
+static bool
+halted(int events, void *arg)
 {
+	const char *name = arg;
+	struct zone_event e;
+	bool yes = false;
+
+	while (zone_events_read(events, &e, NULL) == 0) {
+		yes |= str_eq(e.name, name) && e.to == ZONE_INSTALLED;
+		zone_event_done(&e);
+	}
+	return yes;
+}
+
+static int
+console(char *name)
+{
+	struct terminal t = TERMINAL_INIT;
 	cleanup_error struct error err = ERROR_INIT;
 	cleanup_close int fd = -1;
 
-	if (zone_console_open(name, &fd, &err) < 0)
+	t.escape = escape();
+	t.no_input = o.no_input;
+	t.over = halted;
+	t.arg = name;
+	if ((o.disconnect && zone_events_open(&t.watch, &err) < 0) ||
+	    zone_console_open(name, &fd, &err) < 0)
 		return cli_error(&err);
 	say("[Connected to zone '%s' console]\n", name);
-	enter_raw();
-	terminal_loop(fd, -1, false);
-	leave_raw();
+	terminal_join(fd, &t);
+	if (t.watch >= 0)
+		zone_events_close(t.watch);
 	say("\n[Connection to zone '%s' console closed]\n", name);
 	return CLI_OK;
 }
@@ -204,6 +101,7 @@ interactive(const char *name, const char *const argv[])
 		.size_from = isatty(0) ? 0 : -1, .term = getenv("TERM"),
 	};
 	cleanup_error struct error err = ERROR_INIT;
+	struct terminal t = TERMINAL_INIT;
 	struct zone_exec_child c;
 	cleanup_close int master = -1;
 	int status, r;
@@ -213,9 +111,11 @@ interactive(const char *name, const char *const argv[])
 		return cli_error(&err);
 	if (zone_exec_terminal(&c, &master, &err) == 0) {
 		say("[Connected to zone '%s' pts]\n", name);
-		enter_raw();
-		escaped = terminal_loop(master, c.pidfd, true);
-		leave_raw();
+		t.escape = escape();
+		t.no_input = o.no_input;
+		t.size = true;
+		t.end = c.pidfd;
+		escaped = terminal_join(master, &t);
 	}
 	if (escaped)
 		pidfd_signal(c.pidfd, SIGKILL, NULL);

@@ -42,6 +42,11 @@ is 'metadata inside' "$(zlogin $a /native/usr/sbin/mdata-get greeting 2>&1)" 'he
 is 'uuid inside' "$(zlogin $a /native/usr/sbin/mdata-get sdc:uuid 2>&1)" $a
 ok 'a guest writes metadata' zlogin $a /native/usr/sbin/mdata-put from guest
 is 'and vmadm sees it' "$(vmadm get $a | json customer_metadata.from)" guest
+# typed at a terminal; what comes back until MARK or 20 s
+console() { socat -t 1 - EXEC:"$1",pty,setsid,ctty,stderr 2>&1 < <(typed "$2" "$3") | tee $w/console.out; }
+typed() { printf "$1"; for i in $(seq 1 100); do grep -q "$2" $w/console.out 2>/dev/null && break; sleep 0.2; done; printf '\035'; }
+: > $w/console.out
+has 'vmadm console, and ^] leaves it' "$(console "vmadm console $a" '\recho $((6*7))\r' '^42')" 42
 refuses 'not the operator'"'"'s keys' ERROR zlogin $a /native/usr/sbin/mdata-put root_pw x
 refuses 'the same again' 'already exists' vmadm create -f <(payload $a)
 has 'start of a running VM is no error' "$(vmadm start $a 2>&1; echo $?)" 0

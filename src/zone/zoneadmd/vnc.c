@@ -99,8 +99,8 @@ on_link(struct event_source *s, int fd, uint32_t events, void *arg)
 		return;
 	}
 	for (i = 0; i < 2; i++)
-		event_mod_fd(l->source[i], (l->buf[i].end ? 0 : EPOLLIN) |
-						   (l->buf[!i].end ? EPOLLOUT : 0));
+		event_mod_fd(l->source[i],
+			     (l->buf[i].end ? 0 : EPOLLIN) | (l->buf[!i].end ? EPOLLOUT : 0));
 }
 
 static void
