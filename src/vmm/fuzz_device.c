@@ -39,6 +39,8 @@ static const struct {
 	{"virtio-rnd", ""},
 	{"virtio-console", "port0=file,/dev/null"},
 	{"nvme", "path=%s"},
+	{"e1000", "backend=user"},
+	{"virtio-net", "backend=user"},
 	{"fbuf", "w=640 h=480"},
 	{"xhci", "tablet=true"},
 	{"ahci", "port.0.path=%s port.1.path=%s port.1.type=cd"},

@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 
 #include "base/file.h"
@@ -103,26 +105,29 @@ open_interface(struct net *n, const char *ifname, struct error *err)
 }
 
 int
-net_open(struct config *node, unsigned n_pairs, struct net *ret, struct error *err)
+net_open(struct event_loop *loop, struct config *node, unsigned n_pairs, struct net *ret, struct error *err)
 {
 	const char *backend = config_get(node, "backend", NULL);
 	const char *path;
-	bool vhost;
+	bool vhost, user;
 	int r;
 
 	*ret = (struct net){.n_pairs = n_pairs};
 	for (unsigned i = 0; i < NET_MAX_PAIRS; i++)
 		ret->fd[i] = ret->vhost[i] = -1;
 	if (!backend)
-		return error_set(err, EINVAL, "no backend; expected an interface or unix=PATH");
+		return error_set(err, EINVAL, "no backend; expected an interface, unix=PATH or user");
 	r = config_bool(node, "vhost", true, &vhost, err);
 	if (r < 0)
 		return r;
 	path = str_after(backend, "unix=");
-	if (path && n_pairs > 1)
-		return error_set(err, EINVAL, "a socket has one queue pair");
-	r = path ? open_unix(ret, path, err) : open_interface(ret, backend, err);
-	for (unsigned i = 0; r == 0 && !path && vhost && i < n_pairs; i++)
+	user = str_eq(backend, "user");
+	if ((path || user) && n_pairs > 1)
+		return error_set(err, EINVAL, "%s has one queue pair", backend);
+	r = user   ? net_user_new(loop, &ret->fd[0], &ret->user, err)
+	    : path ? open_unix(ret, path, err)
+		   : open_interface(ret, backend, err);
+	for (unsigned i = 0; r == 0 && !path && !user && vhost && i < n_pairs; i++)
 		ret->vhost[i] = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
 	if (r < 0)
 		net_close(ret);
@@ -132,6 +137,7 @@ net_open(struct config *node, unsigned n_pairs, struct net *ret, struct error *e
 void
 net_close(struct net *n)
 {
+	net_user_free(steal_ptr(&n->user));
 	for (unsigned i = 0; i < n->n_pairs; i++) {
 		cleanup_closep(&n->vhost[i]);
 		cleanup_closep(&n->fd[i]);
@@ -150,4 +156,124 @@ net_configure(struct net *n, unsigned hdr_len, unsigned offloads, struct error *
 			return error_set_errno(err, errno, "cannot set the interface's offloads");
 	}
 	return 0;
+}
+
+void
+net_make_mac(const char *name, uint8_t mac[6])
+{
+	uint32_t h = 2166136261U;
+
+	for (const char *p = name; *p; p++)
+		h = (h ^ (uint8_t)*p) * 16777619U;
+	memcpy(mac, (uint8_t[]){0x00, 0xa0, 0x98, (uint8_t)(h >> 16), (uint8_t)(h >> 8), (uint8_t)h},
+	       6);
+}
+
+/* ---- checksums and segments, for back ends that do neither ---- */
+
+static uint32_t
+sum16(const uint8_t *p, size_t len, uint32_t sum)
+{
+	for (size_t i = 0; i + 1 < len; i += 2)
+		sum += (uint32_t)(p[i] << 8 | p[i + 1]);
+	if (len % 2)
+		sum += (uint32_t)p[len - 1] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+static void
+put16(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+/* Fills the field the header names with the checksum of what begins at csum_start. */
+static bool
+finish_checksum(const struct virtio_net_hdr *h, uint8_t *frame, size_t len)
+{
+	size_t at = (size_t)h->csum_start + h->csum_offset;
+	uint32_t sum;
+
+	if (h->csum_start >= len || at + 2 > len)
+		return false;
+	sum = ~sum16(frame + h->csum_start, len - h->csum_start, 0) & 0xffff;
+	put16(frame + at, sum ? sum : 0xffff);
+	return true;
+}
+
+static void
+write_frame(struct net *n, unsigned pair, const uint8_t *frame, size_t len)
+{
+	(void)!write(n->fd[pair], frame, len); /* what finds no room is dropped */
+}
+
+/* TCP over IPv4 or IPv6, cut into segments of gso_size. */
+static void
+send_segments(struct net *n, unsigned pair, const struct virtio_net_hdr *h, const uint8_t *frame,
+	      size_t len)
+{
+	bool v4 = (h->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) == VIRTIO_NET_HDR_GSO_TCPV4;
+	size_t tcp = h->csum_start, ip = tcp < (v4 ? 34U : 54U) ? 0 : 14, head, at;
+	uint8_t out[2048];
+
+	if (!ip || tcp + 20 > len || h->gso_size == 0)
+		return;
+	head = tcp + 4U * (frame[tcp + 12] >> 4);
+	if (head < tcp + 20 || head > len || head + h->gso_size > sizeof(out))
+		return;
+
+	uint32_t seq = (uint32_t)frame[tcp + 4] << 24 | (uint32_t)frame[tcp + 5] << 16 |
+		       (uint32_t)frame[tcp + 6] << 8 | frame[tcp + 7];
+	uint32_t id = (uint32_t)(frame[ip + 4] << 8 | frame[ip + 5]);
+
+	for (at = head; at < len; at += h->gso_size) {
+		size_t part = len - at < h->gso_size ? len - at : h->gso_size;
+		size_t tcp_len = head - tcp + part;
+		uint32_t sum;
+
+		memcpy(out, frame, head);
+		memcpy(out + head, frame + at, part);
+		put16(out + tcp + 4, seq >> 16);
+		put16(out + tcp + 6, seq);
+		seq += (uint32_t)part;
+		if (at + part < len)
+			out[tcp + 13] &= (uint8_t)~0x09; /* FIN and PSH are the last one's */
+		if (at > head)
+			out[tcp + 13] &= (uint8_t)~0x80; /* CWR is the first one's */
+		if (v4) {
+			put16(out + ip + 2, (uint32_t)(head - ip + part));
+			put16(out + ip + 4, id++);
+			put16(out + ip + 10, 0);
+			put16(out + ip + 10, ~sum16(out + ip, tcp - ip, 0));
+			sum = sum16(out + ip + 12, 8, 6 + (uint32_t)tcp_len);
+		} else {
+			put16(out + ip + 4, (uint32_t)(tcp - ip - 40 + tcp_len));
+			sum = sum16(out + ip + 8, 32, 6 + (uint32_t)tcp_len);
+		}
+		put16(out + tcp + 16, sum);
+		if (finish_checksum(h, out, head + part))
+			write_frame(n, pair, out, head + part);
+	}
+}
+
+void
+net_send(struct net *n, unsigned pair, unsigned hdr_len, const struct virtio_net_hdr *h,
+	 uint8_t *frame, size_t len)
+{
+	uint8_t head[12] = {0};
+	struct iovec iov[2] = {{head, hdr_len}, {frame, len}};
+
+	if (len < 14)
+		return;
+	if (n->vnet_hdr) {
+		memcpy(head, h, sizeof(*h));
+		(void)!writev(n->fd[pair], iov, 2); /* what finds no room is dropped */
+	} else if (h->gso_type != VIRTIO_NET_HDR_GSO_NONE) {
+		send_segments(n, pair, h, frame, len);
+	} else if (!(h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || finish_checksum(h, frame, len)) {
+		write_frame(n, pair, frame, len);
+	}
 }

@@ -1,16 +1,21 @@
 /*
  * What stands behind a guest's NIC: a tap or macvtap interface (with vhost-net
- * in the kernel if it is there), or a UNIX socket of frames for tests.
+ * in the kernel if it is there), a UNIX socket of frames, or a network of our
+ * own (net_user.c) for tests.
  */
 #ifndef VMM_BACKEND_NET_H
 #define VMM_BACKEND_NET_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "vmm/config.h"
 
 #define NET_MAX_PAIRS 8
+
+struct event_loop;
+struct net_user;
 
 struct net {
 	unsigned n_pairs;
@@ -19,13 +24,28 @@ struct net {
 	bool vnet_hdr;
 	uint8_t mac[6];
 	bool have_mac; /* the interface's own */
+	struct net_user *user;
 };
 
-/* Keys: backend ("tap0", "unix=PATH"), vhost. */
-int net_open(struct config *node, unsigned n_pairs, struct net *ret, struct error *err);
+/* Keys: backend ("tap0", "unix=PATH", "user"), vhost.  loop is for "user". */
+int net_open(struct event_loop *loop, struct config *node, unsigned n_pairs, struct net *ret, struct error *err);
 void net_close(struct net *n);
 /* Header length (10 or 12) and the offloads the guest takes: TUN_F_*. */
 int net_configure(struct net *n, unsigned hdr_len, unsigned offloads, struct error *err);
+/* net_user.c: *ret_fd is the NIC's end of the wire, the caller's. */
+int net_user_new(struct event_loop *loop, int *ret_fd, struct net_user **ret, struct error *err);
+void net_user_free(struct net_user *u);
+/*
+ * Sends a frame whose checksum and segmentation are described as virtio does; an
+ * interface does that by itself, for other back ends it is done here.  A frame
+ * that makes no sense or finds no room is dropped, as on a wire.  hdr_len is
+ * what net_configure() was told.
+ */
+struct virtio_net_hdr;
+void net_send(struct net *n, unsigned pair, unsigned hdr_len, const struct virtio_net_hdr *h,
+	      uint8_t *frame, size_t len);
+/* A station's address for a NIC of that name: the same every time; bhyve's prefix. */
+void net_make_mac(const char *name, uint8_t mac[6]);
 int net_parse_mac(const char *s, uint8_t mac[6]);
 
 #endif

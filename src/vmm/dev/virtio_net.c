@@ -428,15 +428,10 @@ set_mac(struct vnet *n, struct config *node, uint8_t mac[6], struct error *err)
 		memcpy(mac, n->net.mac, 6);
 		return 0;
 	}
-	/* The same for the same place in the same guest, every time; bhyve's prefix. */
-	uint32_t h = 2166136261U;
 	cleanup_free char *text =
 		str_printf("%s-%s", pci_where(&n->v.pci, where), n->v.pci.vm->name);
 
-	for (const char *p = text; *p; p++)
-		h = (h ^ (uint8_t)*p) * 16777619U;
-	memcpy(mac, (uint8_t[]){0x00, 0xa0, 0x98, (uint8_t)(h >> 16), (uint8_t)(h >> 8), (uint8_t)h},
-	       6);
+	net_make_mac(text, mac);
 	return 0;
 }
 
@@ -478,7 +473,7 @@ vnet_init(struct pci_dev *p, struct config *node, struct error *err)
 	    (r = config_u64(node, "qpair", 1, NET_MAX_PAIRS, 1, &pairs, err)) < 0 ||
 	    (r = config_u64(node, "mtu", 68, 65535, 0, &mtu, err)) < 0 ||
 	    (r = config_u64(node, "vqsize", 32, VIRTQ_MAX_SIZE, QUEUE_SIZE, &qsize, err)) < 0 ||
-	    (r = net_open(node, (unsigned)pairs, &n->net, err)) < 0 ||
+	    (r = net_open(p->vm->loop, node, (unsigned)pairs, &n->net, err)) < 0 ||
 	    (r = set_mac(n, node, cfg.mac, err)) < 0)
 		return r;
 	if (qsize & (qsize - 1))
@@ -519,7 +514,8 @@ vnet_done(struct pci_dev *p)
 
 /* Keys of illumos' viona that have no meaning here are taken, so that its command lines work. */
 static const struct pci_opt opts[] = {
-	{"backend", "INTERFACE|unix=PATH", "tap or macvtap interface, or a socket of frames"},
+	{"backend", "INTERFACE|unix=PATH|user",
+	 "tap or macvtap interface, a socket of frames, or a network of its own for tests"},
 	{"vnic", "INTERFACE", "the same, as viona calls it"},
 	{"mac", "ADDRESS", "the guest's address"},
 	{"mtu", "N", "told to the guest"},
