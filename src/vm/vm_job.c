@@ -233,12 +233,15 @@ static int
 made_by(const struct vm_job *job, const char *dataset, bool *ret_ours, struct error *err)
 {
 	cleanup_free char *mark = NULL, *written = NULL;
+	uint64_t bytes = 1;
 	int r = vm_ops->zfs_get(dataset, VM_MARK, &mark, err);
 
 	if (r == 0 && !mark)
 		r = vm_ops->zfs_get(dataset, "written", &written, err);
+	if (r == 0 && written && str_to_u64(written, 10, &bytes) < 0)
+		r = error_set(err, EBADMSG, "%s: written=%s is no number", dataset, written);
 	if (r == 0)
-		*ret_ours = mark ? str_eq(mark, job->mark) : str_eq(written, "0");
+		*ret_ours = mark ? str_eq(mark, job->mark) : bytes == 0;
 	return r;
 }
 
