@@ -36,6 +36,13 @@ function_choose(struct dt *dt, struct function_hook *fh, const char *name, const
 		fh->mode = FN_TRAMPOLINE;
 }
 
+/* Of a stack taken there: the program, the trampoline, and the function itself. */
+unsigned
+function_frames(const struct function_hook *fh)
+{
+	return fh->mode == FN_TRAMPOLINE ? 3 : fh->at_return ? 0 : 1;
+}
+
 static bool
 is_structure_pointer(const struct ctf_type *t)
 {
@@ -161,8 +168,22 @@ refused(struct error *err, int r, const char *name, bool at_return)
 				 : "");
 }
 
+/* Described by BTF, but compiled under another name ("f.isra.0") with other parameters. */
+static bool
+try_otherwise(struct dt *dt, struct function_hook *fh)
+{
+	const struct function *f = function_find(dt, fh->name);
+
+	if (!f || str_eq(f->name, fh->name) || !str_eq(f->module, fh->module))
+		return false;
+	fh->name = f->name;
+	fh->mode = FN_MULTI;
+	fh->proto = NULL;
+	return true;
+}
+
 static int
-attach_trampoline(struct dt *dt, struct hook *h, struct gen *g, const struct function_hook *fh,
+attach_trampoline(struct dt *dt, struct hook *h, struct gen *g, struct function_hook *fh,
 		  struct error *err)
 {
 	struct prog_kind kind = {BPF_PROG_TYPE_TRACING,
@@ -173,6 +194,10 @@ attach_trampoline(struct dt *dt, struct hook *h, struct gen *g, const struct fun
 		r = hook_load(dt, h, g, &kind, err);
 	if (kind.btf_fd > 0)
 		close(kind.btf_fd);
+	if (r == -ENOENT)
+		return try_otherwise(dt, fh)
+			       ? -EAGAIN
+			       : refused(err, r, fh->name, fh->at_return);
 	if (r < 0)
 		return r;
 	fd = bpf_raw_tracepoint_open(NULL, h->prog_fd);
@@ -183,7 +208,7 @@ attach_trampoline(struct dt *dt, struct hook *h, struct gen *g, const struct fun
 }
 
 int
-function_attach(struct dt *dt, struct hook *h, struct gen *g, const struct function_hook *fh,
+function_attach(struct dt *dt, struct hook *h, struct gen *g, struct function_hook *fh,
 		const char *const *names, const uint64_t *cookies, size_t n, struct error *err)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts,

@@ -2,7 +2,6 @@
 #include "dtrace/dt.h"
 
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -212,19 +211,28 @@ is_type(const char *name, void *arg)
 }
 
 int
-dt_compile(struct dt *dt, const char *text, size_t len, const char *file, struct error *err)
+dt_parse(struct dt *dt, const char *text, size_t len, const char *file, struct ast **ret,
+	 struct error *err)
 {
 	const struct parse_opts opts = {is_type, dt};
-	struct ast *ast;
-	int r = dt_load_library(dt, err);
+	int r = parse_program(text, len, file, &opts, ret, err);
 
 	if (r < 0)
 		return r;
-	r = parse_program(text, len, file, &opts, &ast, err);
-	if (r < 0)
-		return r;
 	dt->asts = xreallocarray(dt->asts, dt->n_asts + 1, sizeof(struct ast *));
-	dt->asts[dt->n_asts++] = ast;
+	dt->asts[dt->n_asts++] = *ret;
+	return 0;
+}
+
+int
+dt_compile(struct dt *dt, const char *text, size_t len, const char *file, struct error *err)
+{
+	struct ast *ast;
+	int r;
+
+	if ((r = dt_load_library(dt, err)) < 0 ||
+	    (r = dt_parse(dt, text, len, file, &ast, err)) < 0)
+		return r;
 	return dt_check(dt, ast, err);
 }
 
@@ -376,44 +384,6 @@ dt_pragma(struct dt *dt, const struct node *n, struct error *err)
 			str_eq(words.v[0], "depends_on") || str_eq(words.v[0], "line")))
 		return 0;
 	return d_error(err, n->line, "D_PRAGMA_INVAL", "invalid pragma \"%s\"", n->text);
-}
-
-/* --- kernel tracepoints, listed by tracefs */
-
-static int
-each_group(struct dt *dt, const char *root)
-{
-	struct dirent *e, *f;
-	DIR *d = opendir(root);
-
-	if (!d)
-		return -errno;
-	while ((e = readdir(d))) {
-		cleanup_free char *path = str_printf("%s/%s", root, e->d_name);
-		DIR *g = e->d_name[0] == '.' ? NULL : opendir(path);
-
-		while (g && (f = readdir(g))) {
-			cleanup_free char *type = str_printf("btf_trace_%s", f->d_name);
-
-			if (f->d_type == DT_DIR && f->d_name[0] != '.' &&
-			    ctf_find(dt->kernel, type))
-				dt_probe_add(dt, &provider_rawtp, "rawtp", e->d_name, "", f->d_name,
-					     0);
-		}
-		if (g)
-			closedir(g);
-	}
-	closedir(d);
-	return 0;
-}
-
-int
-tracepoints_each(struct dt *dt, struct error *err)
-{
-	/* Without tracefs the syscall and profile providers still work: no error. */
-	if (each_group(dt, "/sys/kernel/tracing/events") < 0)
-		each_group(dt, "/sys/kernel/debug/tracing/events");
-	return 0;
 }
 
 const struct ksyms *

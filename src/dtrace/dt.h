@@ -140,7 +140,7 @@ struct hook {
 	int *fds; /* links and events */
 	size_t n_fds;
 	int table_fd; /* the provider's, or -1 */
-	int mode;     /* the provider's: how it is attached */
+	unsigned aframes; /* of ours, on top of the stacks it sees */
 	void *own;    /* the provider's, freed with the hook */
 };
 
@@ -171,6 +171,8 @@ struct provider {
 	const struct ctf_type *(*arg_type)(struct dt *dt, const struct probe *p, unsigned i);
 	/* The same by name; false past the last; asked first. */
 	bool (*arg)(struct dt *dt, const struct probe *p, unsigned i, struct probe_arg *ret);
+	/* D clauses that have to run where p does, for its arguments' sake; may be NULL. */
+	const char *(*aux)(const struct probe *p);
 	/* Makes what the code needs (tables); may be NULL. */
 	int (*prepare)(struct dt *dt, struct hook *h, struct error *err);
 	/* Code at the program's start: leaves the probe's id in r0, or leaves the program. */
@@ -186,7 +188,9 @@ struct provider {
 };
 
 extern const struct provider provider_dtrace, provider_profile, provider_tick, provider_syscall,
-	provider_rawtp, provider_fbt;
+	provider_rawtp, provider_fbt, provider_sdt, provider_proc, provider_sched, provider_io,
+	provider_vminfo, provider_sysinfo, provider_lockstat, provider_ip, provider_tcp, provider_udp,
+	provider_fsinfo, provider_vfs, provider_zfs, provider_cpc;
 
 /* --- the consumer */
 
@@ -251,6 +255,9 @@ struct dt {
 /* dt.c */
 int dt_open(struct dt **ret, struct error *err);
 void dt_close(struct dt *dt);
+/* Text to a tree that dt keeps. */
+int dt_parse(struct dt *dt, const char *text, size_t len, const char *file, struct ast **ret,
+	     struct error *err);
 int dt_compile(struct dt *dt, const char *text, size_t len, const char *file, struct error *err);
 /* "name=value" or "name" */
 int dt_set_option(struct dt *dt, const char *assignment, struct error *err);
@@ -306,9 +313,20 @@ int hook_load(struct dt *dt, struct hook *h, struct gen *g, const struct prog_ki
 int hook_attach_tracepoint(struct dt *dt, struct hook *h, struct gen *g, const char *name,
 			   struct error *err);
 int dt_names(struct dt *dt, struct error *err); /* makes names_fd, if it is not there */
+/* The same with arguments as plain numbers, on which D may calculate (a typed one is a pointer
+ * that the verifier guards). */
+int hook_attach_raw_tracepoint(struct dt *dt, struct hook *h, struct gen *g, const char *name,
+			       struct error *err);
+#define TRACEPOINT_FRAMES 2u
 int hook_table(struct hook *h, const void *data, size_t size, struct error *err);
 void hook_add_fd(struct hook *h, int fd);
-int tracepoints_each(struct dt *dt, struct error *err); /* rawtp probes of all tracepoints */
+int hook_attach_sampling(struct hook *h, int perf_fd, struct error *err);
+/* Operations of providers each of whose probes is a program of its own. */
+bool hook_alone(const struct probe *a, const struct probe *b);
+int hook_gen_probe(struct gen *g, const struct hook *h, struct error *err);
+/* prov_profile.c: arg0 the kernel's address that was interrupted, arg1 the process's */
+const struct ctf_type *sample_arg_type(struct dt *dt, const struct probe *p, unsigned i);
+int sample_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err);
 
 /* consume.c */
 int dt_consume(struct dt *dt, int timeout_ms, struct error *err);

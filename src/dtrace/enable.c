@@ -197,6 +197,28 @@ same_clauses(const struct probe *a, const struct probe *b)
 	       memcmp(a->clauses, b->clauses, a->n_clauses * sizeof(*a->clauses)) == 0;
 }
 
+/* What probes need besides the program's own clauses. */
+static int
+compile_aux(struct dt *dt, struct error *err)
+{
+	size_t n = dt->n_probes;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const struct probe *p = dt->probes[i];
+		const char *aux = p->n_clauses && p->ops->aux ? p->ops->aux(p) : NULL;
+
+		if (!aux || map_has(dt->loaded, aux))
+			continue;
+		map_set(dt->loaded, aux, NULL);
+		r = dt_compile(dt, aux, strlen(aux), "", err);
+		if (r < 0)
+			return error_wrap(err, r, "%s:%s does not fit this kernel", p->prov,
+					  p->name);
+	}
+	return r;
+}
+
 static struct hook *
 hook_new(struct dt *dt)
 {
@@ -274,6 +296,9 @@ hook_load(struct dt *dt, struct hook *h, struct gen *g, const struct prog_kind *
 	if (getenv("DTRACE_VERIFIER_LOG"))
 		fputs(log, stderr);
 	reason = last_word(log);
+	/* A place that is not there is not the clauses' fault: the provider says it better. */
+	if (fd == -ENOENT)
+		return fd;
 	return error_set(err, -fd, "line %d: the kernel refuses the clauses of %s:%s:%s:%s: %s",
 			 p->clauses[0]->node->line, p->prov, p->mod, p->func, p->name, reason);
 }
@@ -296,6 +321,35 @@ hook_attach_tracepoint(struct dt *dt, struct hook *h, struct gen *g, const char 
 	if (fd < 0)
 		return error_set_errno(err, -fd, "cannot attach to the tracepoint \"%s\"", name);
 	hook_add_fd(h, fd);
+	return 0;
+}
+
+int
+hook_attach_raw_tracepoint(struct dt *dt, struct hook *h, struct gen *g, const char *name,
+			   struct error *err)
+{
+	const struct prog_kind kind = {.type = BPF_PROG_TYPE_RAW_TRACEPOINT};
+	int r = hook_load(dt, h, g, &kind, err), fd;
+
+	if (r < 0)
+		return r;
+	fd = bpf_raw_tracepoint_open(name, h->prog_fd);
+	if (fd < 0)
+		return error_set_errno(err, -fd, "cannot attach to the tracepoint \"%s\"", name);
+	hook_add_fd(h, fd);
+	return 0;
+}
+
+bool
+hook_alone(const struct probe *a, const struct probe *b)
+{
+	return false;
+}
+
+int
+hook_gen_probe(struct gen *g, const struct hook *h, struct error *err)
+{
+	asm_imm(&g->a, R0, h->probes[0]->id);
 	return 0;
 }
 
@@ -352,12 +406,20 @@ static int
 enable_hook(struct dt *dt, struct hook *h, struct error *err)
 {
 	const struct provider *ops = h->probes[0]->ops;
-	struct gen *g = NULL;
-	int r = dt_generate(dt, h, &g, err);
+	int r = 0, tries = 2;
 
-	if (r == 0)
-		r = ops->attach(dt, h, g, err);
-	gen_free(g);
+	while (r == 0 && tries--) {
+		struct gen *g = NULL;
+
+		r = dt_generate(dt, h, &g, err);
+		if (r == 0)
+			r = ops->attach(dt, h, g, err);
+		gen_free(g);
+		if (r != -EAGAIN)
+			break;
+		r = 0; /* the provider takes another way */
+		error_done(err);
+	}
 	return r;
 }
 
@@ -366,7 +428,7 @@ dt_enable(struct dt *dt, struct error *err)
 {
 	int r;
 
-	if ((r = make_maps(dt, err)) < 0)
+	if ((r = compile_aux(dt, err)) < 0 || (r = make_maps(dt, err)) < 0)
 		return r;
 	group_probes(dt);
 	if ((r = make_scratch(dt, err)) < 0)

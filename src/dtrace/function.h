@@ -48,11 +48,15 @@ struct function_hook {
 /* How probes at these functions are attached best. */
 void function_choose(struct dt *dt, struct function_hook *fh, const char *name, const char *module,
 		     bool at_return, size_t n);
+unsigned function_frames(const struct function_hook *fh);
 /* Parameter i, or the result (i == FN_RESULT), into r0. */
 #define FN_RESULT 100u
 int function_gen_arg(struct gen *g, const struct function_hook *fh, unsigned i, struct error *err);
-/* Loads g and attaches it to n functions; with cookies[i], if given, at the i-th. */
-int function_attach(struct dt *dt, struct hook *h, struct gen *g, const struct function_hook *fh,
+/*
+ * Loads g and attaches it to n functions; with cookies[i], if given, at the i-th.
+ * -EAGAIN: another mode must be taken (and fh was changed to it): generate and try again.
+ */
+int function_attach(struct dt *dt, struct hook *h, struct gen *g, struct function_hook *fh,
 		    const char *const *names, const uint64_t *cookies, size_t n, struct error *err);
 
 #endif

@@ -81,7 +81,7 @@ gen_stack(struct gen *g, const struct act *a)
 	asm_mov(&g->a, R1, R6);
 	gen_place(g, R2, to);
 	asm_imm(&g->a, R3, (int64_t)size);
-	asm_imm(&g->a, R4, user ? BPF_F_USER_STACK : 0);
+	asm_imm(&g->a, R4, user ? BPF_F_USER_STACK : g->hook->aframes);
 	asm_call(&g->a, BPF_FUNC_get_stack);
 	return 0;
 }

@@ -728,18 +728,21 @@ gen_builtin(struct gen *g, struct node *n, struct error *err)
 	}
 	case B_CALLER:
 	case B_UCALLER: {
+		/* Frame 1; frame 0 where ours and the probed function's are left out. */
+		bool user = b == B_UCALLER;
+		int at = user || !g->hook->aframes ? 8 : 0;
 		int none = asm_label(a), done = asm_label(a);
 
 		asm_mov(a, R1, R6);
 		asm_mov(a, R2, R10);
 		asm_alui(a, BPF_ADD, R2, STACK_VALUE);
-		asm_imm(a, R3, 16);
-		asm_imm(a, R4, b == B_UCALLER ? BPF_F_USER_STACK : 0);
+		asm_imm(a, R3, 8 + at);
+		asm_imm(a, R4, user ? BPF_F_USER_STACK : g->hook->aframes);
 		asm_storei(a, 8, R10, STACK_VALUE, 0);
 		asm_storei(a, 8, R10, STACK_VALUE + 8, 0);
 		asm_call(a, BPF_FUNC_get_stack);
-		asm_jcci(a, BPF_JSLT, R0, 16, none);
-		asm_load(a, 8, R0, R10, STACK_VALUE + 8);
+		asm_jcci(a, BPF_JSLT, R0, 8 + at, none);
+		asm_load(a, 8, R0, R10, STACK_VALUE + at);
 		asm_jmp(a, done);
 		asm_here(a, none);
 		asm_imm(a, R0, 0);

@@ -5,9 +5,11 @@
 
 #include "dtrace/dt.h"
 
-static const struct provider *const providers[] = {&provider_dtrace, &provider_profile,
-						   &provider_tick, &provider_syscall,
-						   &provider_rawtp, &provider_fbt};
+static const struct provider *const providers[] = {
+	&provider_dtrace, &provider_profile, &provider_tick,	&provider_syscall, &provider_rawtp,
+	&provider_sdt,	  &provider_proc,    &provider_sched,	&provider_io,	   &provider_ip,
+	&provider_tcp,	  &provider_udp,     &provider_vminfo,	&provider_sysinfo, &provider_lockstat,
+	&provider_fsinfo, &provider_vfs,     &provider_zfs,	&provider_cpc,	   &provider_fbt};
 
 /*
  * There may be 150,000 probes, and providers are asked again for each

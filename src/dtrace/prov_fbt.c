@@ -77,6 +77,7 @@ fbt_prepare(struct dt *dt, struct hook *h, struct error *err)
 
 	function_choose(dt, fh, p->func, p->mod, p->data == RETURN, h->n);
 	h->own = fh;
+	h->aframes = function_frames(fh);
 	return 0;
 }
 
@@ -113,6 +114,8 @@ fbt_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
 		names[i] = h->probes[i]->func;
 		cookies[i] = h->probes[i]->id;
 	}
+	if (h->n == 1)
+		names[0] = ((struct function_hook *)h->own)->name;
 	return function_attach(dt, h, g, h->own, names, cookies, h->n, err);
 }
 

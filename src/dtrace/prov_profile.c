@@ -72,28 +72,15 @@ tick_provide(struct dt *dt, const char *const part[4], struct error *err)
 	return clock_provide(dt, &provider_tick, "tick-", part, usual);
 }
 
-static bool
-clock_together(const struct probe *a, const struct probe *b)
-{
-	return false;
-}
-
-static const struct ctf_type *
-clock_arg_type(struct dt *dt, const struct probe *p, unsigned i)
+const struct ctf_type *
+sample_arg_type(struct dt *dt, const struct probe *p, unsigned i)
 {
 	return i < 2 ? dt->t_ulong : NULL;
 }
 
-static int
-clock_gen_probe(struct gen *g, const struct hook *h, struct error *err)
-{
-	asm_imm(&g->a, R0, h->probes[0]->id);
-	return 0;
-}
-
 /* arg0: kernel address, 0 in user mode; arg1: user address, 0 in the kernel. */
-static int
-clock_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err)
+int
+sample_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err)
 {
 	struct asmb *a = &g->a;
 	int done = asm_label(a);
@@ -107,6 +94,16 @@ clock_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err
 	asm_jcci(a, i == 0 ? BPF_JSLT : BPF_JSGE, R0, 0, done); /* kernel addresses are negative */
 	asm_imm(a, R0, 0);
 	asm_here(a, done);
+	return 0;
+}
+
+int
+hook_attach_sampling(struct hook *h, int fd, struct error *err)
+{
+	hook_add_fd(h, fd);
+	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, h->prog_fd) < 0 ||
+	    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
+		return error_set_errno(err, errno, "cannot attach to a perf event");
 	return 0;
 }
 
@@ -137,10 +134,7 @@ clock_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
 		if (fd < 0)
 			return error_set_errno(err, errno, "cannot open a clock event on CPU %d",
 					       cpu);
-		hook_add_fd(h, fd);
-		if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, h->prog_fd) < 0 ||
-		    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
-			return error_set_errno(err, errno, "cannot attach to a clock event");
+		r = hook_attach_sampling(h, fd, err);
 	}
 	return r;
 }
@@ -148,19 +142,19 @@ clock_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
 const struct provider provider_profile = {
 	.name = "profile",
 	.provide = profile_provide,
-	.together = clock_together,
-	.arg_type = clock_arg_type,
-	.gen_probe = clock_gen_probe,
-	.gen_arg = clock_gen_arg,
+	.together = hook_alone,
+	.arg_type = sample_arg_type,
+	.gen_probe = hook_gen_probe,
+	.gen_arg = sample_gen_arg,
 	.attach = clock_attach,
 };
 
 const struct provider provider_tick = {
 	.name = "profile",
 	.provide = tick_provide,
-	.together = clock_together,
-	.arg_type = clock_arg_type,
-	.gen_probe = clock_gen_probe,
-	.gen_arg = clock_gen_arg,
+	.together = hook_alone,
+	.arg_type = sample_arg_type,
+	.gen_probe = hook_gen_probe,
+	.gen_arg = sample_gen_arg,
 	.attach = clock_attach,
 };

@@ -1,65 +1,104 @@
 /*
- * rawtp:GROUP::NAME: every kernel tracepoint, with its arguments as the kernel
- * passes them, typed by BTF (the typedef btf_trace_NAME is its prototype).
+ * rawtp:GROUP::NAME and sdt:GROUP::NAME: every kernel tracepoint, with its arguments
+ * as the kernel passes them, typed by BTF (the typedef btf_trace_NAME is its
+ * prototype; that of a module's tracepoint is in the module's types).
  */
-#include <bpf/btf.h>
 #include <dirent.h>
 #include <string.h>
 
 #include "dtrace/gen.h"
 
-static int
-tp_provide(struct dt *dt, const char *const part[4], struct error *err)
+static const char *const roots[] = {"/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"};
+
+/* Its prototype; the first parameter is the tracepoint's own data.  NULL: not traceable. */
+static const struct ctf_type *
+prototype(struct dt *dt, const char *group, const char *name)
 {
-	bool literal = *part[3] && !strpbrk(part[3], "*?[");
+	cleanup_free char *type = str_printf("btf_trace_%s", name);
+	const struct ctf_type *t = ctf_find(dt->kernel, type);
+	struct ctf *types;
 
-	if (*part[0] && !strpbrk(part[0], "*?[") && !str_eq(part[0], "rawtp"))
+	/* A module's tracepoints are in groups named after it: kvm, xfs, nfs. */
+	if (!t && (types = dt_module_types(dt, group)))
+		t = ctf_find(types, type);
+	return t ? ctf_target(ctf_resolve(t)) : NULL;
+}
+
+static void
+each_name(struct dt *dt, const struct provider *ops, const char *root, const char *group,
+	  const char *pattern)
+{
+	cleanup_free char *path = str_printf("%s/%s", root, group);
+	DIR *d = opendir(path);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (e->d_type == DT_DIR && e->d_name[0] != '.' &&
+		    dt_part_matches(pattern, e->d_name) && prototype(dt, group, e->d_name))
+			dt_probe_add(dt, ops, ops->name, group, "", e->d_name, 0);
+	if (d)
+		closedir(d);
+}
+
+static int
+tp_provide_as(struct dt *dt, const struct provider *ops, const char *const part[4])
+{
+	struct dirent *e;
+	DIR *d = NULL;
+
+	if (!dt_part_matches(part[0], ops->name) || !dt_part_matches(part[2], ""))
 		return 0;
-	if (literal) {
-		cleanup_free char *name = str_printf("btf_trace_%s", part[3]);
-
-		if (ctf_find(dt->kernel, name))
-			dt_probe_add(dt, &provider_rawtp, "rawtp", "vmlinux", "", part[3], 0);
+	/* Without tracefs, or faster than with it: a name is all that is needed. */
+	if (!dt_is_glob(part[3]) && (!*part[1] || str_eq(part[1], "vmlinux")) &&
+	    prototype(dt, "", part[3])) {
+		dt_probe_add(dt, ops, ops->name, "vmlinux", "", part[3], 0);
 		return 0;
 	}
-	return tracepoints_each(dt, err);
+	for (size_t i = 0; i < ARRAY_SIZE(roots) && !d; i++) {
+		d = opendir(roots[i]);
+		while (d && (e = readdir(d)))
+			if (e->d_type == DT_DIR && e->d_name[0] != '.' &&
+			    dt_part_matches(part[1], e->d_name))
+				each_name(dt, ops, roots[i], e->d_name, part[3]);
+	}
+	if (d)
+		closedir(d);
+	else if (!dt->why)
+		dt->why = xstrdup("tracefs is not mounted: tracepoints cannot be listed");
+	return 0;
 }
 
-static bool
-tp_together(const struct probe *a, const struct probe *b)
+static int
+rawtp_provide(struct dt *dt, const char *const part[4], struct error *err)
 {
-	return false;
+	return tp_provide_as(dt, &provider_rawtp, part);
 }
 
-/* The prototype; its first parameter is the tracepoint's own data. */
-static const struct ctf_type *
-prototype(struct dt *dt, const struct probe *p)
+static int
+sdt_provide(struct dt *dt, const char *const part[4], struct error *err)
 {
-	cleanup_free char *name = str_printf("btf_trace_%s", p->name);
-	const struct ctf_type *t = ctf_find(dt->kernel, name);
-
-	return t ? ctf_target(ctf_resolve(t)) : NULL;
+	return tp_provide_as(dt, &provider_sdt, part);
 }
 
 static const struct ctf_type *
 tp_arg_type(struct dt *dt, const struct probe *p, unsigned i)
 {
-	const struct ctf_type *proto = prototype(dt, p);
+	const struct ctf_type *proto = prototype(dt, p->mod, p->name);
 
 	return proto ? ctf_param_at(proto, i + 1, NULL) : NULL;
 }
 
 static int
-tp_gen_probe(struct gen *g, const struct hook *h, struct error *err)
+tp_prepare(struct dt *dt, struct hook *h, struct error *err)
 {
-	asm_imm(&g->a, R0, h->probes[0]->id);
+	h->aframes = TRACEPOINT_FRAMES;
 	return 0;
 }
 
 static int
 tp_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err)
 {
-	const struct ctf_type *proto = prototype(g->dt, h->probes[0]);
+	const struct ctf_type *proto = prototype(g->dt, h->probes[0]->mod, h->probes[0]->name);
 	size_t n = proto ? ctf_n_params(proto) : 0;
 
 	if (i + 1 >= n)
@@ -72,15 +111,27 @@ tp_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err)
 static int
 tp_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
 {
-	return hook_attach_tracepoint(dt, h, g, h->probes[0]->name, err);
+	return hook_attach_raw_tracepoint(dt, h, g, h->probes[0]->name, err);
 }
 
 const struct provider provider_rawtp = {
 	.name = "rawtp",
-	.provide = tp_provide,
-	.together = tp_together,
+	.provide = rawtp_provide,
+	.together = hook_alone,
 	.arg_type = tp_arg_type,
-	.gen_probe = tp_gen_probe,
+	.prepare = tp_prepare,
+	.gen_probe = hook_gen_probe,
+	.gen_arg = tp_gen_arg,
+	.attach = tp_attach,
+};
+
+const struct provider provider_sdt = {
+	.name = "sdt",
+	.provide = sdt_provide,
+	.together = hook_alone,
+	.arg_type = tp_arg_type,
+	.prepare = tp_prepare,
+	.gen_probe = hook_gen_probe,
 	.gen_arg = tp_gen_arg,
 	.attach = tp_attach,
 };

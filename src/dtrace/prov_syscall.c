@@ -116,6 +116,7 @@ sys_prepare(struct dt *dt, struct hook *h, struct error *err)
 {
 	uint32_t ids[SYSCALL_TABLE] = {0};
 
+	h->aframes = TRACEPOINT_FRAMES;
 	if (h->n == 1)
 		return 0;
 	for (size_t i = 0; i < h->n; i++)

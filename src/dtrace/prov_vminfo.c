@@ -1,0 +1,32 @@
+/* vminfo: where the counters of vmstat(8) are raised.  arg0 is by how much. */
+#include "dtrace/stable.h"
+
+#define BY(e) {INT(e)}
+
+static const struct stable_probe rows[] = {
+	{"anonpgin", "entry swap_read_folio", NULL, BY("1")},
+	{"anonpgout", "entry swap_writepage", NULL, BY("1")},
+	{"as_fault", "entry handle_mm_fault", NULL, BY("1")},
+	{"cow_fault", "entry do_wp_page", NULL, BY("1")},
+	{"dfree", "tp mm_page_free", NULL, BY("1 << args[1]")},
+	{"fspgin", "entry filemap_fault", NULL, BY("1")},
+	{"kernel_asflt", "tp page_fault_kernel", NULL, BY("1")},
+	{"maj_fault", "return handle_mm_fault", "ret & 4", BY("1")}, /* VM_FAULT_MAJOR */
+	{"pgfrec", "tp mm_lru_activate", NULL, BY("1")},
+	{"pgin", "tp block_bio_queue", "(args[0]->bi_opf & 0xff) == 0", BY("1")},
+	{"pgout", "tp block_bio_queue", "(args[0]->bi_opf & 0xff) == 1", BY("1")},
+	{"pgpgin", "tp block_bio_queue", "(args[0]->bi_opf & 0xff) == 0",
+	 BY("(args[0]->bi_iter.bi_size + 4095) >> 12")},
+	{"pgpgout", "tp block_bio_queue", "(args[0]->bi_opf & 0xff) == 1",
+	 BY("(args[0]->bi_iter.bi_size + 4095) >> 12")},
+	{"pgrrun", "tp mm_vmscan_kswapd_wake", NULL, BY("1")},
+	{"pgswapin", "entry do_swap_page", NULL, BY("1")},
+	{"pgswapout", "entry swap_writepage", NULL, BY("1")},
+	{"prot_fault", "entry bad_area_access_error", NULL, BY("1")},
+	{"scan", "tp mm_vmscan_lru_isolate", NULL, BY("args[3]")},
+	{"swapin", "entry do_swap_page", NULL, BY("1")},
+	{"swapout", "entry swap_writepage", NULL, BY("1")},
+	{"zfod", "entry do_anonymous_page", NULL, BY("1")},
+};
+
+STABLE_PROVIDER(vminfo, rows);
