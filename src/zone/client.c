@@ -227,7 +227,7 @@ zone_vm_connect(const char *name, const char *socket_name, int *ret_fd, struct e
 	cleanup_free char *path = str_printf("/tmp/%s", socket_name);
 	cleanup_close int root_fd = -1;
 	cleanup_close int node = -1;
-	cleanup_close int fd = -1;
+	static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	struct stat st;
 	int r;
@@ -244,14 +244,19 @@ zone_vm_connect(const char *name, const char *socket_name, int *ret_fd, struct e
 		return error_wrap(err, r, "zone %s", name);
 	if (fstat(node, &st) < 0 || !S_ISSOCK(st.st_mode))
 		return error_set(err, EINVAL, "zone %s: %s is not a socket", name, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return error_set_errno(err, errno, "socket");
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d", node);
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return error_set_errno(err, errno, "zone %s: %s", name, path);
-	*ret_fd = steal_fd(&fd);
-	return 0;
+	/* bytes, or our messages (base/ipc.h) */
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		cleanup_close int fd = socket(AF_UNIX, types[i] | SOCK_CLOEXEC, 0);
+
+		if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0) {
+			*ret_fd = steal_fd(&fd);
+			return 0;
+		}
+		if (errno != EPROTOTYPE)
+			break;
+	}
+	return error_set_errno(err, errno, "zone %s: %s", name, path);
 }
 
 int

@@ -233,8 +233,8 @@ void zone_event_changed(const char *name);
 int zone_console_open(const char *name, int *ret_fd, struct error *err);
 
 /*
- * Connects to a socket of a virtual machine ("vm.console", "vm.ttyb", "vm.vnc", "vm.qmp" in
- * ZONEPATH/root/tmp).  The monitor, which the guest may have taken over, makes those files: no
+ * Connects to a socket of a virtual machine ("vm.console", "vm.ttyb", "vm.vnc"; "vm.qmp" of
+ * brand kvm, "vm.ctl" of brand bhyve) in ZONEPATH/root/tmp.  The monitor, which the guest may have taken over, makes those files: no
  * link is followed.
  */
 int zone_vm_connect(const char *name, const char *socket, int *ret_fd, struct error *err);

@@ -1,6 +1,7 @@
 #include "vmm/backend/net.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
@@ -104,17 +105,47 @@ open_interface(struct net *n, const char *ifname, struct error *err)
 	return open_macvtap(n, ifname, err);
 }
 
+/* A tap that was opened for us, and its vhost: in a jail nobody can open them. */
+static int
+take_fds(struct net *n, struct config *node, bool *ret_taken, struct error *err)
+{
+	uint64_t fd, vhost;
+	int r;
+
+	if ((r = config_u64(node, "fd", 3, INT_MAX, 0, &fd, err)) < 0 ||
+	    (r = config_u64(node, "vhostfd", 3, INT_MAX, 0, &vhost, err)) < 0)
+		return r;
+	if (!fd)
+		return 0;
+	if (n->n_pairs > 1)
+		return error_set(err, EINVAL, "a descriptor has one queue pair");
+	/* Close-on-exec also says whether they are open; reading must not wait. */
+	if (fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0 ||
+	    fcntl((int)fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return error_set_errno(err, errno, "fd %u", (unsigned)fd);
+	if (vhost && fcntl((int)vhost, F_SETFD, FD_CLOEXEC) < 0)
+		return error_set_errno(err, errno, "vhostfd %u", (unsigned)vhost);
+	n->fd[0] = (int)fd;
+	n->vhost[0] = vhost ? (int)vhost : -1;
+	n->vnet_hdr = true;
+	*ret_taken = true;
+	return 0;
+}
+
 int
 net_open(struct event_loop *loop, struct config *node, unsigned n_pairs, struct net *ret, struct error *err)
 {
 	const char *backend = config_get(node, "backend", NULL);
 	const char *path;
-	bool vhost, user;
+	bool vhost, user, taken = false;
 	int r;
 
 	*ret = (struct net){.n_pairs = n_pairs};
 	for (unsigned i = 0; i < NET_MAX_PAIRS; i++)
 		ret->fd[i] = ret->vhost[i] = -1;
+	r = take_fds(ret, node, &taken, err);
+	if (r < 0 || taken)
+		return r;
 	if (!backend)
 		return error_set(err, EINVAL, "no backend; expected an interface, unix=PATH or user");
 	r = config_bool(node, "vhost", true, &vhost, err);

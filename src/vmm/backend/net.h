@@ -27,8 +27,12 @@ struct net {
 	struct net_user *user;
 };
 
-/* Keys: backend ("tap0", "unix=PATH", "user"), vhost.  loop is for "user". */
-int net_open(struct event_loop *loop, struct config *node, unsigned n_pairs, struct net *ret, struct error *err);
+/*
+ * Keys: backend ("tap0", "unix=PATH", "user") and vhost; or fd and vhostfd, which are open
+ * already.  loop is for "user".
+ */
+int net_open(struct event_loop *loop, struct config *node, unsigned n_pairs, struct net *ret,
+	     struct error *err);
 void net_close(struct net *n);
 /* Header length (10 or 12) and the offloads the guest takes: TUN_F_*. */
 int net_configure(struct net *n, unsigned hdr_len, unsigned offloads, struct error *err);

@@ -20,6 +20,7 @@ struct brand {
 	const struct seccomp_policy *seccomp;
 	uint64_t drop_caps; /* capabilities no process of the zone ever has */
 	unsigned shutdown_s;
+	int reboot_status; /* exit status of a monitor whose guest reset itself; -1: none */
 	const char *summary;
 };
 

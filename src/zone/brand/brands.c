@@ -71,11 +71,13 @@ static const struct seccomp_policy vmm_policy = {
 
 static const struct brand brands[] = {
 	{"lx", "LX", false, "/sbin/init", "/native/.zonecontrol", &os_policy, OS_DROP_CAPS, 60,
-	 "a Linux distribution"},
+	 -1, "a Linux distribution"},
 	{"joyent", "OS", false, "/sbin/init", "/.zonecontrol", &os_policy, OS_DROP_CAPS, 60,
-	 "a native zone"},
+	 -1, "a native zone"},
 	{"kvm", "KVM", true, NULL, NULL, &vmm_policy, ~UINT64_C(0), 180,
-	 "a virtual machine run by QEMU"},
+	 -1, "a virtual machine run by QEMU"},
+	{"bhyve", "BHYV", true, NULL, NULL, &vmm_policy, ~UINT64_C(0), 180,
+	 0, "a virtual machine run by bhyve(8)"},
 	{0},
 };
 

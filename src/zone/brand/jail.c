@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -33,6 +34,7 @@
 #include "zone/config.h"
 
 #define START_TIMEOUT_MS 30000
+#define UEFI_VARS_TEMPLATE "/usr/share/OVMF/OVMF_VARS_4M.fd"
 
 void
 jail_free(struct jail *j)
@@ -72,7 +74,7 @@ bind_readonly(struct zone_plan *p, const char *path, const char *target, struct 
 static int
 plan_root(struct zone_plan *p, struct error *err)
 {
-	static const char *const dirs[] = {"usr", "dev", "proc", "tmp", "run", "etc", "var"};
+	static const char *const dirs[] = {"usr", "dev", "proc", "tmp", "run", "etc", "var", "boot"};
 	int r;
 
 	r = mnt_new("tmpfs", (const char *const[]){"mode=0755", "size=256k", NULL},
@@ -161,13 +163,11 @@ add_device(int dev, struct jail_disk *disk, const char *host, const char *name, 
 	return r;
 }
 
-/* An image file (a CD): of the zone's own root, where vmadm says the path is, read-only. */
-static int
-add_file(struct daemon *d, struct zone_plan *p, const char *path, const char *name,
-	 struct error *err)
+int
+jail_bind(struct daemon *d, struct zone_plan *p, const char *path, const char *target,
+	  struct error *err)
 {
 	cleanup_free char *root = str_printf("%s/root", zone_config_get(d->config, "zonepath"));
-	cleanup_free char *target = str_printf("/dev/%s", name);
 	cleanup_close int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	cleanup_close int file = -1;
 	struct stat st;
@@ -178,16 +178,16 @@ add_file(struct daemon *d, struct zone_plan *p, const char *path, const char *na
 		/* not the zone's: then the operator's (device@match may name any file) */
 		file = open(path, O_PATH | O_CLOEXEC);
 		if (file < 0)
-			return error_set_errno(err, errno, "disk %s", path);
+			return error_set_errno(err, errno, "%s", path);
 	}
 	if (fstat(file, &st) < 0 || !S_ISREG(st.st_mode))
-		return error_set(err, EINVAL, "disk %s is neither a volume nor a file", path);
+		return error_set(err, EINVAL, "%s is neither a volume nor a file", path);
 	r = mnt_clone(file, "", false, &fd, err);
 	if (r == 0)
 		r = mnt_set(fd, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID, false,
 			    err);
 	if (r < 0)
-		return error_wrap(err, r, "disk %s", path);
+		return error_wrap(err, r, "%s", path);
 	plan_mount_fd(p, target, fd)->file = true;
 	return 0;
 }
@@ -216,46 +216,56 @@ add_disk(struct daemon *d, struct zone_plan *p, struct jail *j, int dev, const c
 	} else {
 		/* the target of a bind must be there before /dev is attached */
 		cleanup_close int fd = openat(dev, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		cleanup_free char *target = str_printf("/dev/%s", name);
 
 		r = fd < 0 ? error_set_errno(err, errno, "%s", name) :
-			     add_file(d, p, path, name, err);
+			     jail_bind(d, p, path, target, err);
 	}
 	if (r < 0)
-		return r;
+		return error_wrap(err, r, "disk");
 	disk->path = str_printf("/dev/%s", name);
 	j->n_disks++; /* the caller fills in how the guest sees it */
 	return 0;
+}
+
+static const char *
+disk_model(const char *spec)
+{
+	static const char *const models[] = {"virtio", "ide", "scsi", "ahci", "nvme"};
+	const char *comma = strrchr(spec, ',');
+
+	for (size_t i = 0; comma && i < ARRAY_SIZE(models); i++)
+		if (str_eq(comma + 1, models[i]))
+			return models[i];
+	return NULL;
 }
 
 /* `vmadm start UUID cdrom=/x.iso,ide disk=/y,virtio`: for this boot only. */
 static int
 plan_boot_media(struct daemon *d, struct zone_plan *p, struct jail *j, int dev, struct error *err)
 {
-	static const char *const models[] = {"virtio", "ide", "scsi", "ahci"};
 	cleanup_strv struct strv words = STRV_INIT;
 
 	if (d->bootargs)
 		strv_words(&words, d->bootargs, " ");
 	for (size_t i = 0; i < words.n; i++) {
 		const char *cdrom = str_after(words.v[i], "cdrom=");
-		const char *disk = str_after(words.v[i], "disk=");
-		const char *spec = cdrom ? cdrom : disk;
+		const char *spec = cdrom ? cdrom : str_after(words.v[i], "disk=");
+		const char *model = spec ? disk_model(spec) : NULL;
 		cleanup_free char *path = NULL;
-		struct jail_disk *added;
 		int r;
 
 		if (!spec)
 			continue;
+		if (!model)
+			return error_set(err, EINVAL, "%s: its model is not one of virtio, ide, "
+						      "scsi, ahci and nvme", words.v[i]);
 		path = xstrndup(spec, strcspn(spec, ","));
 		r = add_disk(d, p, j, dev, path, NULL, err);
 		if (r < 0)
 			return r;
-		added = &j->disks[j->n_disks - 1];
-		added->cdrom = cdrom != NULL;
-		added->model = "ide";
-		for (size_t k = 0; k < ARRAY_SIZE(models); k++)
-			if (str_ends(spec, models[k]))
-				added->model = models[k];
+		j->disks[j->n_disks - 1].cdrom = cdrom != NULL;
+		j->disks[j->n_disks - 1].model = model;
 	}
 	return 0;
 }
@@ -266,8 +276,11 @@ plan_disks(struct daemon *d, struct zone_plan *p, struct jail *j, int dev, struc
 	zone_res_each(res, d->config, "device") {
 		struct jail_disk *disk = &j->disks[j->n_disks];
 		const char *notrim = zone_res_attr(res, "notrim");
-		int r = add_disk(d, p, j, dev, zone_res_get(res, "match"), res, err);
+		int r;
 
+		if (attr_is(res, "model", "passthru"))
+			continue; /* a PCI device, not a disk */
+		r = add_disk(d, p, j, dev, zone_res_get(res, "match"), res, err);
 		if (r < 0)
 			return r;
 		/* add_disk() filled this place */
@@ -334,6 +347,7 @@ parse_nics(struct daemon *d, struct jail *j, struct error *err)
 		r = nic_parse(res, &n->nic, err);
 		if (r < 0)
 			return r;
+		n->res = res;
 		n->tap_fd = n->vhost_fd = -1;
 		n->model = nic_attr(res, "model");
 		if (!n->model)
@@ -390,8 +404,9 @@ fill_resolvers(struct daemon *d, struct dhcpd_config *c)
 			c->n_resolvers++;
 }
 
-int
-jail_dhcp_start(struct daemon *d, struct jail *j, struct error *err)
+/* DHCP answers for NICs with addresses of their own. */
+static int
+dhcp_start(struct daemon *d, struct jail *j, struct error *err)
 {
 	const char *hostname = zone_config_attr(d->config, "hostname");
 	const char *domain = zone_config_attr(d->config, "dns-domain");
@@ -422,12 +437,23 @@ jail_dhcp_start(struct daemon *d, struct jail *j, struct error *err)
 }
 
 int
+jail_started(struct daemon *d, struct error *err)
+{
+	int r = vnc_start(d, err);
+
+	return r < 0 ? r : dhcp_start(d, d->brand_data, err);
+}
+
+int
 jail_resume(struct daemon *d, struct error *err)
 {
 	struct jail *j = xcalloc(1, sizeof(*j));
+	cleanup_error struct error vnc = ERROR_INIT;
 	cleanup_net struct net *net = NULL;
 	int r;
 
+	if (vnc_start(d, &vnc) < 0)
+		log_error("%s", error_message(&vnc)); /* the machine runs all the same */
 	jail_free(d->brand_data);
 	d->brand_data = j;
 	r = parse_nics(d, j, err);
@@ -439,14 +465,50 @@ jail_resume(struct daemon *d, struct error *err)
 		r = vnic_get(net, d->name, j->nics[i].nic.name, &v, err);
 		j->nics[i].ifindex = r == 0 ? v.ifindex : 0;
 	}
-	return r < 0 ? r : jail_dhcp_start(d, j, err);
+	return r < 0 ? r : dhcp_start(d, j, err);
 }
 
 void
 jail_stopped(struct daemon *d)
 {
+	vnc_stop(d);
 	jail_free(d->brand_data);
 	d->brand_data = NULL;
+}
+
+/* ---- boot order ---- */
+
+static void
+number_disks(struct jail *j, bool cdrom, int *next)
+{
+	/* the one that says boot=true goes before its like */
+	for (int boot = 1; boot >= 0; boot--)
+		for (size_t i = 0; i < j->n_disks; i++)
+			if (j->disks[i].cdrom == cdrom && j->disks[i].boot == boot &&
+			    !j->disks[i].bootindex)
+				j->disks[i].bootindex = (*next)++;
+}
+
+static void
+number_nics(struct jail *j, int *next)
+{
+	for (int primary = 1; primary >= 0; primary--)
+		for (size_t i = 0; i < j->n_nics; i++)
+			if (j->nics[i].nic.primary == primary && !j->nics[i].bootindex)
+				j->nics[i].bootindex = (*next)++;
+}
+
+void
+jail_number(struct jail *j, const char *order)
+{
+	int next = 1;
+
+	for (const char *o = order; *o; o++) {
+		if (*o == 'c' || *o == 'd')
+			number_disks(j, *o == 'd', &next);
+		else if (*o == 'n')
+			number_nics(j, &next);
+	}
 }
 
 /* ---- all of it ---- */
@@ -622,28 +684,53 @@ jail_boot_once(struct daemon *d)
 }
 
 /* The monitor owns the directory: what it put there instead is not followed. */
-int
-jail_file(struct daemon *d, const char *name, const char *template, struct error *err)
+static int
+open_tmp(struct daemon *d, int *ret, struct error *err)
 {
 	cleanup_free char *dir = str_printf("%s/root/tmp", zone_config_get(d->config, "zonepath"));
-	cleanup_close int tmp = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	cleanup_free char *data = NULL;
-	cleanup_close int fd = -1;
-	size_t len;
-	int r;
 
-	if (tmp < 0)
-		return error_set_errno(err, errno, "%s", dir);
-	if (faccessat(tmp, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return 0;
-	r = file_read(template, 0, &data, &len, err);
+	*ret = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return *ret < 0 ? error_set_errno(err, errno, "%s", dir) : 0;
+}
+
+int
+jail_write(struct daemon *d, const char *name, const char *data, size_t len, struct error *err)
+{
+	cleanup_close int tmp = -1;
+	cleanup_close int fd = -1;
+	int r = open_tmp(d, &tmp, err);
+
 	if (r < 0)
 		return r;
+	if (unlinkat(tmp, name, 0) < 0 && errno != ENOENT)
+		return error_set_errno(err, errno, "/tmp/%s", name);
 	fd = openat(tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0 || fd_write_all(fd, data, len) < 0 || fchown(fd, JAIL_UID, JAIL_UID) < 0) {
-		r = error_set_errno(err, errno, "%s/%s", dir, name);
+		r = error_set_errno(err, errno, "/tmp/%s", name);
 		unlinkat(tmp, name, 0);
 		return r;
 	}
 	return 0;
+}
+
+int
+jail_uefi_vars(struct daemon *d, struct error *err)
+{
+	cleanup_free char *data = NULL;
+	cleanup_close int tmp = -1;
+	size_t len;
+	int r = open_tmp(d, &tmp, err);
+
+	if (r < 0 || faccessat(tmp, JAIL_UEFI_VARS, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return r;
+	r = file_read(UEFI_VARS_TEMPLATE, 0, &data, &len, err);
+	return r < 0 ? r : jail_write(d, JAIL_UEFI_VARS, data, len, err);
+}
+
+char *
+jail_version(void)
+{
+	struct utsname u;
+
+	return uname(&u) < 0 ? xstrdup("7") : str_printf("7.%s", u.release);
 }

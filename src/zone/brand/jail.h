@@ -13,15 +13,18 @@
 #define JAIL_MAX_NICS 32
 
 struct jail_disk {
-	struct zone_res *res;
+	struct zone_res *res; /* NULL: of this boot only */
 	char *path;   /* in the jail */
 	bool device;  /* a block device; else a file, read-only */
 	bool boot, cdrom, notrim;
 	const char *model;
+	int bootindex; /* firmware tries the lowest first; 0: never */
 };
 struct jail_nic {
+	struct zone_res *res;
 	struct nic nic;
 	const char *model;
+	int bootindex;
 	int tap_fd, vhost_fd; /* numbers in the jail; vhost -1: none */
 	int ifindex;          /* host-side port */
 };
@@ -40,13 +43,26 @@ struct jail {
  * uid, filters and descriptors into the plan.  ret->... is valid until jail_free().
  */
 int jail_plan(struct daemon *d, struct zone_plan *p, struct jail **ret, struct error *err);
-/* DHCP answers for NICs with addresses of their own. */
-int jail_dhcp_start(struct daemon *d, struct jail *j, struct error *err);
 void jail_free(struct jail *j);
 
-/* Hooks of struct brand_ops: a machine that runs already (its NICs), and one that ended. */
+/*
+ * Hooks of struct brand_ops: a machine that was started, one that runs already, and one that
+ * ended: its screen on the network, and DHCP answers for NICs with addresses of their own.
+ */
+int jail_started(struct daemon *d, struct error *err);
 int jail_resume(struct daemon *d, struct error *err);
 void jail_stopped(struct daemon *d);
+
+/* A file of the zone's root, or else of the host, read-only at `target` (a file made before). */
+int jail_bind(struct daemon *d, struct zone_plan *p, const char *path, const char *target,
+	      struct error *err);
+
+/* A file of the monitor's in its /tmp, anew. */
+int jail_write(struct daemon *d, const char *name, const char *data, size_t len,
+	       struct error *err);
+/* The variables of its UEFI firmware, which last as long as the zone; at first, the maker's. */
+#define JAIL_UEFI_VARS "vm.efivars"
+int jail_uefi_vars(struct daemon *d, struct error *err);
 
 /*
  * After exec: waits until the monitor made its socket `last` (it makes it after all others,
@@ -58,13 +74,15 @@ int jail_wait(struct daemon *d, const char *last, struct error *err);
 
 /* An attr of the zone's configuration; empty is absent. */
 const char *jail_attr(struct daemon *d, const char *name, const char *fallback);
-/* Adds the operator's own words (base64 in the configuration), split at blanks. */
+/* Adds the operator's own words (base64 in the configuration), split at blanks; no shell. */
 int jail_add_words(struct daemon *d, const char *attr, struct strv *argv, struct error *err);
 /* "cdn": c disks, d CDs, n network; of `vmadm start order=...`, else of the configuration. */
 char *jail_boot_order(struct daemon *d);
 /* What is first at this start only ("d" of order=cd,once=d), or NULL. */
 char *jail_boot_once(struct daemon *d);
-/* A file of the monitor's in /tmp that lasts as long as the zone; made of the host's if missing. */
-int jail_file(struct daemon *d, const char *name, const char *template, struct error *err);
+/* Gives every disk and NIC that is in that order its bootindex. */
+void jail_number(struct jail *j, const char *order);
+/* SMBIOS' version of the machine: "7." and the platform's. */
+char *jail_version(void);
 
 #endif

@@ -278,7 +278,9 @@ begin_stop(struct daemon *d, enum daemon_goal goal)
 static void
 init_ended(struct daemon *d, int status)
 {
-	bool reboot = status >= 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGHUP;
+	bool reboot = status >= 0 && (WIFSIGNALED(status)
+					      ? WTERMSIG(status) == SIGHUP
+					      : WEXITSTATUS(status) == d->brand->reboot_status);
 	enum daemon_goal goal;
 
 	d->rt.exit_status = status;
@@ -328,6 +330,17 @@ on_orphan_end(struct event_source *s, int fd, uint32_t events, void *arg)
 
 /* ---- up ---- */
 
+static const struct brand_ops *
+find_ops(const char *brand)
+{
+	static const struct brand_ops *const all[] = {&lx_ops, &joyent_ops, &kvm_ops, &bhyve_ops};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (str_eq(all[i]->name, brand))
+			return all[i];
+	return NULL;
+}
+
 static int
 load(struct daemon *d, struct error *err)
 {
@@ -341,11 +354,11 @@ load(struct daemon *d, struct error *err)
 	if (r < 0)
 		return r;
 	brand = zone_config_get(c, "brand");
-	if (!brand_find(brand) || !brand_ops_find(brand))
+	if (!brand_find(brand) || !find_ops(brand))
 		return error_set(err, ENOTSUP, "zone %s: brand %s is not supported on this node",
 				 d->name, brand);
 	d->brand = brand_find(brand);
-	d->ops = brand_ops_find(brand);
+	d->ops = find_ops(brand);
 	zone_config_free(d->config);
 	d->config = steal_ptr(&c);
 	return 0;
@@ -428,6 +441,7 @@ do_boot(struct daemon *d, struct ipc_client *c, const struct json *q, struct err
 				 zone_state_name(d->rt.state));
 	free(d->bootargs);
 	d->bootargs = xstrdup(json_str(json_get(q, "bootargs"), NULL));
+	d->rt.init_restarts = 0;
 	r = boot(d, ready_only, err);
 	if (r < 0)
 		return r;

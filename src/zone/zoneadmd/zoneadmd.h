@@ -105,8 +105,7 @@ struct brand_ops {
 	/* The configuration changed while it runs; limits are applied already. */
 	int (*apply)(struct daemon *d, struct error *err);
 };
-const struct brand_ops *brand_ops_find(const char *name);
-extern const struct brand_ops lx_ops, kvm_ops;
+extern const struct brand_ops lx_ops, joyent_ops, kvm_ops, bhyve_ops;
 
 /* ---- network ---- */
 int zone_net_up(struct daemon *d, int netns_fd, struct error *err);

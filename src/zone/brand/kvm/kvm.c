@@ -11,7 +11,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -25,8 +24,6 @@
 #define QMP_TIMEOUT_MS 5000
 #define VNC_SOCKET "vm.vnc"
 #define UEFI_CODE "/usr/share/OVMF/OVMF_CODE_4M.fd"
-#define UEFI_VARS_TEMPLATE "/usr/share/OVMF/OVMF_VARS_4M.fd"
-#define UEFI_VARS "vm.efivars"
 
 /* Commas separate QEMU's options; doubled they are themselves. */
 static char *
@@ -47,9 +44,8 @@ add_machine(struct daemon *d, const struct jail *j, struct strv *argv)
 {
 	const char *cpu = jail_attr(d, "cpu-type", "qemu64");
 	const char *uuid = d->name;
-	struct utsname u;
+	cleanup_free char *version = jail_version();
 
-	uname(&u);
 	strv_addl(argv, QEMU, "-name", NULL);
 	strv_take(argv, option(d->name));
 	if (str_is_uuid(uuid))
@@ -58,10 +54,11 @@ add_machine(struct daemon *d, const struct jail *j, struct strv *argv)
 	strv_add(argv, j->kvm ? "pc,accel=kvm:tcg" : "pc,accel=tcg");
 	/* `host` is KVM's word; emulation has `max` */
 	strv_addl(argv, "-cpu", str_eq(cpu, "host") && !j->kvm ? "max" : cpu, "-m",
-		  jail_attr(d, "ram", "256"), "-smp", jail_attr(d, "vcpus", "1"), "-rtc", "base=utc", NULL);
+		  jail_attr(d, "ram", "256"), "-smp", jail_attr(d, "vcpus", "1"), "-rtc",
+		  "base=utc", NULL);
 	strv_add(argv, "-smbios");
-	strv_addf(argv, "type=1,manufacturer=Joyent,product=SmartDC HVM,version=7.%s,serial=%s,"
-		  "%s%s%ssku=001,family=Virtual Machine", u.release, uuid,
+	strv_addf(argv, "type=1,manufacturer=Joyent,product=SmartDC HVM,version=%s,serial=%s,"
+		  "%s%s%ssku=001,family=Virtual Machine", version, uuid,
 		  str_is_uuid(uuid) ? "uuid=" : "", str_is_uuid(uuid) ? uuid : "",
 		  str_is_uuid(uuid) ? "," : "");
 	strv_addl(argv, "-sandbox",
@@ -102,7 +99,7 @@ add_disk_props(const struct jail_disk *disk, struct strbuf *dev)
 }
 
 static void
-add_disk(const struct jail_disk *disk, size_t i, int bootindex, struct strv *argv)
+add_disk(const struct jail_disk *disk, size_t i, struct strv *argv)
 {
 	cleanup_free char *path = option(disk->path);
 	cleanup_strbuf struct strbuf dev = STRBUF_INIT;
@@ -123,40 +120,23 @@ add_disk(const struct jail_disk *disk, size_t i, int bootindex, struct strv *arg
 	else
 		strbuf_adds(&dev, "ide-hd");
 	strbuf_addf(&dev, ",drive=drive%zu,id=disk%zu", i, i);
-	if (bootindex > 0)
-		strbuf_addf(&dev, ",bootindex=%d", bootindex);
+	if (disk->bootindex > 0)
+		strbuf_addf(&dev, ",bootindex=%d", disk->bootindex);
 	add_disk_props(disk, &dev);
 	strv_add(argv, dev.data);
 }
 
-/* order=cdn: c disks, d CDs, n network; the disk that says boot=true goes first among disks. */
-static int
-boot_index(const char *order, char kind, bool first)
-{
-	const char *at = strchr(order, kind);
-
-	return at ? 1 + 10 * (int)(at - order) + (first ? 0 : 1) : 0;
-}
-
 static void
-add_disks(const struct jail *j, const char *order, struct strv *argv)
+add_disks(const struct jail *j, struct strv *argv)
 {
 	bool scsi = false;
-	int used[2] = {0};
 
 	for (size_t i = 0; i < j->n_disks; i++)
 		scsi |= str_eq(j->disks[i].model, "scsi");
 	if (scsi)
 		strv_addl(argv, "-device", "virtio-scsi-pci,id=scsi0", NULL);
-	for (size_t i = 0; i < j->n_disks; i++) {
-		const struct jail_disk *disk = &j->disks[i];
-		int index = boot_index(order, disk->cdrom ? 'd' : 'c', disk->boot);
-
-		/* indices are unique: later ones of a kind follow */
-		if (index > 0 && !disk->boot)
-			index += used[disk->cdrom]++;
-		add_disk(disk, i, index, argv);
-	}
+	for (size_t i = 0; i < j->n_disks; i++)
+		add_disk(&j->disks[i], i, argv);
 }
 
 static const struct {
@@ -179,11 +159,9 @@ add_nic_tuning(struct daemon *d, struct strbuf *dev)
 }
 
 static int
-add_nics(struct daemon *d, const struct jail *j, const char *order, struct strv *argv,
-	 struct error *err)
+add_nics(struct daemon *d, const struct jail *j, struct strv *argv, struct error *err)
 {
 	bool tuned = jail_attr(d, "virtio-txburst", NULL) || jail_attr(d, "virtio-txtimer", NULL);
-	int index = boot_index(order, 'n', false);
 
 	for (size_t i = 0; i < j->n_nics; i++) {
 		const struct jail_nic *n = &j->nics[i];
@@ -204,8 +182,8 @@ add_nics(struct daemon *d, const struct jail *j, const char *order, struct strv 
 		else
 			strv_addf(argv, "tap,id=net%zu,fd=%d", i, n->tap_fd);
 		strbuf_addf(&dev, "%s,netdev=net%zu,mac=%s", device, i, mac_print(&n->nic.mac, mac));
-		if (index > 0)
-			strbuf_addf(&dev, ",bootindex=%d", index + (int)i);
+		if (n->bootindex > 0)
+			strbuf_addf(&dev, ",bootindex=%d", n->bootindex);
 		if (str_eq(device, "virtio-net-pci"))
 			add_nic_tuning(d, &dev);
 		strv_addl(argv, "-device", dev.data, NULL);
@@ -243,8 +221,8 @@ add_firmware(struct daemon *d, struct strv *argv, struct error *err)
 		return error_set(err, ENOTSUP, "bootrom %s: brand kvm has bios and uefi", rom);
 	strv_addl(argv, "-drive",
 		  "if=pflash,unit=0,format=raw,readonly=on,file=" UEFI_CODE, "-drive",
-		  "if=pflash,unit=1,format=raw,file=/tmp/" UEFI_VARS, NULL);
-	return jail_file(d, UEFI_VARS, UEFI_VARS_TEMPLATE, err);
+		  "if=pflash,unit=1,format=raw,file=/tmp/" JAIL_UEFI_VARS, NULL);
+	return jail_uefi_vars(d, err);
 }
 
 /* What SmartOS lets the operator replace as a whole: the screen and its input. */
@@ -267,7 +245,7 @@ add_options(struct daemon *d, struct strv *argv, struct error *err)
 }
 
 int
-kvm_argv(struct daemon *d, const struct jail *j, struct strv *argv, struct error *err)
+kvm_argv(struct daemon *d, struct jail *j, struct strv *argv, struct error *err)
 {
 	cleanup_free char *once = jail_boot_once(d);
 	cleanup_free char *order = jail_boot_order(d);
@@ -279,10 +257,11 @@ kvm_argv(struct daemon *d, const struct jail *j, struct strv *argv, struct error
 		/* only the firmware's own order can change with the guest's first reset */
 		strv_add(argv, "-boot");
 		strv_addf(argv, "order=%s,once=%s", order, once);
-		order[0] = '\0';
+	} else {
+		jail_number(j, order);
 	}
-	add_disks(j, order, argv);
-	r = add_nics(d, j, order, argv, err);
+	add_disks(j, argv);
+	r = add_nics(d, j, argv, err);
 	if (r == 0)
 		r = add_vga(d, argv, err);
 	if (r == 0)
@@ -422,26 +401,7 @@ kvm_started(struct daemon *d, struct error *err)
 
 	if (r == 0)
 		r = set_vnc_password(d, err);
-	if (r == 0)
-		r = vnc_start(d, err);
-	return r < 0 ? r : jail_dhcp_start(d, d->brand_data, err);
-}
-
-static int
-kvm_resume(struct daemon *d, struct error *err)
-{
-	cleanup_error struct error vnc = ERROR_INIT;
-
-	if (vnc_start(d, &vnc) < 0)
-		log_error("%s", error_message(&vnc)); /* the machine runs all the same */
-	return jail_resume(d, err);
-}
-
-static void
-kvm_stopped(struct daemon *d)
-{
-	vnc_stop(d);
-	jail_stopped(d);
+	return r < 0 ? r : jail_started(d, err);
 }
 
 const struct brand_ops kvm_ops = {
@@ -450,6 +410,6 @@ const struct brand_ops kvm_ops = {
 	.started = kvm_started,
 	.ask = kvm_ask,
 	.apply = set_vnc_password,
-	.resume = kvm_resume,
-	.stopped = kvm_stopped,
+	.resume = jail_resume,
+	.stopped = jail_stopped,
 };

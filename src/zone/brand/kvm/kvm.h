@@ -4,6 +4,6 @@
 
 #include "zone/brand/jail.h"
 
-int kvm_argv(struct daemon *d, const struct jail *j, struct strv *argv, struct error *err);
+int kvm_argv(struct daemon *d, struct jail *j, struct strv *argv, struct error *err);
 
 #endif

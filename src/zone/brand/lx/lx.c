@@ -519,21 +519,10 @@ const struct brand_ops lx_ops = {
 };
 
 /* A native zone is the same house with the platform's programs in it. */
-static const struct brand_ops joyent_ops = {
+const struct brand_ops joyent_ops = {
 	.name = "joyent",
 	.plan = lx_plan,
 	.network = lx_network,
 	.ask = lx_ask,
 	.stopped = lx_stopped,
 };
-
-static const struct brand_ops *const all[] = {&lx_ops, &joyent_ops, &kvm_ops};
-
-const struct brand_ops *
-brand_ops_find(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-		if (str_eq(all[i]->name, name))
-			return all[i];
-	return NULL;
-}
