@@ -421,6 +421,12 @@ fake_kill(const char *name, int signo, struct error *err)
 }
 
 static int
+fake_console(const char *name, int *ret_fd, struct error *err)
+{
+	return error_set(err, ENOTSUP, "zone %s has no console", name);
+}
+
+static int
 fake_nictag(const char *tag, struct error *err)
 {
 	if (str_eq(tag, "admin") || str_eq(tag, "external"))
@@ -455,6 +461,7 @@ const struct vm_ops vm_ops_fake = {
 	.zone_shutdown = fake_shutdown,
 	.zone_apply = fake_apply,
 	.zone_kill = fake_kill,
+	.zone_console_open = fake_console,
 	.nictag_check = fake_nictag,
 };
 

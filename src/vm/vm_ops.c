@@ -143,5 +143,6 @@ const struct vm_ops vm_ops_real = {
 	.zone_shutdown = zone_shutdown,
 	.zone_apply = zone_apply,
 	.zone_kill = zone_kill,
+	.zone_console_open = zone_console_open,
 	.nictag_check = nictag_check,
 };

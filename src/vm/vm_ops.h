@@ -47,6 +47,7 @@ struct vm_ops {
 	int (*zone_shutdown)(const char *name, bool reboot, unsigned timeout_s, struct error *err);
 	int (*zone_apply)(const char *name, struct error *err);
 	int (*zone_kill)(const char *name, int signo, struct error *err);
+	int (*zone_console_open)(const char *name, int *ret_fd, struct error *err);
 
 	/* 0, or -ENOENT "Invalid nic tag ..." */
 	int (*nictag_check)(const char *tag, struct error *err);

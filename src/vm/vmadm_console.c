@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "vm/vm.h"
+#include "vm/vm_ops.h"
 #include "vm/vmadm.h"
 #include "zone/terminal.h"
 
@@ -18,7 +19,7 @@ vmadm_console(const char *uuid, struct error *err)
 
 	r = vm_load(uuid, 0, &vm, err);
 	if (r == 0)
-		r = zone_console_open(json_str(json_get(vm, "zonename"), uuid), &fd, err);
+		r = vm_ops->zone_console_open(json_str(json_get(vm, "zonename"), uuid), &fd, err);
 	if (r < 0)
 		return r;
 	if (isatty(0)) {

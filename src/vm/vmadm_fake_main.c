@@ -4,13 +4,6 @@
 #include "vm/vm_fake.h"
 #include "vm/vmadm.h"
 
-/* The fake zones have no console. */
-int
-zone_console_open(const char *name, int *ret_fd, struct error *err)
-{
-	return error_set(err, ENOTSUP, "zone %s has no console", name);
-}
-
 int
 main(int argc, char **argv)
 {
