@@ -176,3 +176,13 @@ mem_zero(const struct mem *m, uint64_t gpa, uint64_t len)
 	memset(p, 0, len);
 	return true;
 }
+
+void
+mem_discard(const struct mem *m, uint64_t gpa, uint64_t len)
+{
+	void *p = (gpa | len) % 4096 ? NULL : mem_ptr(m, gpa, len);
+
+	/* Locked memory and huge pages refuse: then nothing is saved, and nothing lost. */
+	if (p)
+		(void)madvise(p, len, MADV_DONTNEED);
+}

@@ -68,6 +68,8 @@ void *mem_ptr(const struct mem *m, uint64_t gpa, uint64_t len);
 bool mem_read(const struct mem *m, uint64_t gpa, void *dst, size_t len);
 bool mem_write(const struct mem *m, uint64_t gpa, const void *src, size_t len);
 bool mem_zero(const struct mem *m, uint64_t gpa, uint64_t len);
+/* Gives whole pages back to the host: they read as zero from then on.  Others stay as they are. */
+void mem_discard(const struct mem *m, uint64_t gpa, uint64_t len);
 
 static inline uint64_t
 mem_low_size(const struct mem *m)

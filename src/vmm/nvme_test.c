@@ -194,6 +194,36 @@ TEST(nvme_writes_and_reads_through_lists)
 	detach();
 }
 
+TEST(a_disk_that_grows_is_told_of)
+{
+	uint64_t blocks;
+	uint32_t list;
+
+	attach();
+	enable();
+	/* An event asked for comes when the size changed, and not before. */
+	struct cmd c = {.opcode = 0x0c, .id = 77};
+	mem_write(&vm->mem, ASQ, &c, sizeof(c));
+	tail[0] = 1;
+	set(0x1000, 4, 1);
+	check_int(send(0, (struct cmd){.opcode = 6, .ns = 1, .prp1 = DATA}), ==, 0);
+	require(truncate(path, 2 << 20) == 0);
+	struct pci_dev *d = pci_find(vm, 0, 4, 0);
+	d->class->refresh(d);
+	check_int(*(uint16_t *)mem_ptr(&vm->mem, ACQ + 16 * head[0] + 12, 2), ==, 77);
+	check_int(*(uint32_t *)mem_ptr(&vm->mem, ACQ + 16 * head[0], 4), ==, 0x40002);
+	head[0]++;
+	check_int(send(0, (struct cmd){.opcode = 2, .ns = UINT32_MAX, .prp1 = DATA,
+				       .cdw = {4 | 1023 << 16}}),
+		  ==, 0);
+	mem_read(&vm->mem, DATA, &list, 4);
+	check_int(list, ==, 1);
+	check_int(send(0, (struct cmd){.opcode = 6, .ns = 1, .prp1 = DATA}), ==, 0);
+	mem_read(&vm->mem, DATA, &blocks, 8);
+	check_int(blocks, ==, 4096);
+	detach();
+}
+
 TEST(nvme_refuses_what_breaks_the_rules)
 {
 	uint64_t bad[2] = {1ULL << 40, 0};

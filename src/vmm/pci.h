@@ -58,6 +58,8 @@ struct pci_class {
 	void (*cfg_written)(struct pci_dev *d, unsigned offset, unsigned size);
 	/* Before the core answers; optional. */
 	void (*cfg_read)(struct pci_dev *d, unsigned offset, unsigned size);
+	/* What stands behind it may have another size now; main thread, optional. */
+	void (*refresh)(struct pci_dev *d);
 	/* A BAR appeared or went away; optional. */
 	void (*bar_mapped)(struct pci_dev *d, unsigned bar, bool mapped);
 	/* Its state beyond the core's (state.h); NULL: it cannot be saved. */

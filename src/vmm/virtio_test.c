@@ -3,10 +3,14 @@
  * sets up rings in fake guest memory and touches the registers a driver would.
  */
 #include <fcntl.h>
+#include <linux/input-event-codes.h>
+#include <linux/virtio_balloon.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_input.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_pci.h>
+#include <linux/virtio_scsi.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -18,6 +22,8 @@
 #include "base/str.h"
 #include "base/test.h"
 #include "vmm/backend/chardev.h"
+#include "vmm/balloon.h"
+#include "vmm/display/display.h"
 #include "vmm/virtio/virtio.h"
 #include "vmm/vm.h"
 
@@ -292,6 +298,200 @@ TEST(reset_and_pause_are_survived)
 		vm_resume(d->vm);
 		check_int(blk_request(d, VIRTIO_BLK_T_IN, i, 512), ==, VIRTIO_BLK_S_OK);
 	}
+	detach(d);
+}
+
+TEST(a_disk_grows_while_it_is_used)
+{
+	char path[256];
+	struct driver *d = disk("", path);
+
+	start(d, VERSION_1, 1);
+	check_int(blk_request(d, VIRTIO_BLK_T_IN, 2048, 512), ==, VIRTIO_BLK_S_IOERR);
+	require(truncate(path, 2 << 20) == 0);
+	d->v->pci.class->refresh(&d->v->pci);
+	check_int(reg_read(d, 0x2000, 8), ==, 4096);
+	check_int(reg_read(d, VIRTIO_PCI_COMMON_CFGGENERATION, 1), ==, 1);
+	check(reg_read(d, 0x1000, 1) & 2);
+	check_int(blk_request(d, VIRTIO_BLK_T_IN, 2048, 512), ==, VIRTIO_BLK_S_OK);
+	detach(d);
+}
+
+/* ---- SCSI ---- */
+
+#define RESP (DATA - 0x800)
+
+/* A command with len bytes at DATA, in or out; the SCSI status, or -response. */
+static int
+scsi(struct driver *d, unsigned target, const char *cdb, size_t cdb_len, uint32_t len, bool out)
+{
+	struct virtio_scsi_cmd_req req = {.lun = {1, (uint8_t)target, 0x40, 0}};
+	struct virtio_scsi_cmd_resp resp;
+
+	memcpy(req.cdb, cdb, cdb_len);
+	mem_write(&d->vm->mem, DATA - 0x1000, &req, sizeof(req));
+	set_desc(d, 2, 0, DATA - 0x1000, sizeof(req), VRING_DESC_F_NEXT, len && out ? 2 : 1);
+	set_desc(d, 2, 2, DATA, len, VRING_DESC_F_NEXT, 1);
+	set_desc(d, 2, 1, RESP, sizeof(resp),
+		 VRING_DESC_F_WRITE | (len && !out ? VRING_DESC_F_NEXT : 0), 3);
+	set_desc(d, 2, 3, DATA, len, VRING_DESC_F_WRITE, 0);
+	kick(d, 2, 0);
+	if (completion(d, 2) < 0)
+		return -1000;
+	mem_read(&d->vm->mem, RESP, &resp, sizeof(resp));
+	return resp.response ? -resp.response : resp.status;
+}
+#define SCSI(d, target, cdb, len, out) scsi(d, target, cdb, sizeof(cdb) - 1, len, out)
+
+static struct driver *
+scsi_adapter(char path[256])
+{
+	cleanup_free char *keys = NULL;
+	int fd;
+
+	snprintf(path, 256, "%s/scsi", test_tmpdir());
+	fd = open(path, O_CREAT | O_RDWR | O_TRUNC, 0600);
+	require(fd >= 0 && ftruncate(fd, 1 << 20) == 0);
+	close(fd);
+	keys = str_printf("device=virtio-scsi\ntarget.0.path=%s\ntarget.3.path=%s\n"
+			  "target.3.type=cd", path, path);
+	return attach(keys);
+}
+
+TEST(scsi_disks_answer_and_move_sectors)
+{
+	char path[256], text[512] = "what the guest wrote", got[512];
+	struct driver *d = scsi_adapter(path);
+	uint8_t b[64];
+	int fd;
+
+	start(d, VERSION_1, 3);
+	check_int(SCSI(d, 0, "\x12\0\0\0\x24\0", 36, false), ==, 0);
+	mem_read(&d->vm->mem, DATA, b, 36);
+	check(memcmp(b + 16, "VIRTIO DISK", 11) == 0);
+	check_int(SCSI(d, 3, "\x12\0\0\0\x24\0", 36, false), ==, 0);
+	mem_read(&d->vm->mem, DATA, b, 36);
+	check_int(b[0], ==, 5);
+	check_int(SCSI(d, 0, "\x9e\x10\0\0\0\0\0\0\0\0\0\0\0\x20", 32, false), ==, 0);
+	mem_read(&d->vm->mem, DATA, b, 32);
+	check_int(b[6] << 8 | b[7], ==, 2047);
+	mem_write(&d->vm->mem, DATA, text, sizeof(text));
+	check_int(SCSI(d, 0, "\x2a\0\0\0\0\4\0\0\1\0", 512, true), ==, 0);
+	check_int(SCSI(d, 0, "\x35\0\0\0\0\0\0\0\0\0", 0, false), ==, 0);
+	fd = open(path, O_RDONLY);
+	check_int(pread(fd, got, 512, 4 * 512), ==, 512);
+	close(fd);
+	check_str(got, text);
+	mem_zero(&d->vm->mem, DATA, 512);
+	check_int(SCSI(d, 0, "\x88\0\0\0\0\0\0\0\0\4\0\0\0\1\0\0", 512, false), ==, 0);
+	mem_read(&d->vm->mem, DATA, got, 512);
+	check_str(got, text);
+	/* One sector of the CD-ROM is four of the disk: the text stands at its second one. */
+	check_int(SCSI(d, 3, "\x28\0\0\0\0\1\0\0\1\0", 2048, false), ==, 0);
+	mem_read(&d->vm->mem, DATA, got, 512);
+	check_str(got, text);
+	/* Freed, it is zero. */
+	mem_write(&d->vm->mem, DATA, "\0\x16\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x08\0\0\0\0", 24);
+	check_int(SCSI(d, 0, "\x42\0\0\0\0\0\0\0\x18\0", 24, true), ==, 0);
+	detach(d);
+}
+
+TEST(scsi_refuses_what_is_not_there)
+{
+	char path[256];
+	struct driver *d = scsi_adapter(path);
+	struct virtio_scsi_cmd_resp resp;
+
+	start(d, VERSION_1, 3);
+	check_int(SCSI(d, 1, "\0\0\0\0\0\0", 0, false), ==, -VIRTIO_SCSI_S_BAD_TARGET);
+	check_int(SCSI(d, 200, "\0\0\0\0\0\0", 0, false), ==, -VIRTIO_SCSI_S_BAD_TARGET);
+	check_int(SCSI(d, 0, "\xfe\0\0\0\0\0", 0, false), ==, 2);
+	check_int(SCSI(d, 0, "\x28\0\0\0\x07\xff\0\0\2\0", 1024, false), ==, 2);
+	mem_read(&d->vm->mem, RESP, &resp, sizeof(resp));
+	check_int(resp.sense_len, ==, 18);
+	check_int(resp.sense[12], ==, 0x21);
+	/* More sectors than the buffer holds; writing to a CD-ROM. */
+	check_int(SCSI(d, 0, "\x28\0\0\0\0\0\0\0\2\0", 512, false), ==, 2);
+	check_int(SCSI(d, 3, "\x2a\0\0\0\0\0\0\0\1\0", 2048, true), ==, 2);
+	/* The guest is told of a size that changed. */
+	set_desc(d, 1, 0, DATA, 16, VRING_DESC_F_WRITE, 0);
+	kick(d, 1, 0);
+	require(truncate(path, 2 << 20) == 0);
+	d->v->pci.class->refresh(&d->v->pci);
+	check_int(completion(d, 1), ==, sizeof(struct virtio_scsi_event));
+	/* A response too small for what it must hold breaks the queue. */
+	set_desc(d, 2, 0, DATA, 51, VRING_DESC_F_NEXT, 1);
+	set_desc(d, 2, 1, RESP, 20, VRING_DESC_F_WRITE, 0);
+	kick(d, 2, 0);
+	check_int(completion(d, 2), ==, -1);
+	detach(d);
+}
+
+/* ---- balloon and input ---- */
+
+TEST(the_balloon_gives_memory_back)
+{
+	struct driver *d = attach("device=virtio-balloon");
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_json struct json *out = json_new_object();
+	uint32_t pfns[3] = {DATA / 4096 + 16, DATA / 4096 + 17, 0xffffffff};
+	struct virtio_balloon_stat s = {VIRTIO_BALLOON_S_MEMFREE, 12345};
+
+	start(d, VERSION_1 | 1 << VIRTIO_BALLOON_F_STATS_VQ | 1 << VIRTIO_BALLOON_F_REPORTING, 4);
+	check_ok(balloon_set(d->vm, RAM - 8192, &err), &err);
+	check_int(reg_read(d, 0x2000, 4), ==, 2);
+	mem_write(&d->vm->mem, DATA + 0x10000, "gone", 4);
+	mem_write(&d->vm->mem, DATA + 0x20000, "reported", 8);
+	mem_write(&d->vm->mem, DATA, pfns, sizeof(pfns));
+	set_desc(d, 0, 0, DATA, sizeof(pfns), 0, 0);
+	kick(d, 0, 0);
+	check_int(completion(d, 0), ==, 0);
+	check_int(*(char *)mem_ptr(&d->vm->mem, DATA + 0x10000, 1), ==, 0);
+	reg_write(d, 0x2004, 4, 2);
+	/* What we want is not the guest's to write. */
+	reg_write(d, 0x2000, 4, 99);
+	check_int(reg_read(d, 0x2000, 4), ==, 2);
+	set_desc(d, 3, 0, DATA + 0x20000, 4096, VRING_DESC_F_WRITE, 0);
+	kick(d, 3, 0);
+	check_int(completion(d, 3), ==, 0);
+	check_int(*(char *)mem_ptr(&d->vm->mem, DATA + 0x20000, 1), ==, 0);
+	mem_write(&d->vm->mem, DATA, &s, sizeof(s));
+	set_desc(d, 2, 0, DATA, sizeof(s), 0, 0);
+	kick(d, 2, 0);
+	check_ok(balloon_describe(d->vm, out, &err), &err);
+	check_int(json_int(json_get(out, "free"), 0), ==, 12345);
+	check_int(json_int(json_get(out, "actual"), 0), ==, RAM - 8192);
+	/* Asking gives the buffer back, for new numbers. */
+	check_int(completion(d, 2), ==, 0);
+	check(balloon_set(d->vm, RAM * 2, &err) < 0);
+	check_has(error_message(&err), "not more");
+	detach(d);
+}
+
+TEST(keys_and_movements_are_events)
+{
+	struct driver *d = attach("device=virtio-input\nkind=tablet");
+	struct virtio_input_event e[8];
+
+	reg_write(d, 0x2000, 1, VIRTIO_INPUT_CFG_ABS_INFO);
+	reg_write(d, 0x2001, 1, 0);
+	check_int(reg_read(d, 0x2002, 1), ==, 20);
+	check_int(reg_read(d, 0x200c, 4), ==, 0x7fff);
+	reg_write(d, 0x2000, 1, VIRTIO_INPUT_CFG_EV_BITS);
+	reg_write(d, 0x2001, 1, 77);
+	check_int(reg_read(d, 0x2002, 1), ==, 0);
+	start(d, VERSION_1, 2);
+	for (unsigned i = 0; i < 8; i++) {
+		set_desc(d, 0, i, DATA + 8 * i, 8, VRING_DESC_F_WRITE, 0);
+		kick(d, 0, (uint16_t)i);
+	}
+	display_pointer(d->vm->display, 100, 200, BUTTON_RIGHT);
+	for (unsigned i = 0; i < 4; i++)
+		check_int(completion(d, 0), ==, 8);
+	mem_read(&d->vm->mem, DATA, e, sizeof(e));
+	check_int(e[1].value, ==, 200);
+	check_int(e[2].code, ==, BTN_RIGHT);
+	check_int(e[3].type, ==, EV_SYN);
 	detach(d);
 }
 

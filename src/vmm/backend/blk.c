@@ -18,6 +18,7 @@
 #define EVENT_TAG(n) ((uint64_t)(n) << 1 | 1)
 
 struct blk {
+	struct blk *leader; /* whose ring it uses; itself, unless it follows another */
 	int fd;
 	uint8_t *memory; /* instead of a file */
 	bool is_device;
@@ -105,6 +106,7 @@ blk_open(struct config *node, struct blk **ret, struct error *err)
 	flags |= (ro ? O_RDONLY : O_RDWR) | (nocache || direct ? O_DIRECT : 0) |
 		 (sync ? O_DSYNC : 0);
 	b = xcalloc(1, sizeof(*b));
+	b->leader = b;
 	b->fd = open(path, flags);
 	if (b->fd < 0)
 		r = error_set_errno(err, errno, "%s", path);
@@ -142,6 +144,7 @@ blk_open_memory(void *data, uint64_t size)
 {
 	struct blk *b = xcalloc(1, sizeof(*b));
 
+	b->leader = b;
 	b->fd = -1;
 	b->memory = data;
 	b->info = (struct blk_info){.size = size, .sector = 512, .physical = 512, .discard = true,
@@ -289,16 +292,24 @@ blk_attach(struct blk *b, const int *event_fds, unsigned n, void *arg, struct er
 }
 
 void
+blk_follow(struct blk *b, struct blk *leader)
+{
+	b->leader = leader;
+}
+
+void
 blk_submit(struct blk *b, struct blk_req *req)
 {
+	struct blk *leader = b->leader;
 	struct io_uring_sqe *sqe;
 
-	if (!b->have_ring || req->op == BLK_ZEROES || (req->op == BLK_DISCARD && b->is_device)) {
+	req->blk = b;
+	if (!leader->have_ring || b->memory || req->op == BLK_ZEROES || (req->op == BLK_DISCARD && b->is_device)) {
 		req->result = now(b, req);
-		req->done(req, b->arg);
+		req->done(req, leader->arg);
 		return;
 	}
-	sqe = get_sqe(b);
+	sqe = get_sqe(leader);
 	switch (req->op) {
 	case BLK_READ:
 		io_uring_prep_readv(sqe, b->fd, req->iov, req->n_iov, req->offset);
@@ -316,7 +327,7 @@ blk_submit(struct blk *b, struct blk_req *req)
 		break;
 	}
 	io_uring_sqe_set_data(sqe, req);
-	b->in_flight++;
+	leader->in_flight++;
 }
 
 static void
@@ -337,7 +348,7 @@ complete(struct blk *b, const struct io_uring_cqe *cqe, uint64_t *events)
 	/* A short transfer is rare (a file's end, a signal): finish it the slow way. */
 	if (cqe->res >= 0 && (req->op == BLK_READ || req->op == BLK_WRITE) &&
 	    (uint64_t)cqe->res != req->len)
-		req->result = now(b, req);
+		req->result = now(req->blk, req);
 	if (req->op == BLK_DISCARD && cqe->res == -EOPNOTSUPP)
 		req->result = 0;
 	req->done(req, b->arg);

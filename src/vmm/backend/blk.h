@@ -35,6 +35,7 @@ struct blk_req {
 	unsigned n_iov;
 	int result; /* 0 or negative errno, at done */
 	void (*done)(struct blk_req *req, void *arg);
+	struct blk *blk; /* blk_submit() sets it */
 };
 
 /* Keys: path, nocache, direct, sync, ro, nodelete, sectorsize, ser. */
@@ -60,6 +61,8 @@ bool blk_resize(struct blk *b);
  */
 #define BLK_MAX_EVENTS 64
 int blk_attach(struct blk *b, const int *event_fds, unsigned n, void *arg, struct error *err);
+/* A further backend for the same worker: its completions come out of the leader's blk_poll(). */
+void blk_follow(struct blk *b, struct blk *leader);
 /* Queues a request; it is done at the latest when blk_poll() finds its completion. */
 void blk_submit(struct blk *b, struct blk_req *req);
 /* Submits, waits until something happened (if wait), reports; events: one bit an fd that was rung. */

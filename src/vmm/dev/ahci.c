@@ -1032,6 +1032,19 @@ ahci_state(struct pci_dev *d, struct state *s)
 		update_irq(a);
 }
 
+/* SATA has no word for it: the guest sees the new size when it looks again. */
+static void
+ahci_refresh(struct pci_dev *d)
+{
+	struct ahci *a = (struct ahci *)d;
+
+	for (unsigned i = 0; i < a->n_ports; i++) {
+		worker_pause(&a->port[i].worker);
+		(void)blk_resize(a->port[i].lun.blk);
+		worker_resume(&a->port[i].worker);
+	}
+}
+
 static void
 ahci_done(struct pci_dev *d)
 {
@@ -1117,7 +1130,7 @@ parse_many(struct config *node, const char *text, struct error *err)
 	const struct pci_class pci_class_##id = {                                        \
 		.name = name_, .summary = summary_, .main_opt = "path", .opts = opts,    \
 		.parse = parse_, .size = sizeof(struct ahci), .init = ahci_init,         \
-		.done = ahci_done, .state = ahci_state, .bar_read = ahci_read, .bar_write = ahci_write,       \
+		.done = ahci_done, .refresh = ahci_refresh, .state = ahci_state, .bar_read = ahci_read, .bar_write = ahci_write,       \
 	}
 AHCI_CLASS(ahci, "ahci", "SATA controller: hd:FILE,OPTIONS,cd:FILE...", parse_many);
 AHCI_CLASS(ahci_hd, "ahci-hd", "SATA disk", parse_hd);

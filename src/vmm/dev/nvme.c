@@ -277,6 +277,7 @@ identify_controller(struct nvme *n, uint8_t *b)
 	b[72] = 6; /* arbitration burst */
 	b[77] = MDTS;
 	put32(b + 80, 0x00010400);
+	put32(b + 92, 1 << 8); /* tells when the namespace changes */
 	b[111] = 1; /* an I/O controller */
 	b[258] = 3; /* abort limit */
 	b[259] = 3; /* event limit */
@@ -454,6 +455,9 @@ log_page(struct nvme *n, const struct command *c)
 		put16(b + 1, 300);
 		b[3] = 100;
 		b[4] = 10;
+		break;
+	case 4: /* namespaces that changed: ours may have */
+		put32(b, 1);
 		break;
 	default:
 		return BAD_LOG;
@@ -907,6 +911,20 @@ nvme_done(struct pci_dev *p)
 	pthread_mutex_destroy(&n->lock);
 }
 
+/* The worker stands still while the size changes; then the driver is told, if it asked to be. */
+static void
+nvme_refresh(struct pci_dev *p)
+{
+	struct nvme *n = (struct nvme *)p;
+
+	worker_pause(&n->worker);
+	if (blk_resize(n->blk) && (n->csts & CSTS_RDY) && n->n_events) {
+		complete(n, 0, n->event_id[--n->n_events], OK, 2 | 4 << 16);
+		interrupts(n);
+	}
+	worker_resume(&n->worker);
+}
+
 static const struct pci_opt opts[] = {
 	BLK_PCI_OPTS,
 	{"maxq", "N", "I/O queues, 16 at most"},
@@ -922,6 +940,7 @@ const struct pci_class pci_class_nvme = {
 	.size = sizeof(struct nvme),
 	.init = nvme_init,
 	.done = nvme_done,
+	.refresh = nvme_refresh,
 	.bar_read = nvme_read,
 	.bar_write = nvme_write,
 };

@@ -356,6 +356,25 @@ vblk_done(struct pci_dev *p)
 	virtio_done(&d->v);
 }
 
+/* The worker stands still while the size changes under it. */
+static void
+vblk_refresh(struct pci_dev *p)
+{
+	struct vblk *d = (struct vblk *)p;
+	bool changed;
+
+	worker_pause(&d->worker);
+	changed = blk_resize(d->blk);
+	if (changed) {
+		pthread_mutex_lock(&d->v.lock);
+		describe(d);
+		pthread_mutex_unlock(&d->v.lock);
+	}
+	worker_resume(&d->worker);
+	if (changed)
+		virtio_cfg_changed(&d->v);
+}
+
 static const struct pci_opt opts[] = {
 	BLK_PCI_OPTS,
 	{"queues", "N", "request queues (1)"},
@@ -371,5 +390,6 @@ const struct pci_class pci_class_virtio_blk = {
 	.size = sizeof(struct vblk),
 	.init = vblk_init,
 	.done = vblk_done,
+	.refresh = vblk_refresh,
 	VIRTIO_PCI_HOOKS,
 };
