@@ -671,6 +671,9 @@ check_index(struct checker *c, struct node *n, struct error *err)
 	if (base->kind == N_IDENT && base->scope == SCOPE_GLOBAL && str_eq(base->name, "args") &&
 	    !var_find(c->dt, SCOPE_GLOBAL, "args"))
 		return check_args(c, n, err);
+	if (base->kind == N_IDENT && base->scope == SCOPE_GLOBAL && str_eq(base->name, "uregs") &&
+	    !var_find(c->dt, SCOPE_GLOBAL, "uregs"))
+		return check_uregs(c, n, err);
 	if (base->kind == N_IDENT && base->scope == SCOPE_GLOBAL &&
 	    (v = map_get(c->dt->inlines, base->name)))
 		return check_inline(c, n, v, n->args, err);

@@ -46,6 +46,7 @@ int check_translation(struct checker *c, struct node *n, const struct ctf_type *
 int check_xlate_member(struct checker *c, struct node *n, struct error *err);
 /* args[i]: check_args.c */
 int check_args(struct checker *c, struct node *n, struct error *err);
+int check_uregs(struct checker *c, struct node *n, struct error *err); /* uregs[R_PC] */
 
 /* func.c: argument types of subroutines */
 int func_check(struct checker *c, struct node *n, enum func f, struct error *err);

@@ -73,3 +73,21 @@ check_args(struct checker *c, struct node *n, struct error *err)
 	*n = *own;
 	return 0;
 }
+
+int
+check_uregs(struct checker *c, struct node *n, struct error *err)
+{
+	int r;
+
+	if (!n->args || n->args->next)
+		return d_error(err, n->line, "D_PROTO_LEN", "uregs[] takes one index");
+	if ((r = check_expr(c, n->args, err)) < 0)
+		return r;
+	if (!n->args->is_const || n->args->value < 0 || n->args->value >= DT_UREGS)
+		return d_error(err, n->line, "D_PROTO_ARG",
+			       "uregs[] takes a constant from 0 to %d, as R_PC is", DT_UREGS - 1);
+	n->ident = (struct ident *)(uintptr_t)ident_lookup("uregs");
+	n->number = (uint64_t)n->args->value;
+	n->type = c->dt->t_ulong;
+	return 0;
+}

@@ -227,12 +227,18 @@ check_xlate_member(struct checker *c, struct node *n, struct error *err)
 /* --- records */
 
 static void
+begin_record(struct clause *cl)
+{
+	if (!cl->rec_size)
+		cl->rec_size = sizeof(struct rec_head) + (cl->conditional ? 8 : 0);
+}
+
+static void
 add_rec(struct clause *cl, struct act *a, struct rec rec)
 {
 	size_t align = rec.kind == REC_INT ? rec.size : 8;
 
-	if (!cl->rec_size)
-		cl->rec_size = sizeof(struct rec_head);
+	begin_record(cl);
 	cl->rec_size = (cl->rec_size + align - 1) / align * align;
 	rec.offset = cl->rec_size;
 	cl->rec_size += rec.size;
@@ -449,6 +455,10 @@ check_aggregate(struct checker *c, struct node *n, struct error *err)
 	int args = 0, r;
 	bool first;
 
+	if (c->clause->speculates || c->clause->commits)
+		return d_error(err, n->line, c->clause->commits ? "D_AGG_COMM" : "D_AGG_SPEC",
+			       "an aggregation may not follow %s( )",
+			       c->clause->commits ? "commit" : "speculate");
 	if (n->op2 != OP_NONE || !row || row->kind != ID_AGGFUNC)
 		return d_error(err, n->line, "D_AGG_FUNC",
 			       "@%s must be assigned an aggregating function such as count()",
@@ -487,10 +497,9 @@ act_new(struct clause *cl, enum action action)
 	struct act *a = xcalloc(1, sizeof(*a));
 
 	a->action = action;
+	a->bit = cl->n_acts++;
 	*cl->acts_tail = a;
 	cl->acts_tail = &a->next;
-	if (!cl->rec_size)
-		cl->rec_size = sizeof(struct rec_head);
 	return a;
 }
 
@@ -635,11 +644,135 @@ check_usym(struct checker *c, struct node *n, struct act *a, struct error *err)
 	return 0;
 }
 
+/* Is anything printed, or done by the consumer, because of it? */
+static bool
+is_recording(enum action a)
+{
+	return a != A_SPECULATE && a != A_COMMIT && a != A_DISCARD && a != A_RAISE && a != A_STOP &&
+	       a != A_CHILL && a != A_COPYOUT && a != A_COPYOUTSTR;
+}
+
+/* speculate() comes before what is recorded, commit() stands alone. */
+static int
+check_speculation(struct checker *c, const struct node *n, const struct ident *row,
+		  struct error *err)
+{
+	struct clause *cl = c->clause;
+	enum action a = row->action;
+	const char *tag = NULL, *why = NULL;
+
+	if (a == A_SPECULATE) {
+		tag = cl->speculates ? "D_SPEC_SPEC" : cl->commits ? "D_SPEC_COMM"
+					       : cl->shows     ? "D_SPEC_DREC"
+							       : NULL;
+		why = cl->speculates ? "may not be used twice in a clause"
+		      : cl->commits  ? "may not follow commit( )"
+				     : "may not follow data-recording actions";
+		cl->speculates = true;
+	} else if (a == A_COMMIT || a == A_DISCARD) {
+		tag = cl->commits ? "D_COMM_COMM" : cl->shows && a == A_COMMIT ? "D_COMM_DREC" : NULL;
+		why = cl->commits ? "may not follow commit( )"
+				  : "may not follow data-recording actions";
+		cl->commits |= a == A_COMMIT;
+	} else if (cl->commits && is_recording(a)) {
+		tag = "D_DREC_COMM";
+		why = "records data and may not follow commit( )";
+	} else if (cl->speculates && a == A_EXIT) {
+		tag = "D_EXIT_SPEC";
+		why = "may not be speculative";
+	} else if (cl->speculates && row->destructive) {
+		tag = "D_ACT_SPEC";
+		why = "is destructive and may not be speculative";
+	}
+	return tag ? d_error(err, n->line, tag, "%s( ) %s", n->name, why) : 0;
+}
+
+/* speculate(id), raise(signal), chill(ns), copyout(from, address, bytes): done at once. */
+static int
+check_immediate(struct checker *c, struct node *n, struct act *a, struct error *err)
+{
+	int i = 1, r;
+
+	for (struct node *arg = n->args; arg; arg = arg->next, i++) {
+		bool text = a->action == A_COPYOUTSTR && i == 1;
+
+		if ((r = check_expr(c, arg, err)) < 0)
+			return r;
+		if (text ? !dt_is_string(c->dt, arg->type) && !ctf_is_string(arg->type)
+			 : dt_is_string(c->dt, arg->type) ||
+				   (!ctf_is_integral(arg->type) && !ctf_is_pointer(arg->type)))
+			return d_error(err, n->line, "D_PROTO_ARG",
+				       "%s( ) argument #%d is incompatible with prototype", n->name,
+				       i);
+	}
+	if (a->action == A_CHILL)
+		c->dt->uses_rt = true;
+	if (a->action == A_COMMIT || a->action == A_DISCARD)
+		add_rec(c->clause, a, (struct rec){.kind = REC_INT, .size = 8});
+	return 0;
+}
+
+/* setopt("name"[, "value"]) */
+static int
+check_setopt(struct checker *c, struct node *n, struct act *a, struct error *err)
+{
+	int r = check_values(c, n, a, err);
+
+	for (struct node *arg = n->args; r == 0 && arg; arg = arg->next)
+		if (!dt_is_string(c->dt, arg->type))
+			return d_error(err, n->line, "D_SETOPT_STR", "setopt( ) takes strings");
+	return r;
+}
+
+/* ftruncate(), panic() have no values, but the consumer must hear of them. */
+static int
+check_plain(struct checker *c, struct node *n, struct act *a, struct error *err)
+{
+	begin_record(c->clause);
+	return 0;
+}
+
+static int
+check_breakpoint(struct checker *c, struct node *n, struct act *a, struct error *err)
+{
+	return d_error(err, n->line, "D_UNKNOWN",
+		       "breakpoint( ) cannot exist here: no debugger is built into this kernel");
+}
+
+static int
+check_trace(struct checker *c, struct node *n, struct act *a, struct error *err)
+{
+	if (n->args->kind == N_AGG)
+		return d_error(err, n->line, "D_TRACE_AGG",
+			       "trace( ) may not be applied to an aggregation");
+	return check_values(c, n, a, err);
+}
+
 static int
 check_action(struct checker *c, struct node *n, const struct ident *row, struct error *err)
 {
+	static int (*const checks[A_NACTIONS])(struct checker *c, struct node *n, struct act *a,
+					       struct error *err) = {
+		[A_PRINTF] = check_format,	 [A_PRINTA] = check_format,
+		[A_SYSTEM] = check_format,	 [A_FREOPEN] = check_format,
+		[A_TRACE] = check_trace,	 [A_EXIT] = check_values,
+		[A_SYM] = check_values,		 [A_FUNC] = check_values,
+		[A_MOD] = check_values,		 [A_FTRUNCATE] = check_plain,
+		[A_PANIC] = check_plain,	 [A_CLEAR] = check_agg_action,
+		[A_TRUNC] = check_agg_action,	 [A_NORMALIZE] = check_agg_action,
+		[A_DENORMALIZE] = check_agg_action, [A_STACK] = check_stack,
+		[A_USTACK] = check_stack,	 [A_JSTACK] = check_stack,
+		[A_TRACEMEM] = check_tracemem,	 [A_USYM] = check_usym,
+		[A_UFUNC] = check_usym,		 [A_UMOD] = check_usym,
+		[A_UADDR] = check_usym,		 [A_RAISE] = check_immediate,
+		[A_STOP] = check_immediate,	 [A_CHILL] = check_immediate,
+		[A_COPYOUT] = check_immediate,	 [A_COPYOUTSTR] = check_immediate,
+		[A_SPECULATE] = check_immediate, [A_COMMIT] = check_immediate,
+		[A_DISCARD] = check_immediate,	 [A_SETOPT] = check_setopt,
+		[A_BREAKPOINT] = check_breakpoint,
+	};
 	struct act *a;
-	int args = 0;
+	int args = 0, r;
 
 	for (struct node *arg = n->args; arg; arg = arg->next)
 		args++;
@@ -653,56 +786,17 @@ check_action(struct checker *c, struct node *n, const struct ident *row, struct 
 			       n->name);
 	n->ident = (struct ident *)(uintptr_t)row;
 	n->type = c->dt->t_int;
+	if ((r = check_speculation(c, n, row, err)) < 0)
+		return r;
 	a = act_new(c->clause, row->action);
-	switch (row->action) {
-	case A_PRINTF:
-	case A_PRINTA:
-	case A_SYSTEM:
-	case A_FREOPEN:
-		return check_format(c, n, a, err);
-	case A_TRACE:
-		if (n->args->kind == N_AGG)
-			return d_error(err, n->line, "D_TRACE_AGG",
-				       "trace( ) may not be applied to an aggregation");
-		return check_values(c, n, a, err);
-	case A_EXIT:
-	case A_SYM:
-	case A_FUNC:
-	case A_MOD:
-	case A_FTRUNCATE:
-		return check_values(c, n, a, err);
-	case A_CLEAR:
-	case A_TRUNC:
-	case A_NORMALIZE:
-	case A_DENORMALIZE:
-		return check_agg_action(c, n, a, err);
-	case A_STACK:
-	case A_USTACK:
-	case A_JSTACK:
-		return check_stack(c, n, a, err);
-	case A_TRACEMEM:
-		return check_tracemem(c, n, a, err);
-	case A_USYM:
-	case A_UFUNC:
-	case A_UMOD:
-	case A_UADDR:
-		return check_usym(c, n, a, err);
-	case A_RAISE:
-	case A_STOP:
-	case A_CHILL:
-	case A_COPYOUT:
-	case A_COPYOUTSTR:
-	case A_SPECULATE:
-	case A_COMMIT:
-	case A_DISCARD:
-	case A_SETOPT:
-	case A_PANIC:
-	case A_BREAKPOINT:
-	case A_NACTIONS:
-		break;
+	if (c->clause->conditional && a->bit >= 64)
+		return d_error(err, n->line, "D_UNKNOWN",
+			       "a clause with if may have 64 actions at most");
+	if (is_recording(row->action)) {
+		c->clause->shows = true;
+		begin_record(c->clause);
 	}
-	return d_error(err, n->line, "D_UNKNOWN", "%s( ) is not supported yet on this system",
-		       n->name);
+	return checks[row->action](c, n, a, err);
 }
 
 /* --- statements */
@@ -746,6 +840,15 @@ check_statements(struct checker *c, struct node *n, struct error *err)
 	return r;
 }
 
+static bool
+has_if(const struct node *n)
+{
+	for (; n; n = n->next)
+		if (n->kind == N_IF || (n->kind == N_BLOCK && has_if(n->body)))
+			return true;
+	return false;
+}
+
 static int
 check_clause(struct checker *c, struct node *n, struct error *err)
 {
@@ -756,6 +859,7 @@ check_clause(struct checker *c, struct node *n, struct error *err)
 	cl->node = n;
 	cl->id = (uint32_t)dt->n_clauses;
 	cl->acts_tail = &cl->acts;
+	cl->conditional = has_if(n->body);
 	dt->clauses = xreallocarray(dt->clauses, dt->n_clauses + 1, sizeof(struct clause *));
 	dt->clauses[dt->n_clauses++] = cl;
 	c->clause = cl;
@@ -779,6 +883,10 @@ check_clause(struct checker *c, struct node *n, struct error *err)
 
 			if (p->n_clauses && p->clauses[p->n_clauses - 1] == cl)
 				continue;
+			if (p->ops == &provider_dtrace && p->data == DT_ERROR_PROBE) {
+				dt->error = p;
+				dt->uses_rt = true;
+			}
 			p->clauses = xreallocarray(p->clauses, p->n_clauses + 1,
 						   sizeof(struct clause *));
 			p->clauses[p->n_clauses++] = cl;
@@ -793,8 +901,10 @@ check_clause(struct checker *c, struct node *n, struct error *err)
 	}
 	r = check_statements(c, n->body, err);
 	/* The default action: tell that the probe fired. */
-	if (r == 0 && !n->body)
+	if (r == 0 && !n->body) {
 		cl->rec_size = sizeof(struct rec_head);
+		cl->shows = true;
+	}
 	c->clause = NULL;
 	return r;
 }

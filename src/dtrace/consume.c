@@ -6,7 +6,10 @@
 #include <bpf/libbpf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "dtrace/show.h"
 
 /* Walks the values of one act. */
@@ -59,18 +62,82 @@ show_sym(struct dt *dt, const struct act *a, const char *data)
 	fprintf(dt->out, "  %-50s", text);
 }
 
-static int
-show_system(struct dt *dt, const struct act *a, const char *data, struct error *err)
+/* The text of a format with its values; the caller's. */
+static char *
+formatted(struct dt *dt, const struct act *a, const char *data)
 {
-	cleanup_free char *command = NULL;
-	size_t len;
-	FILE *f = open_memstream(&command, &len);
 	struct values v = {dt, a, data, 0};
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
 
 	if (!f)
 		abort();
 	format_print(f, dt, a->format, next_value, &v, NULL);
 	fclose(f);
+	return text;
+}
+
+/* freopen(""): back to where output went at first. */
+static int
+show_freopen(struct dt *dt, const struct act *a, const char *data, struct error *err)
+{
+	cleanup_free char *path = formatted(dt, a, data);
+	FILE *f = *path ? fopen(path, "ae") : NULL;
+
+	if (*path && !f)
+		return error_set_errno(err, errno, "freopen(\"%s\")", path);
+	fflush(dt->out);
+	if (dt->reopened)
+		fclose(dt->out);
+	else
+		dt->first_out = dt->out;
+	dt->reopened = f;
+	dt->out = f ? f : dt->first_out;
+	return 0;
+}
+
+static int
+show_ftruncate(struct dt *dt, struct error *err)
+{
+	struct stat st;
+
+	fflush(dt->out);
+	/* Pipes and terminals have nothing that could be cut. */
+	if (fstat(fileno(dt->out), &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	if (ftruncate(fileno(dt->out), 0) < 0)
+		return error_set_errno(err, errno, "ftruncate()");
+	rewind(dt->out);
+	return 0;
+}
+
+static int
+show_setopt(struct dt *dt, const struct act *a, const char *data, struct error *err)
+{
+	struct value name = show_value(dt, &a->recs[0], data);
+	cleanup_free char *assignment =
+		a->n_recs > 1 ? str_printf("%s=%s", name.text,
+					   show_value(dt, &a->recs[1], data).text)
+			      : xstrdup(name.text);
+
+	return dt_set_runtime_option(dt, assignment, err);
+}
+
+/* panic(): the kernel stops, as sysrq's crash does. */
+static int
+show_panic(struct dt *dt, struct error *err)
+{
+	return file_write("/proc/sysrq-trigger", "c", err);
+}
+
+static int show_end_spec(struct dt *dt, const struct act *a, const char *data, struct error *err);
+
+static int
+show_system(struct dt *dt, const struct act *a, const char *data, struct error *err)
+{
+	cleanup_free char *command = formatted(dt, a, data);
+
 	fflush(dt->out);
 	/* What system() runs is the D program's own text: destructive, so -w allowed it. */
 	if (system(command) < 0)
@@ -123,6 +190,17 @@ show_act(struct dt *dt, const struct act *a, const char *data, struct error *err
 		return 0;
 	case A_SYSTEM:
 		return show_system(dt, a, data, err);
+	case A_COMMIT:
+	case A_DISCARD:
+		return show_end_spec(dt, a, data, err);
+	case A_SETOPT:
+		return show_setopt(dt, a, data, err);
+	case A_FREOPEN:
+		return show_freopen(dt, a, data, err);
+	case A_FTRUNCATE:
+		return show_ftruncate(dt, err);
+	case A_PANIC:
+		return show_panic(dt, err);
 	case A_PRINTA:
 	case A_CLEAR:
 	case A_TRUNC:
@@ -151,23 +229,100 @@ show_head(struct dt *dt, const struct rec_head *h)
 }
 
 static int
-show_record(struct dt *dt, const char *data, size_t size, struct error *err)
+show_record(struct dt *dt, const char *data, struct error *err)
 {
 	const struct rec_head *h = (const struct rec_head *)(const void *)data;
-	const struct clause *cl;
+	const struct clause *cl = dt->clauses[h->clause];
+	uint64_t done = UINT64_MAX;
 	int r = 0;
 
-	if (size < sizeof(*h) || h->clause >= dt->n_clauses || !h->probe ||
-	    h->probe > dt->n_probes || size < dt->clauses[h->clause]->rec_size)
-		return error_set(err, EBADMSG, "malformed record of %zu bytes", size);
-	cl = dt->clauses[h->clause];
-	if (!dt->opts.quiet)
+	if (cl->conditional)
+		memcpy(&done, data + sizeof(*h), sizeof(done));
+	if (!dt->opts.quiet && cl->shows)
 		show_head(dt, h);
 	for (const struct act *a = cl->acts; a && r == 0; a = a->next)
-		r = show_act(dt, a, data, err);
-	if (!dt->opts.quiet)
+		if (done >> (a->bit & 63) & 1)
+			r = show_act(dt, a, data, err);
+	if (!dt->opts.quiet && cl->shows)
 		fputc('\n', dt->out);
 	return r;
+}
+
+/* --- speculations: records kept until their clause says what becomes of them */
+
+struct spec_buf {
+	struct strbuf records; /* each behind its size, 8 bytes */
+};
+
+static void
+spec_keep(struct dt *dt, uint32_t id, const void *data, size_t size)
+{
+	struct spec_buf *s = &dt->specs[id - 1];
+	uint64_t n = size;
+
+	if (s->records.len + size + 8 > dt->opts.specsize) {
+		dt->spec_drops++;
+		return;
+	}
+	strbuf_add(&s->records, &n, sizeof(n));
+	strbuf_add(&s->records, data, size);
+}
+
+static int
+spec_end(struct dt *dt, uint64_t id, bool commit, struct error *err)
+{
+	struct strbuf records;
+	int r = 0;
+
+	if (!id || id > dt->opts.nspec)
+		return 0;
+	records = dt->specs[id - 1].records;
+	dt->specs[id - 1].records = (struct strbuf)STRBUF_INIT;
+	for (size_t at = 0; commit && r == 0 && at < records.len;) {
+		uint64_t n;
+
+		memcpy(&n, records.data + at, sizeof(n));
+		r = show_record(dt, records.data + at + 8, err);
+		at += 8 + n;
+	}
+	strbuf_done(&records);
+	dt->shared->spec[id - 1] = SPEC_FREE;
+	return r;
+}
+
+static int
+show_end_spec(struct dt *dt, const struct act *a, const char *data, struct error *err)
+{
+	return spec_end(dt, (uint64_t)show_value(dt, &a->recs[0], data).number,
+			a->action == A_COMMIT, err);
+}
+
+void
+dt_specs_free(struct dt *dt)
+{
+	for (unsigned i = 0; dt->specs && i < dt->opts.nspec; i++)
+		strbuf_done(&dt->specs[i].records);
+	free(dt->specs);
+}
+
+/* --- what goes wrong */
+
+static void
+show_fault(struct dt *dt, const struct fault_rec *f)
+{
+	static const char *const words[] = {"invalid address", "divide-by-zero",
+					    "out of scratch space", "illegal operation"};
+	const struct probe *p = dt->probes[f->head.probe - 1];
+	cleanup_free char *where = f->statement ? str_printf("action #%u", f->statement)
+						: xstrdup("predicate");
+	char address[32] = "";
+
+	if (f->kind == FAULT_ADDRESS)
+		snprintf(address, sizeof(address), " (0x%llx)", (unsigned long long)f->address);
+	fflush(dt->out);
+	fprintf(stderr, "dtrace: error on enabled probe ID %u (ID %u: %s:%s:%s:%s): %s%s in %s\n",
+		(f->head.clause & ~DT_FAULT) + 1, p->id, p->prov, p->mod, p->func, p->name,
+		f->kind < ARRAY_SIZE(words) ? words[f->kind] : "error", address, where);
 }
 
 struct pass {
@@ -179,34 +334,69 @@ static int
 on_record(void *ctx, void *data, size_t size)
 {
 	struct pass *pass = ctx;
+	struct dt *dt = pass->dt;
+	const struct rec_head *h = data;
+	uint32_t clause = h->clause & ~DT_FAULT;
 
 	/* After exit() what was under way elsewhere is not shown any more. */
-	if (pass->dt->exiting && !pass->dt->ending)
+	if (dt->exiting && !dt->ending)
 		return 0;
-	return show_record(pass->dt, data, size, pass->err);
+	if (size < sizeof(*h) || clause >= dt->n_clauses || !h->probe || h->probe > dt->n_probes ||
+	    (!(h->clause & DT_FAULT) && size < dt->clauses[clause]->rec_size))
+		return error_set(pass->err, EBADMSG, "malformed record of %zu bytes", size);
+	if (h->clause & DT_FAULT) {
+		show_fault(dt, data);
+		return 0;
+	}
+	if (h->spec && h->spec <= dt->opts.nspec) {
+		spec_keep(dt, h->spec, data, size);
+		return 0;
+	}
+	return show_record(dt, data, pass->err);
+}
+
+/* "12 drops on CPU 3" */
+static void
+tell_cpu_drops(const char *what, const uint64_t *now, uint64_t *seen)
+{
+	for (unsigned cpu = 0; cpu < DT_DROP_CPUS; cpu++) {
+		uint64_t n = now[cpu] - seen[cpu];
+
+		if (n)
+			fprintf(stderr, "dtrace: %llu %sdrop%s on CPU %u\n", (unsigned long long)n,
+				what, n == 1 ? "" : "s", cpu);
+		seen[cpu] += n;
+	}
 }
 
 static void
-tell_drops(struct dt *dt)
+tell_drops(const char *what, uint64_t now, uint64_t *seen)
 {
-	const struct dt_shared *s = dt->globals;
+	uint64_t n = now - *seen;
 
-	if (s->drops != dt->seen_drops)
-		fprintf(stderr, "dtrace: %llu drops: increase bufsize or reduce the rate\n",
-			(unsigned long long)(s->drops - dt->seen_drops));
-	if (s->agg_drops != dt->seen_agg_drops)
-		fprintf(stderr, "dtrace: %llu aggregation drops: increase aggsize\n",
-			(unsigned long long)(s->agg_drops - dt->seen_agg_drops));
-	if (s->dyn_drops != dt->seen_dyn_drops)
-		fprintf(stderr, "dtrace: %llu dynamic variable drops: increase dynvarsize\n",
-			(unsigned long long)(s->dyn_drops - dt->seen_dyn_drops));
-	if (s->faults != dt->seen_faults)
-		fprintf(stderr, "dtrace: error: %llu clause(s) ended by an invalid address or division by zero\n",
-			(unsigned long long)(s->faults - dt->seen_faults));
-	dt->seen_drops = s->drops;
-	dt->seen_agg_drops = s->agg_drops;
-	dt->seen_dyn_drops = s->dyn_drops;
-	dt->seen_faults = s->faults;
+	if (n)
+		fprintf(stderr, "dtrace: %llu %s%s\n", (unsigned long long)n, what, n == 1 ? "" : "s");
+	*seen = now;
+}
+
+static void
+tell_all_drops(struct dt *dt)
+{
+	const struct dt_shared *s = dt->shared;
+
+	tell_cpu_drops("", s->drops, dt->seen->drops);
+	tell_cpu_drops("aggregation ", s->agg_drops, dt->seen->agg_drops);
+	tell_drops("dynamic variable drop", s->dyn_drops, &dt->seen->dyn_drops);
+	tell_drops("speculative drop", dt->spec_drops, &dt->seen_spec_drops);
+	tell_drops("drop of a probe that fired inside others", s->level_drops,
+		   &dt->seen->level_drops);
+	if (s->spec_none != dt->seen->spec_none) {
+		uint64_t n = s->spec_none - dt->seen->spec_none;
+
+		fprintf(stderr, "dtrace: %llu failed speculation%s (no speculative buffer available)\n",
+			(unsigned long long)n, n == 1 ? "" : "s");
+		dt->seen->spec_none = s->spec_none;
+	}
 }
 
 int
@@ -217,6 +407,8 @@ dt_consume(struct dt *dt, int timeout_ms, struct error *err)
 
 	if (!dt->ring) {
 		dt->pass = xcalloc(1, sizeof(pass));
+		dt->seen = xcalloc(1, sizeof(*dt->seen));
+		dt->specs = xcalloc(dt->opts.nspec, sizeof(*dt->specs));
 		dt->ring = ring_buffer__new(dt->ring_fd, on_record, dt->pass, NULL);
 		if (!dt->ring)
 			return error_set_errno(err, errno, "cannot read the ring buffer");
@@ -225,7 +417,7 @@ dt_consume(struct dt *dt, int timeout_ms, struct error *err)
 	r = timeout_ms ? ring_buffer__poll(dt->ring, timeout_ms) : ring_buffer__consume(dt->ring);
 	if (r < 0 && r != -EINTR)
 		return r;
-	tell_drops(dt);
+	tell_all_drops(dt);
 	fflush(dt->out);
 	return 0;
 }

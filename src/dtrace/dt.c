@@ -83,6 +83,11 @@ dt_open(struct dt **ret, struct error *err)
 				    .stackframes = 20,
 				    .ustackframes = 20,
 				    .nspec = 1,
+				    .specsize = 4 << 20,
+				    .stackindent = 14,
+				    .aggrate_ns = 1000000000,
+				    .syslibdir = xstrdup("/usr/lib/dtrace"),
+				    .cpppath = xstrdup("cpp"),
 				    .switchrate_ns = 100000000};
 	dt->vars = map_new(free);
 	dt->inlines = map_new(free);
@@ -93,7 +98,6 @@ dt_open(struct dt **ret, struct error *err)
 	dt->names_fd = -1;
 	dt->target = -1;
 	dt->script = xstrdup("");
-	dt->syslibdir = xstrdup("/usr/lib/dtrace");
 	dt->loaded = map_new(NULL);
 	dt->out = stdout;
 	dt->usyms = usyms_new();
@@ -162,8 +166,12 @@ dt_close(struct dt *dt)
 		free(h);
 	}
 	free(dt->hooks);
-	if (dt->globals && dt->globals != MAP_FAILED)
-		munmap(dt->globals, 4096 * ((dt->globals_size + 4095) / 4096));
+	dt_specs_free(dt);
+	free(dt->seen);
+	if (dt->reopened)
+		fclose(dt->reopened);
+	if (dt->shared)
+		munmap(dt->shared, 4096 * ((dt->globals_size + 4095) / 4096));
 	close_maps(dt);
 	for (size_t i = 0; i < dt->n_aggs; i++) {
 		if (dt->agg_list[i]->fd >= 0)
@@ -193,9 +201,13 @@ dt_close(struct dt *dt)
 	ksyms_free(dt->ksyms);
 	usyms_free(dt->usyms);
 	strv_done(&dt->args);
-	strv_done(&dt->libdirs);
+	strv_done(&dt->opts.libdirs);
+	strv_done(&dt->opts.defines);
+	strv_done(&dt->opts.undefs);
+	strv_done(&dt->opts.incdirs);
 	map_free(dt->loaded);
-	free(dt->syslibdir);
+	free(dt->opts.syslibdir);
+	free(dt->opts.cpppath);
 	free(dt->script);
 	free(dt);
 }
@@ -238,31 +250,82 @@ dt_compile(struct dt *dt, const char *text, size_t len, const char *file, struct
 
 /* --- options: -x name=value and #pragma D option name=value */
 
-enum opt_type { OPT_FLAG, OPT_SIZE, OPT_UINT, OPT_RATE, OPT_INT, OPT_EVALTIME };
+enum opt_type {
+	OPT_FLAG,
+	OPT_SIZE,
+	OPT_UINT,
+	OPT_RATE,
+	OPT_INT,
+	OPT_STR,
+	OPT_LIST,
+	OPT_POLICY,
+	OPT_EVALTIME,
+	OPT_NONE, /* D scripts set it; nothing follows from it here */
+};
+
+#define AT(member) offsetof(struct dt_opts, member)
 
 static const struct {
 	const char *name;
 	enum opt_type type;
 	size_t offset;
+	bool at_run_time; /* setopt() may change it */
 } options[] = {
-	{"quiet", OPT_FLAG, offsetof(struct dt_opts, quiet)},
-	{"flowindent", OPT_FLAG, offsetof(struct dt_opts, flowindent)},
-	{"destructive", OPT_FLAG, offsetof(struct dt_opts, destructive)},
-	{"nolibs", OPT_FLAG, offsetof(struct dt_opts, nolibs)},
-	{"zdefs", OPT_FLAG, offsetof(struct dt_opts, zdefs)},
-	{"aggsortrev", OPT_FLAG, offsetof(struct dt_opts, aggsortrev)},
-	{"aggsortkey", OPT_FLAG, offsetof(struct dt_opts, aggsortkey)},
-	{"aggsortpos", OPT_INT, offsetof(struct dt_opts, aggsortpos)},
-	{"aggsortkeypos", OPT_INT, offsetof(struct dt_opts, aggsortkeypos)},
-	{"bufsize", OPT_SIZE, offsetof(struct dt_opts, bufsize)},
-	{"aggsize", OPT_SIZE, offsetof(struct dt_opts, aggsize)},
-	{"dynvarsize", OPT_SIZE, offsetof(struct dt_opts, dynvarsize)},
-	{"strsize", OPT_UINT, offsetof(struct dt_opts, strsize)},
-	{"evaltime", OPT_EVALTIME, offsetof(struct dt_opts, evaltime)},
-	{"stackframes", OPT_UINT, offsetof(struct dt_opts, stackframes)},
-	{"ustackframes", OPT_UINT, offsetof(struct dt_opts, ustackframes)},
-	{"switchrate", OPT_RATE, offsetof(struct dt_opts, switchrate_ns)},
-	{"aggrate", OPT_RATE, offsetof(struct dt_opts, aggrate_ns)},
+	{"aggrate", OPT_RATE, AT(aggrate_ns), true},
+	{"aggsize", OPT_SIZE, AT(aggsize), false},
+	{"aggsortkey", OPT_FLAG, AT(aggsortkey), true},
+	{"aggsortkeypos", OPT_INT, AT(aggsortkeypos), true},
+	{"aggsortpos", OPT_INT, AT(aggsortpos), true},
+	{"aggsortrev", OPT_FLAG, AT(aggsortrev), true},
+	{"aggzoom", OPT_FLAG, AT(aggzoom), true},
+	{"argref", OPT_FLAG, AT(argref), false},
+	{"bufpolicy", OPT_POLICY, AT(bufpolicy), false},
+	{"bufsize", OPT_SIZE, AT(bufsize), false},
+	{"cpp", OPT_FLAG, AT(cpp), false},
+	{"cpphdrs", OPT_FLAG, AT(cpphdrs), false},
+	{"cpppath", OPT_STR, AT(cpppath), false},
+	{"defaultargs", OPT_FLAG, AT(defaultargs), false},
+	{"define", OPT_LIST, AT(defines), false},
+	{"destructive", OPT_FLAG, AT(destructive), false},
+	{"dynvarsize", OPT_SIZE, AT(dynvarsize), false},
+	{"errtags", OPT_FLAG, AT(errtags), false},
+	{"flowindent", OPT_FLAG, AT(flowindent), true},
+	{"incdir", OPT_LIST, AT(incdirs), false},
+	{"jstackframes", OPT_UINT, AT(ustackframes), false},
+	{"libdir", OPT_LIST, AT(libdirs), false},
+	{"nolibs", OPT_FLAG, AT(nolibs), false},
+	{"nspec", OPT_UINT, AT(nspec), false},
+	{"quiet", OPT_FLAG, AT(quiet), true},
+	{"rawbytes", OPT_FLAG, AT(rawbytes), true},
+	{"specsize", OPT_SIZE, AT(specsize), false},
+	{"stackframes", OPT_UINT, AT(stackframes), false},
+	{"stackindent", OPT_UINT, AT(stackindent), true},
+	{"strsize", OPT_UINT, AT(strsize), false},
+	{"switchrate", OPT_RATE, AT(switchrate_ns), true},
+	{"syslibdir", OPT_STR, AT(syslibdir), false},
+	{"undef", OPT_LIST, AT(undefs), false},
+	{"ustackframes", OPT_UINT, AT(ustackframes), false},
+	{"zdefs", OPT_FLAG, AT(zdefs), false},
+	{"aggpercpu", OPT_NONE, 0, false},
+	{"amin", OPT_NONE, 0, false},
+	{"bufresize", OPT_NONE, 0, false},
+	{"cleanrate", OPT_NONE, 0, false},
+	{"core", OPT_NONE, 0, false},
+	{"ctypes", OPT_NONE, 0, false},
+	{"debug", OPT_NONE, 0, false},
+	{"dtypes", OPT_NONE, 0, false},
+	{"empty", OPT_NONE, 0, false},
+	{"evaltime", OPT_EVALTIME, AT(evaltime), false},
+	{"jstackstrsize", OPT_NONE, 0, false},
+	{"late", OPT_NONE, 0, false},
+	{"lazyload", OPT_NONE, 0, false},
+	{"linkmode", OPT_NONE, 0, false},
+	{"pgmax", OPT_NONE, 0, false},
+	{"statusrate", OPT_NONE, 0, false},
+	{"stdc", OPT_NONE, 0, false},
+	{"temporal", OPT_NONE, 0, false},
+	{"verbose", OPT_NONE, 0, false},
+	{"version", OPT_NONE, 0, false},
 };
 
 /* "10hz", "1s", "200ms" */
@@ -292,13 +355,10 @@ parse_rate(const char *value, uint64_t *ret)
 }
 
 static int
-parse_evaltime(const char *value, int *ret)
+parse_word(const char *value, const char *const *names, size_t n, int *ret)
 {
-	static const char *const names[] = {[EVAL_PREINIT] = "preinit", [EVAL_EXEC] = "exec",
-					    [EVAL_POSTINIT] = "postinit", [EVAL_MAIN] = "main"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (str_eq(names[i], value)) {
+	for (size_t i = 0; i < n; i++) {
+		if (str_eq(value, names[i])) {
 			*ret = (int)i;
 			return 0;
 		}
@@ -309,60 +369,84 @@ parse_evaltime(const char *value, int *ret)
 static int
 set_option(struct dt *dt, size_t i, const char *value)
 {
+	static const char *const policies[] = {
+		[BUF_SWITCH] = "switch", [BUF_FILL] = "fill", [BUF_RING] = "ring"};
+	static const char *const evaltimes[] = {[EVAL_PREINIT] = "preinit", [EVAL_EXEC] = "exec",
+						[EVAL_POSTINIT] = "postinit", [EVAL_MAIN] = "main"};
 	void *at = (char *)&dt->opts + options[i].offset;
 	uint64_t size;
 	int r = 0;
 
+	if (!value && options[i].type != OPT_FLAG && options[i].type != OPT_NONE)
+		return -EINVAL;
 	switch (options[i].type) {
 	case OPT_FLAG:
 		*(bool *)at = true;
 		return value ? str_to_bool(value, at) : 0;
 	case OPT_SIZE:
-		return value ? str_to_size(value, at) : -EINVAL;
+		return str_to_size(value, at);
 	case OPT_UINT:
-		r = value ? str_to_size(value, &size) : -EINVAL;
+		r = str_to_size(value, &size);
 		if (r == 0 && (size < 1 || size > 8192))
 			return -ERANGE;
 		if (r == 0)
 			*(unsigned *)at = (unsigned)size;
 		return r;
 	case OPT_INT:
-		return value ? str_to_int(value, at) : -EINVAL;
-	case OPT_EVALTIME:
-		return value ? parse_evaltime(value, at) : -EINVAL;
+		return str_to_int(value, at);
 	case OPT_RATE:
-		return value ? parse_rate(value, at) : -EINVAL;
+		return parse_rate(value, at);
+	case OPT_STR:
+		free(*(char **)at);
+		*(char **)at = xstrdup(value);
+		return 0;
+	case OPT_LIST:
+		strv_add(at, value);
+		return 0;
+	case OPT_POLICY:
+		return parse_word(value, policies, ARRAY_SIZE(policies), at);
+	case OPT_EVALTIME:
+		return parse_word(value, evaltimes, ARRAY_SIZE(evaltimes), at);
+	case OPT_NONE:
+		return 0;
 	}
 	return r;
 }
 
-int
-dt_set_option(struct dt *dt, const char *assignment, struct error *err)
+static int
+find_and_set(struct dt *dt, const char *assignment, bool running, struct error *err)
 {
 	cleanup_free char *name = xstrdup(assignment);
 	char *value = strchr(name, '=');
 
 	if (value)
 		*value++ = '\0';
-	if (str_eq(name, "syslibdir") && value) {
-		free(dt->syslibdir);
-		dt->syslibdir = xstrdup(value);
-		return 0;
-	}
-	if (str_eq(name, "libdir") && value) {
-		strv_add(&dt->libdirs, value);
-		return 0;
-	}
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		if (!str_eq(options[i].name, name))
 			continue;
+		if (running && !options[i].at_run_time)
+			return error_set(err, EBUSY, "option '%s' cannot be set while tracing", name);
 		if (set_option(dt, i, value) < 0)
 			return error_set(err, EINVAL, "invalid value for option '%s': %s", name,
 					 value ? value : "none given");
 		dt->opts.strsize = (dt->opts.strsize + 7) & ~7u;
+		if (dt->opts.nspec > DT_MAX_SPECS)
+			return error_set(err, EINVAL, "option 'nspec': at most %d", DT_MAX_SPECS);
 		return 0;
 	}
 	return error_set(err, EINVAL, "invalid option name: %s", name);
+}
+
+int
+dt_set_option(struct dt *dt, const char *assignment, struct error *err)
+{
+	return find_and_set(dt, assignment, false, err);
+}
+
+int
+dt_set_runtime_option(struct dt *dt, const char *assignment, struct error *err)
+{
+	return find_and_set(dt, assignment, true, err);
 }
 
 int

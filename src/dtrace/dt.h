@@ -33,6 +33,12 @@
 #define DT_LEVELS 4 /* nested probe firings on one CPU */
 #define DT_ALLOCA 4096 /* bytes that alloca() and copyin() have in one firing */
 #define DT_MAX_SPECS 64
+#define DT_DROP_CPUS 256
+#define DT_UREGS 21 /* of struct pt_regs, in its order */
+#define DT_ERROR_PROBE 2 /* data of dtrace:::ERROR */
+
+/* What becomes of records: shown as they come; the first, or the last, bufsize bytes at the end. */
+enum buf_policy { BUF_SWITCH, BUF_FILL, BUF_RING };
 
 struct dt_opts {
 	unsigned strsize;    /* bytes of a string, NUL included */
@@ -40,8 +46,16 @@ struct dt_opts {
 	uint64_t aggsize;    /* entries of a keyed aggregation */
 	uint64_t dynvarsize; /* bytes of all dynamic variables */
 	unsigned stackframes, ustackframes, nspec;
+	uint64_t specsize; /* bytes of one speculation */
 	uint64_t switchrate_ns, aggrate_ns;
-	bool quiet, flowindent, destructive, zdefs, aggsortrev, aggsortkey, nolibs;
+	bool quiet, flowindent, destructive, zdefs, aggsortrev, aggsortkey, aggzoom, nolibs;
+	bool argref, defaultargs, errtags, cpp, cpphdrs, rawbytes, json;
+	int bufpolicy; /* enum buf_policy */
+	unsigned stackindent;
+	char *syslibdir;     /* the D library */
+	char *cpppath;	     /* the C preprocessor */
+	struct strv libdirs; /* more of it */
+	struct strv defines, undefs, incdirs;
 	int aggsortpos, aggsortkeypos;
 	int evaltime; /* enum evaltime */
 };
@@ -51,14 +65,14 @@ enum spec_state { SPEC_FREE, SPEC_ACTIVE, SPEC_ENDED /* by commit() or discard()
 /* First bytes of `globals`: what programs and consumer tell each other. */
 struct dt_shared {
 	uint64_t stopped;     /* exit() was called: probes other than END do nothing */
-	uint64_t drops;	      /* records for which the ring had no room */
-	uint64_t agg_drops;
 	uint64_t dyn_drops;
 	uint64_t level_drops; /* fired too deeply nested */
-	uint64_t faults;      /* invalid addresses */
 	int64_t wall_offset;  /* CLOCK_REALTIME less CLOCK_MONOTONIC at start */
 	uint64_t spec_none;   /* speculation() found none free */
 	uint64_t spec[DT_MAX_SPECS]; /* enum spec_state */
+	/* by CPU, the last one for those beyond */
+	uint64_t drops[DT_DROP_CPUS]; /* records for which the ring had no room */
+	uint64_t agg_drops[DT_DROP_CPUS];
 };
 
 /* Room for each of a probe's four names in the `names` map. */
@@ -77,7 +91,19 @@ struct rec {
 
 /* Every record begins with this. */
 struct rec_head {
-	uint32_t clause, probe, cpu, pad;
+	uint32_t clause, probe, cpu;
+	uint32_t spec; /* speculation it belongs to, or 0 */
+};
+
+/* A clause that ended early tells why: a record with this bit in its clause number. */
+#define DT_FAULT 0x80000000u
+
+enum fault { FAULT_ADDRESS, FAULT_DIVIDE, FAULT_SCRATCH, FAULT_ILLEGAL };
+
+struct fault_rec {
+	struct rec_head head;
+	uint32_t kind, statement;
+	uint64_t address;
 };
 
 /* One action as the consumer sees it; a clause has a list. */
@@ -90,6 +116,7 @@ struct act {
 	size_t n_aggs;
 	uint64_t number; /* constant argument: trunc's, normalize's factor */
 	bool has_number;
+	unsigned bit; /* of the clause's mask of what was done */
 	struct act *next;
 };
 
@@ -98,6 +125,10 @@ struct clause {
 	uint32_t id;
 	struct act *acts, **acts_tail;
 	size_t rec_size; /* head included; 0: records nothing */
+	bool conditional; /* `if` inside: a mask behind the head tells which acts were done */
+	unsigned n_acts;
+	bool shows; /* there is something to print */
+	bool speculates, commits;
 };
 
 /* --- aggregations */
@@ -231,21 +262,23 @@ struct dt {
 	int globals_fd, scratch_fd, level_fd, ring_fd, zeros_fd, names_fd;
 	int *var_fds; /* maps of self-> variables and associative arrays */
 	size_t n_var_fds;
-	void *globals; /* mapped */
+	struct dt_shared *shared; /* the globals, mapped */
 	struct ring_buffer *ring;
 	void *pass; /* consume.c's */
 	bool exiting, ending;
 	int exit_status;
 	int64_t target; /* $target */
-	char *syslibdir;      /* the D library */
-	struct strv libdirs;  /* -L */
 	struct map *loaded;   /* files of it that were read */
 	bool library;	      /* dt_load_library() was called */
 	bool in_library;      /* it is at work: type names are D's own, not the kernel's */
 	struct strv args; /* $1 ... */
 	char *script;	  /* $0 */
 	FILE *out;
-	uint64_t seen_drops, seen_agg_drops, seen_dyn_drops, seen_faults;
+	struct dt_shared *seen; /* counters as last told */
+	struct spec_buf *specs;  /* consume.c: records under speculation */
+	uint64_t spec_drops, seen_spec_drops;
+	FILE *first_out, *reopened; /* freopen()'s */
+	struct probe *error;     /* dtrace:::ERROR, if it has clauses */
 	bool header_shown;
 	struct ksyms *ksyms; /* dt_ksyms() */
 	struct usyms *usyms;
@@ -259,6 +292,8 @@ void dt_close(struct dt *dt);
 int dt_parse(struct dt *dt, const char *text, size_t len, const char *file, struct ast **ret,
 	     struct error *err);
 int dt_compile(struct dt *dt, const char *text, size_t len, const char *file, struct error *err);
+/* The same while the program runs: setopt(). */
+int dt_set_runtime_option(struct dt *dt, const char *assignment, struct error *err);
 /* "name=value" or "name" */
 int dt_set_option(struct dt *dt, const char *assignment, struct error *err);
 /* "dtrace: description 'x' matched N probes" on stderr. */
@@ -331,6 +366,7 @@ int sample_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error
 /* consume.c */
 int dt_consume(struct dt *dt, int timeout_ms, struct error *err);
 int dt_fire(struct dt *dt, const char *name, struct error *err); /* BEGIN, END */
+void dt_specs_free(struct dt *dt);
 
 /* agg.c */
 int dt_aggs_print(struct dt *dt, struct error *err);

@@ -149,11 +149,11 @@ make_maps(struct dt *dt, struct error *err)
 	    (r = make_map(BPF_MAP_TYPE_RINGBUF, "dt_records", 0, 0,
 			  round_up_pages(dt->opts.bufsize), 0, &dt->ring_fd, err)) < 0)
 		return r;
-	dt->globals = mmap(NULL, round_up_pages(align8(dt->globals_size)), PROT_READ | PROT_WRITE,
+	shared = mmap(NULL, round_up_pages(align8(dt->globals_size)), PROT_READ | PROT_WRITE,
 			   MAP_SHARED, dt->globals_fd, 0);
-	if (dt->globals == MAP_FAILED)
+	if (shared == MAP_FAILED)
 		return error_set_errno(err, errno, "cannot map the globals");
-	shared = dt->globals;
+	dt->shared = shared;
 	clock_gettime(CLOCK_MONOTONIC, &mono);
 	clock_gettime(CLOCK_REALTIME, &real);
 	shared->wall_offset = (real.tv_sec - mono.tv_sec) * 1000000000 + real.tv_nsec - mono.tv_nsec;
@@ -472,6 +472,6 @@ dt_disable(struct dt *dt)
 void
 dt_stop(struct dt *dt)
 {
-	((struct dt_shared *)dt->globals)->stopped = 1;
+	dt->shared->stopped = 1;
 	dt_disable(dt);
 }

@@ -230,12 +230,12 @@ take_room(struct gen *g)
 	struct asmb *a = &g->a;
 	struct place next = gen_rt_place(g, offsetof(struct rt, alloca_next));
 
-	asm_jcci(a, BPF_JGT, R0, DT_ALLOCA, g->fault);
+	asm_jcci(a, BPF_JGT, R0, DT_ALLOCA, gen_fault(g, FAULT_SCRATCH));
 	asm_alui(a, BPF_ADD, R0, 7);
 	asm_alui(a, BPF_AND, R0, -8);
 	asm_load(a, 8, R1, next.reg, next.off);
 	asm_alu(a, BPF_ADD, R0, R1);
-	asm_jcci(a, BPF_JGT, R0, DT_ALLOCA, g->fault);
+	asm_jcci(a, BPF_JGT, R0, DT_ALLOCA, gen_fault(g, FAULT_SCRATCH));
 	asm_store(a, 8, next.reg, next.off, R0);
 	asm_mov(a, R0, R1);
 }
@@ -258,12 +258,13 @@ read_to_room(struct gen *g, int helper)
 {
 	struct asmb *a = &g->a;
 
-	asm_jcci(a, BPF_JGE, R1, DT_ALLOCA, g->fault);
-	asm_jcci(a, BPF_JGT, R2, DT_ALLOCA, g->fault);
+	asm_jcci(a, BPF_JGE, R1, DT_ALLOCA, gen_fault(g, FAULT_ADDRESS));
+	asm_jcci(a, BPF_JGT, R2, DT_ALLOCA, gen_fault(g, FAULT_ADDRESS));
 	asm_alu(a, BPF_ADD, R1, R7);
 	asm_alui(a, BPF_ADD, R1, (int32_t)g->dt->alloca_off);
+	gen_note_address(g);
 	asm_call(a, helper);
-	asm_jcci(a, BPF_JNE, R0, 0, g->fault);
+	asm_jcci(a, BPF_JNE, R0, 0, gen_fault(g, FAULT_ADDRESS));
 }
 
 static int
@@ -444,9 +445,10 @@ gen_copyinstr(struct gen *g, struct node *n, struct place to, size_t size, struc
 		asm_imm(a, R2, (int64_t)size);
 	}
 	asm_mov(a, R3, R0);
+	gen_note_address(g);
 	gen_place(g, R1, to);
 	asm_call(a, BPF_FUNC_probe_read_user_str);
-	asm_jcci(a, BPF_JSLT, R0, 0, g->fault);
+	asm_jcci(a, BPF_JSLT, R0, 0, gen_fault(g, FAULT_ADDRESS));
 	return 0;
 }
 
@@ -463,10 +465,10 @@ gen_strjoin(struct gen *g, struct node *n, struct place out, struct error *err)
 	    (r = text_slot(g, n->args->next, &second, err)) < 0)
 		return r;
 	copy_text(g, out, max, out);
-	asm_jcci(a, BPF_JSLT, R0, 1, g->fault);
+	asm_jcci(a, BPF_JSLT, R0, 1, gen_fault(g, FAULT_ADDRESS));
 	asm_alui(a, BPF_SUB, R0, 1);
 	asm_jcci(a, BPF_JLT, R0, (int32_t)max, ok);
-	asm_jmp(a, g->fault);
+	asm_jmp(a, gen_fault(g, FAULT_ADDRESS));
 	asm_here(a, ok);
 	gen_place(g, R1, out);
 	asm_alu(a, BPF_ADD, R1, R0);
@@ -588,7 +590,7 @@ gen_lltostr(struct gen *g, struct node *n, struct place out, struct error *err)
 	asm_imm(&g->a, R5, 80);
 	gen_rt(g, "rt_lltostr"); /* the text stands at the end of digits: where, is in r0 */
 	asm_jcci(&g->a, BPF_JLT, R0, 80, ok);
-	asm_jmp(&g->a, g->fault);
+	asm_jmp(&g->a, gen_fault(g, FAULT_ADDRESS));
 	asm_here(&g->a, ok);
 	gen_place(g, R3, digits);
 	asm_alu(&g->a, BPF_ADD, R3, R0);
@@ -651,7 +653,7 @@ gen_inet(struct gen *g, struct node *n, struct place out, struct error *err)
 	asm_mov(a, R1, R0);
 	gen_pop(g, R0);
 	asm_jcci(a, BPF_JEQ, R1, 10, six);
-	asm_jcci(a, BPF_JNE, R1, 2, g->fault);
+	asm_jcci(a, BPF_JNE, R1, 2, gen_fault(g, FAULT_ILLEGAL));
 	gen_address_text(g, pointer, 4, "rt_ntop", 2, out);
 	asm_jmp(a, done);
 	asm_here(a, six);

@@ -3,11 +3,11 @@
 
 #include <stdlib.h>
 
-/* Begin of a record in the scratch area. */
-static struct place
-record_at(struct gen *g, size_t off)
+/* In the record of the scratch area. */
+struct place
+gen_record_at(struct gen *g, size_t off)
 {
-	return (struct place){R7, (int)(g->dt->this_size + off)};
+	return (struct place){R7, (int)(((g->dt->this_size + 7) & ~(size_t)7) + off)};
 }
 
 int
@@ -24,137 +24,6 @@ gen_bump(struct gen *g, size_t off)
 	asm_emit(&g->a, BPF_STX | BPF_ATOMIC | BPF_DW, R1, R2, 0, BPF_ADD);
 }
 
-/* One value into the record, as its rec says. */
-static int
-gen_record(struct gen *g, struct node *n, const struct rec *rec, struct error *err)
-{
-	struct place to = record_at(g, rec->offset);
-	int r;
-
-	switch (rec->kind) {
-	case REC_INT:
-		if ((r = gen_scalar(g, n, err)) < 0)
-			return r;
-		asm_store(&g->a, (unsigned)rec->size, to.reg, to.off, R0);
-		return 0;
-	case REC_STRING:
-		return gen_text(g, n, to, rec->size, false, err);
-	case REC_BYTES:
-		if ((r = gen_addr(g, n, err)) < 0)
-			return r;
-		gen_read(g, to, rec->size, n->is_user);
-		return 0;
-	case REC_PROBE:
-		asm_store(&g->a, 4, to.reg, to.off, R8);
-		return 0;
-	case REC_STACK:
-	case REC_USTACK:
-	case REC_USYM:
-		break;
-	}
-	abort();
-}
-
-static void
-gen_pid_to(struct gen *g, struct place to)
-{
-	asm_call(&g->a, BPF_FUNC_get_current_pid_tgid);
-	asm_alui(&g->a, BPF_RSH, R0, 32);
-	asm_store(&g->a, 8, to.reg, to.off, R0);
-}
-
-/* stack(n) and ustack(n): addresses, zeros behind the last. */
-static int
-gen_stack(struct gen *g, const struct act *a)
-{
-	const struct rec *rec = &a->recs[0];
-	struct place to = record_at(g, rec->offset);
-	bool user = a->action != A_STACK;
-	size_t size = rec->size;
-
-	gen_zero(g, to, size);
-	if (user) {
-		gen_pid_to(g, to);
-		to.off += 8;
-		size -= 8;
-	}
-	asm_mov(&g->a, R1, R6);
-	gen_place(g, R2, to);
-	asm_imm(&g->a, R3, (int64_t)size);
-	asm_imm(&g->a, R4, user ? BPF_F_USER_STACK : g->hook->aframes);
-	asm_call(&g->a, BPF_FUNC_get_stack);
-	return 0;
-}
-
-static int
-gen_tracemem(struct gen *g, struct node *n, const struct act *a, struct error *err)
-{
-	int r = gen_scalar(g, n->args, err);
-
-	if (r < 0)
-		return r;
-	gen_read(g, record_at(g, a->recs[0].offset), a->recs[0].size, n->args->is_user);
-	return 0;
-}
-
-static int
-gen_usym(struct gen *g, struct node *n, const struct act *a, struct error *err)
-{
-	struct place to = record_at(g, a->recs[0].offset);
-	int r;
-
-	gen_pid_to(g, to);
-	if ((r = gen_scalar(g, n->args, err)) < 0)
-		return r;
-	asm_store(&g->a, 8, to.reg, to.off + 8, R0);
-	return 0;
-}
-
-static int
-gen_exit(struct gen *g, struct node *n, const struct act *a, struct error *err)
-{
-	int r = gen_record(g, n->args, &a->recs[0], err);
-
-	asm_map_value(&g->a, R1, g->dt->globals_fd, offsetof(struct dt_shared, stopped));
-	asm_storei(&g->a, 8, R1, 0, 1);
-	return r;
-}
-
-/* The act that the checker made for the k-th action of the clause. */
-static int
-gen_action(struct gen *g, struct node *n, const struct act **next, struct error *err)
-{
-	const struct act *a = *next;
-	size_t i = 0;
-	int r;
-
-	*next = a->next;
-	switch (a->action) {
-	case A_STACK:
-	case A_USTACK:
-	case A_JSTACK:
-		return gen_stack(g, a);
-	case A_TRACEMEM:
-		return gen_tracemem(g, n, a, err);
-	case A_USYM:
-	case A_UADDR:
-	case A_UMOD:
-	case A_UFUNC:
-		return gen_usym(g, n, a, err);
-	case A_EXIT:
-		return gen_exit(g, n, a, err);
-	default:
-		break;
-	}
-	for (struct node *arg = n->args; arg; arg = arg->next) {
-		if (arg->slot < 0) /* the format, an aggregation */
-			continue;
-		if ((r = gen_record(g, arg, &a->recs[i++], err)) < 0)
-			return r;
-	}
-	return 0;
-}
-
 static int
 gen_statements(struct gen *g, struct node *n, const struct act **next, struct error *err)
 {
@@ -164,6 +33,7 @@ gen_statements(struct gen *g, struct node *n, const struct act **next, struct er
 		struct node *e = n->left;
 
 		g->slot_next = g->dt->slots_off;
+		g->statement += n->kind == N_EXPR;
 		switch (n->kind) {
 		case N_BLOCK:
 			r = gen_statements(g, n->body, next, err);
@@ -198,57 +68,208 @@ gen_statements(struct gen *g, struct node *n, const struct act **next, struct er
 	return r;
 }
 
-/* Hands the finished record to the ring. */
+/* One more on this CPU, of the counters at off. */
 static void
-gen_emit(struct gen *g, const struct clause *cl)
+bump_on_cpu(struct gen *g, size_t off)
+{
+	struct asmb *a = &g->a;
+	int ok = asm_label(a);
+
+	asm_call(a, BPF_FUNC_get_smp_processor_id);
+	asm_jcci(a, BPF_JLT, R0, DT_DROP_CPUS, ok);
+	asm_imm(a, R0, DT_DROP_CPUS - 1);
+	asm_here(a, ok);
+	asm_alui(a, BPF_LSH, R0, 3);
+	asm_map_value(a, R1, g->dt->globals_fd, (uint32_t)off);
+	asm_alu(a, BPF_ADD, R1, R0);
+	asm_imm(a, R2, 1);
+	asm_emit(a, BPF_STX | BPF_ATOMIC | BPF_DW, R1, R2, 0, BPF_ADD);
+}
+
+void
+gen_agg_drop(struct gen *g)
+{
+	bump_on_cpu(g, offsetof(struct dt_shared, agg_drops));
+}
+
+/* The record at `at` goes to the ring. */
+static void
+emit(struct gen *g, struct place at, size_t size)
 {
 	struct asmb *a = &g->a;
 	int sent = asm_label(a);
-	struct place at = record_at(g, 0);
 
 	asm_map(a, R1, g->dt->ring_fd);
 	gen_place(g, R2, at);
-	asm_imm(a, R3, (int64_t)((cl->rec_size + 7) & ~(size_t)7));
+	asm_imm(a, R3, (int64_t)((size + 7) & ~(size_t)7));
 	asm_imm(a, R4, 0);
 	asm_call(a, BPF_FUNC_ringbuf_output);
 	asm_jcci(a, BPF_JEQ, R0, 0, sent);
-	gen_bump(g, offsetof(struct dt_shared, drops));
+	bump_on_cpu(g, offsetof(struct dt_shared, drops));
 	asm_here(a, sent);
+}
+
+static void
+gen_emit(struct gen *g, const struct clause *cl)
+{
+	struct place mask = gen_record_at(g, sizeof(struct rec_head));
+	int none = asm_label(&g->a);
+
+	if (cl->conditional) { /* nothing was done: nothing is told */
+		asm_load(&g->a, 8, R0, mask.reg, mask.off);
+		asm_jcci(&g->a, BPF_JEQ, R0, 0, none);
+	}
+	emit(g, gen_record_at(g, 0), cl->rec_size);
+	asm_here(&g->a, none);
+}
+
+/* --- faults: the clause ends, the consumer is told, ERROR's clauses run */
+
+int
+gen_fault(struct gen *g, enum fault kind)
+{
+	size_t i = 0;
+
+	while (i < g->n_faults &&
+	       (g->faults[i].kind != kind || g->faults[i].statement != g->statement))
+		i++;
+	if (i == ARRAY_SIZE(g->faults))
+		i--;
+	if (i == g->n_faults) {
+		g->faults[i].kind = kind;
+		g->faults[i].statement = g->statement;
+		g->faults[i].label = asm_label(&g->a);
+		g->n_faults++;
+	}
+	return g->faults[i].label;
+}
+
+void
+gen_note_address(struct gen *g)
+{
+	asm_store(&g->a, 8, R10, STACK_FAULT, R3);
+}
+
+static int gen_clause(struct gen *g, const struct clause *cl, struct error *err);
+
+/* What ERROR's arg1 to arg5 are. */
+static void
+note_error(struct gen *g)
+{
+	const struct {
+		size_t from;
+		unsigned size, arg;
+	} rows[] = {{offsetof(struct fault_rec, statement), 4, 2},
+		    {offsetof(struct fault_rec, kind), 4, 4},
+		    {offsetof(struct fault_rec, address), 8, 5}};
+	struct place at = gen_rt_place(g, offsetof(struct rt, error));
+
+	asm_store(&g->a, 8, at.reg, at.off, R8);
+	asm_storei(&g->a, 8, at.reg, at.off + 8, (int32_t)g->clause->id + 1);
+	asm_storei(&g->a, 8, at.reg, at.off + 24, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		asm_load(&g->a, rows[i].size, R0, R10, STACK_KEY + (int)rows[i].from);
+		asm_store(&g->a, 8, at.reg, at.off + 8 * (int)rows[i].arg, R0);
+	}
+}
+
+static int
+gen_error_clauses(struct gen *g, struct error *err)
+{
+	const struct probe *p = g->dt->error;
+	const struct hook *hook = g->hook;
+	struct place id = gen_rt_place(g, offsetof(struct rt, error));
+	int end = g->end, r = 0;
+
+	if (!p || g->in_error || hook->probes[0] == p)
+		return 0;
+	note_error(g);
+	g->in_error = true;
+	for (size_t i = 0; i < g->dt->n_hooks; i++)
+		if (g->dt->hooks[i]->probes[0] == p)
+			g->hook = g->dt->hooks[i];
+	asm_imm(&g->a, R8, p->id);
+	for (size_t i = 0; r == 0 && i < p->n_clauses; i++)
+		r = gen_clause(g, p->clauses[i], err);
+	asm_load(&g->a, 8, R8, id.reg, id.off);
+	g->hook = hook;
+	g->end = end;
+	g->in_error = false;
+	return r;
+}
+
+static int
+gen_faults(struct gen *g, const struct clause *cl, struct error *err)
+{
+	const struct place at = {R10, STACK_KEY};
+	struct asmb *a = &g->a;
+	int told = asm_label(a);
+
+	if (!g->n_faults) /* the verifier refuses code that nothing reaches */
+		return 0;
+	asm_jmp(a, g->end);
+	for (size_t i = 0; i < g->n_faults; i++) {
+		asm_here(a, g->faults[i].label);
+		asm_storei(a, 4, R10, STACK_KEY + (int)offsetof(struct fault_rec, kind),
+			   g->faults[i].kind);
+		asm_storei(a, 4, R10, STACK_KEY + (int)offsetof(struct fault_rec, statement),
+			   g->faults[i].statement);
+		if (g->faults[i].kind != FAULT_ADDRESS)
+			asm_storei(a, 8, R10, STACK_FAULT, 0);
+		asm_jmp(a, told);
+	}
+	asm_here(a, told);
+	asm_load(a, 8, R0, R10, STACK_FAULT);
+	asm_store(a, 8, R10, STACK_KEY + (int)offsetof(struct fault_rec, address), R0);
+	asm_storei(a, 4, R10, STACK_KEY, (int32_t)(cl->id | DT_FAULT));
+	asm_store(a, 4, R10, STACK_KEY + 4, R8);
+	asm_call(a, BPF_FUNC_get_smp_processor_id);
+	asm_store(a, 4, R10, STACK_KEY + 8, R0);
+	asm_storei(a, 4, R10, STACK_KEY + 12, 0);
+	emit(g, at, sizeof(struct fault_rec));
+	return gen_error_clauses(g, err);
+}
+
+static void
+gen_head(struct gen *g, const struct clause *cl)
+{
+	struct place head = gen_record_at(g, 0);
+	struct asmb *a = &g->a;
+
+	asm_storei(a, 4, head.reg, head.off, (int32_t)cl->id);
+	asm_store(a, 4, head.reg, head.off + 4, R8);
+	asm_call(a, BPF_FUNC_get_smp_processor_id);
+	asm_store(a, 4, head.reg, head.off + 8, R0);
+	asm_storei(a, 4, head.reg, head.off + 12, 0);
+	if (cl->conditional)
+		asm_storei(a, 8, head.reg, head.off + 16, 0);
 }
 
 static int
 gen_clause(struct gen *g, const struct clause *cl, struct error *err)
 {
 	struct asmb *a = &g->a;
-	int end = asm_label(a), r;
 	const struct act *next = cl->acts;
-	struct place head = record_at(g, 0);
+	int end = asm_label(a), r;
 
 	g->clause = cl;
-	g->fault = asm_label(a);
+	g->end = end;
+	g->n_faults = 0;
+	g->statement = 0;
 	g->slot_next = g->dt->slots_off;
 	if (cl->node->left) {
 		if ((r = gen_scalar(g, cl->node->left, err)) < 0)
 			return r;
 		asm_jcci(a, BPF_JEQ, R0, 0, end);
 	}
-	if (cl->rec_size) {
-		asm_storei(a, 4, head.reg, head.off, (int32_t)cl->id);
-		asm_store(a, 4, head.reg, head.off + 4, R8);
-		asm_call(a, BPF_FUNC_get_smp_processor_id);
-		asm_store(a, 4, head.reg, head.off + 8, R0);
-		asm_storei(a, 4, head.reg, head.off + 12, 0);
-	}
+	if (cl->rec_size)
+		gen_head(g, cl);
 	if ((r = gen_statements(g, cl->node->body, &next, err)) < 0)
 		return r;
 	if (cl->rec_size)
 		gen_emit(g, cl);
-	/* The verifier refuses code that nothing reaches. */
-	if (asm_used(a, g->fault)) {
-		asm_jmp(a, end);
-		asm_here(a, g->fault);
-		gen_bump(g, offsetof(struct dt_shared, faults));
-	}
+	if ((r = gen_faults(g, cl, err)) < 0)
+		return r;
 	asm_here(a, end);
 	return 0;
 }
@@ -295,7 +316,9 @@ text_in(const struct dt *dt, const struct node *n)
 	if (!n)
 		return false;
 	if (n->kind == N_STRING || n->kind == N_STRINGOF || n->type == dt->t_string ||
-	    n->scope == SCOPE_THIS || (n->kind == N_CALL && n->ident && n->ident->kind == ID_FUNC))
+	    n->scope == SCOPE_THIS ||
+	    (n->kind == N_IDENT && n->ident && n->ident->kind == ID_BUILTIN &&
+	     (n->ident->builtin == B_STACKDEPTH || n->ident->builtin == B_USTACKDEPTH)) || (n->kind == N_CALL && n->ident && n->ident->kind == ID_FUNC))
 		return true;
 	for (const struct node *arg = n->args; arg; arg = arg->next)
 		if (text_in(dt, arg))
@@ -312,6 +335,8 @@ needs_scratch(const struct dt *dt, const struct hook *h)
 {
 	const struct probe *p = h->probes[0];
 
+	if (dt->error) /* its clauses run where another fails */
+		return true;
 	for (size_t i = 0; i < p->n_clauses; i++) {
 		const struct node *n = p->clauses[i]->node;
 

@@ -11,7 +11,7 @@
  * Stack, from the top (r10) down:
  *	  -8 ... -192	values put aside while another is computed (gen_push)
  *	-320 ... -200	a key, when it is small
- *	-352 ... -328	what a helper reads or writes: one value, one small key
+ *	-352 ... -328	what a helper reads or writes: one value, one small key; the last address
  *
  * Text never is a value in a register: gen_text() puts it where it is wanted.
  */
@@ -26,6 +26,7 @@
 #define STACK_KEY (-320)
 #define STACK_KEY_SIZE 120
 #define STACK_VALUE (-336)
+#define STACK_FAULT (-344) /* the address that is about to be read */
 #define STACK_SMALL (-352)
 
 struct gen {
@@ -39,7 +40,14 @@ struct gen {
 	size_t slot_next;  /* scratch in use by this expression */
 	size_t slot_max;
 	int leave;	   /* label: end of the program */
-	int fault;	   /* label: end of the clause after an invalid address */
+	int end;	   /* label: end of the clause */
+	struct {
+		int label, statement;
+		enum fault kind;
+	} faults[3 * 64]; /* of the clause: where each goes on */
+	size_t n_faults;
+	int statement; /* number of the one at work; 0 in the predicate */
+	bool in_error; /* clauses of ERROR are at work */
 	const struct clause *clause;
 	struct {
 		const char *name;
@@ -68,6 +76,10 @@ struct place gen_slot(struct gen *g, size_t size);	/* scratch; freed at the stat
 void gen_zero(struct gen *g, struct place p, size_t size);
 /* r0: address.  Reads size bytes to `to`; a bad address ends the clause. */
 void gen_read(struct gen *g, struct place to, size_t size, bool is_user);
+struct place gen_record_at(struct gen *g, size_t off);
+void gen_agg_drop(struct gen *g);
+/* gen_act.c: the act that the checker made for this action; *next moves on */
+int gen_action(struct gen *g, struct node *n, const struct act **next, struct error *err);
 /* gen_agg.c */
 int gen_aggregate(struct gen *g, struct node *n, struct error *err);
 /* A key's parts to `to`. */
@@ -85,6 +97,8 @@ int gen_rt_offset(struct gen *g, const struct node *where, enum rt_offset which,
 /* func.c */
 int gen_func(struct gen *g, struct node *n, struct error *err);
 int gen_func_text(struct gen *g, struct node *n, struct place to, size_t size, struct error *err);
+int gen_fault(struct gen *g, enum fault kind); /* label that ends the clause with an error */
+void gen_note_address(struct gen *g);	       /* r3: told if reading there fails */
 int gen_unsupported(const struct node *n, const char *what, struct error *err);
 void gen_bump(struct gen *g, size_t shared_offset); /* a counter of struct dt_shared */
 /*

@@ -276,7 +276,7 @@ gen_find(struct gen *g, const struct agg *agg, struct place key, int none)
 		asm_call(a, BPF_FUNC_map_lookup_elem);
 		asm_jcci(a, BPF_JNE, R0, 0, found);
 	}
-	gen_bump(g, offsetof(struct dt_shared, agg_drops));
+	gen_agg_drop(g);
 	asm_jmp(a, none);
 	asm_here(a, found);
 }

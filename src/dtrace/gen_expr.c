@@ -56,10 +56,11 @@ void
 gen_read(struct gen *g, struct place to, size_t size, bool is_user)
 {
 	asm_mov(&g->a, R3, R0);
+	gen_note_address(g);
 	gen_place(g, R1, to);
 	asm_imm(&g->a, R2, (int64_t)size);
 	asm_call(&g->a, is_user ? BPF_FUNC_probe_read_user : BPF_FUNC_probe_read_kernel);
-	asm_jcci(&g->a, BPF_JNE, R0, 0, g->fault);
+	asm_jcci(&g->a, BPF_JNE, R0, 0, gen_fault(g, FAULT_ADDRESS));
 }
 
 /* r0: address; the value there into r0. */
@@ -366,7 +367,7 @@ gen_op(struct gen *g, enum op op, bool is_signed)
 		return;
 	}
 	/* Division: by zero is a fault; signed division is offset 1 (cpu v4). */
-	asm_jcci(a, BPF_JEQ, R1, 0, g->fault);
+	asm_jcci(a, BPF_JEQ, R1, 0, gen_fault(g, FAULT_DIVIDE));
 	asm_emit(a, BPF_ALU64 | (op == OP_DIV ? BPF_DIV : BPF_MOD) | BPF_X, R0, R1, is_signed, 0);
 }
 
@@ -657,6 +658,8 @@ gen_vtimestamp(struct gen *g, const struct node *n, struct error *err)
 	return 0;
 }
 
+#define MAX_DEPTH 127 /* frames that are counted */
+
 static int
 gen_builtin(struct gen *g, struct node *n, struct error *err)
 {
@@ -711,10 +714,31 @@ gen_builtin(struct gen *g, struct node *n, struct error *err)
 	case B_IPL:
 		asm_imm(a, R0, 0);
 		return 0;
-	case B_ERRNO: {
-		int ok = asm_label(a), done = asm_label(a);
-		int r = ops->gen_arg(g, g->hook, 0, err);
+	case B_STACKDEPTH:
+	case B_USTACKDEPTH: {
+		struct place frames = gen_slot(g, 8 * MAX_DEPTH);
+		int some = asm_label(a);
 
+		asm_mov(a, R1, R6);
+		gen_place(g, R2, frames);
+		asm_imm(a, R3, 8 * MAX_DEPTH);
+		asm_imm(a, R4, b == B_USTACKDEPTH ? BPF_F_USER_STACK : g->hook->aframes);
+		asm_call(a, BPF_FUNC_get_stack);
+		asm_jcci(a, BPF_JSGE, R0, 0, some);
+		asm_imm(a, R0, 0);
+		asm_here(a, some);
+		asm_alui(a, BPF_RSH, R0, 3);
+		return 0;
+	}
+	case B_ERRNO: {
+		int ok = asm_label(a), done = asm_label(a), r;
+
+		/* Elsewhere than at a system call's end there is none. */
+		if (ops != &provider_syscall || !str_eq(g->hook->probes[0]->name, "return")) {
+			asm_imm(a, R0, 0);
+			return 0;
+		}
+		r = ops->gen_arg(g, g->hook, 0, err);
 		if (r < 0)
 			return r;
 		asm_jcci(a, BPF_JSGE, R0, 0, ok);
@@ -777,6 +801,14 @@ gen_scalar(struct gen *g, struct node *n, struct error *err)
 			return gen_builtin(g, n, err);
 		return load_var(g, n, err);
 	case N_INDEX:
+		if (n->ident && n->ident->kind == ID_BUILTIN && n->ident->builtin == B_UREGS) {
+			asm_call(&g->a, BPF_FUNC_get_current_task_btf);
+			asm_mov(&g->a, R1, R0);
+			asm_call(&g->a, BPF_FUNC_task_pt_regs);
+			asm_alui(&g->a, BPF_ADD, R0, (int32_t)(8 * n->number));
+			load_value(g, n);
+			return 0;
+		}
 		if (n->ident && n->ident->kind == ID_BUILTIN) /* args[i] */
 			return g->hook->probes[0]->ops->gen_arg(g, g->hook, (unsigned)n->number,
 								err);
@@ -861,10 +893,11 @@ static void
 gen_read_text(struct gen *g, struct place to, size_t size, bool is_user)
 {
 	asm_mov(&g->a, R3, R0);
+	gen_note_address(g);
 	gen_place(g, R1, to);
 	asm_imm(&g->a, R2, (int64_t)size);
 	asm_call(&g->a, is_user ? BPF_FUNC_probe_read_user_str : BPF_FUNC_probe_read_kernel_str);
-	asm_jcci(&g->a, BPF_JSLT, R0, 0, g->fault);
+	asm_jcci(&g->a, BPF_JSLT, R0, 0, gen_fault(g, FAULT_ADDRESS));
 }
 
 /* A string variable's text; an unset dynamic one is empty. */
@@ -906,7 +939,7 @@ gen_probe_text(struct gen *g, struct node *n, struct place to, size_t size, stru
 	asm_mov(&g->a, R2, R10);
 	asm_alui(&g->a, BPF_ADD, R2, STACK_SMALL);
 	asm_call(&g->a, BPF_FUNC_map_lookup_elem);
-	asm_jcci(&g->a, BPF_JEQ, R0, 0, g->fault);
+	asm_jcci(&g->a, BPF_JEQ, R0, 0, gen_fault(g, FAULT_ADDRESS));
 	asm_alui(&g->a, BPF_ADD, R0, (int32_t)(part * DT_NAME_SIZE));
 	gen_read_text(g, to, size, false);
 	return 0;

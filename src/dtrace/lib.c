@@ -89,9 +89,9 @@ dt_load_library(struct dt *dt, struct error *err)
 	if (dt->library || dt->opts.nolibs)
 		return 0;
 	dt->library = dt->in_library = true;
-	r = load_dir(dt, dt->syslibdir, err);
-	for (size_t i = 0; i < dt->libdirs.n && r == 0; i++)
-		r = load_dir(dt, dt->libdirs.v[i], err);
+	r = load_dir(dt, dt->opts.syslibdir, err);
+	for (size_t i = 0; i < dt->opts.libdirs.n && r == 0; i++)
+		r = load_dir(dt, dt->opts.libdirs.v[i], err);
 	dt->in_library = false;
 	return r;
 }

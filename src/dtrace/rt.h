@@ -28,6 +28,7 @@ struct rt {
 	u64 token;	 /* strtok(): where the next word may begin */
 	u64 alloca_next; /* bytes given out in this firing */
 	u64 self;	 /* this scratch area's address, as a number */
+	u64 error[6];	 /* arguments of ERROR; [0] keeps the failed probe's id */
 	u64 off[RT_N_OFFSETS];
 	u64 names[RT_NAMES];
 };
