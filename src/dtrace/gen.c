@@ -130,6 +130,8 @@ gen_fault(struct gen *g, enum fault kind)
 {
 	size_t i = 0;
 
+	if (g->faults_leave)
+		return g->leave;
 	while (i < g->n_faults &&
 	       (g->faults[i].kind != kind || g->faults[i].statement != g->statement))
 		i++;

@@ -46,6 +46,7 @@ struct gen {
 		enum fault kind;
 	} faults[3 * 64]; /* of the clause: where each goes on */
 	size_t n_faults;
+	bool faults_leave; /* before any clause: a fault leaves the program */
 	int statement; /* number of the one at work; 0 in the predicate */
 	bool in_error; /* clauses of ERROR are at work */
 	const struct clause *clause;

@@ -221,8 +221,9 @@ stable_gen_probe(struct gen *g, const struct hook *h, struct error *err)
 
 	if (sh->when) {
 		g->hook = &sh->inner;
-		g->fault = g->leave;
+		g->faults_leave = true;
 		r = gen_scalar(g, sh->when, err);
+		g->faults_leave = false;
 		g->hook = h;
 		if (r < 0)
 			return r;
