@@ -286,8 +286,7 @@ step_delegated(struct vm_job *job, struct error *err)
 
 	if (job->receive || !json_bool(json_get(job->vm, "delegate_dataset"), false))
 		return 0;
-	/* Its mount is the zone's affair: zoned is set when the zone boots. */
-	strv_add(&props, "canmount=noauto");
+	strv_add(&props, "zoned=on"); /* its mount is the zone's affair */
 	if (compression)
 		strv_addf(&props, "compression=%s", compression);
 	if (recsize)

@@ -457,6 +457,12 @@ zone_config_rctl(const struct zone_config *c, const char *name, uint64_t *ret_li
 	struct zone_res *res = zone_res_find(c, "rctl", "name", name);
 	struct xml_node *n = res ? rctl_value(res) : NULL;
 
+	if (!n && str_eq(name, "zone.max-physical-memory")) {
+		/* zonecfg's other word for it, as in "add capped-memory; set physical=64m" */
+		res = zone_res_next(c, "capped-memory", NULL);
+		return res && zone_res_get(res, "physical") &&
+		       str_to_size(zone_res_get(res, "physical"), ret_limit) == 0;
+	}
 	return n && xml_attr(n, "limit") && str_to_u64(xml_attr(n, "limit"), 10, ret_limit) == 0;
 }
 

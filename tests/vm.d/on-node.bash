@@ -138,6 +138,55 @@ is 'without a port' "$(vmadm info $k vnc | json vnc)" ''
 ok 'delete' vmadm delete $k
 is 'nothing of it is left' "$(state)" "$left"
 
+# --- a dataset of the zone's own (the platform's zfs, by its own loader: the tiny image has none)
+d=dddddddd-4444-4444-8444-444444444444
+zfs_inside() { zlogin $d "/host/lib64/ld-linux-x86-64.so.2 --library-path /host/lib/x86_64-linux-gnu /host/sbin/zfs $*" 2>&1; }
+payload $d '"delegate_dataset":true,"filesystems":[{"type":"lofs","source":"/usr","target":"/host","options":["ro"]}]' | vmadm create 2>$w/create.out
+is 'delegated' "$(vmadm get $d | json datasets)" "[
+  \"zones/$d/data\"
+]"
+ok 'the zone mounts it' zfs_inside mount -a
+ok 'and writes into it' zlogin $d "echo kept > /zones/$d/data/file && touch /zones/$d/data/file"
+ok 'makes more of them' zfs_inside create zones/$d/data/sub
+ok 'and snapshots' zfs_inside snapshot zones/$d/data@one
+has 'but not of its root' "$(zfs_inside set quota=5g zones/$d)" 'permission denied'
+has 'and sees no image' "$(zfs_inside list zones/$tiny)" 'does not exist'
+vmadm reboot -F $d 2>/dev/null
+is 'after a reboot it is there' "$(zfs_inside mount -a; zlogin $d cat /zones/$d/data/file)" kept
+ok 'delete' vmadm delete $d
+
+# --- by hand
+hand() { zoneadm -z hand "$@"; }
+states() { zoneadm list -cp | sed -n 's/^[^:]*:\([a-z]*\):\([a-z]*\):.*/\1=\2/p' | grep -v global | tr '\n' ' '; }
+ok 'zonecfg' zonecfg -z hand 'create -b; set brand=lx; set zonepath=/zones/hand; add capped-memory; set physical=64m; end; commit'
+ok 'install' hand install -t $tiny
+ok 'verify' hand verify
+ok 'ready' hand ready
+is 'it is' "$(states)" 'hand=ready '
+ok 'boot' hand boot
+is 'capped' "$(cat /sys/fs/cgroup/zones/hand/memory.high)" $((64 << 20))
+has 'zonememstat' "$(zonememstat -p)" hand:
+refuses 'only what is installed is moved' 'is running' hand move /zones/moved
+ok 'shutdown' hand shutdown
+ok 'the configuration is exported' zonecfg -z hand export -f $w/hand.cfg
+ok 'and taken by another' bash -c "sed s/hand/copy/ $w/hand.cfg > $w/copy.cfg && zonecfg -z copy -f $w/copy.cfg"
+ok 'clone' zoneadm -z copy clone hand
+ok 'move' zoneadm -z copy move /zones/moved
+ok 'boots there' zoneadm -z copy boot
+is 'and runs' "$(zlogin copy cat /etc/hostname)" copy
+ok 'halt' zoneadm -z copy halt
+ok 'detach' zoneadm -z copy detach
+is 'it is' "$(states)" 'copy=configured hand=installed '
+refuses 'and does not boot' 'not installed' zoneadm -z copy boot
+ok 'attach' zoneadm -z copy attach
+ok 'mark' zoneadm -z copy mark incomplete
+refuses 'and does not boot' 'not installed' zoneadm -z copy boot
+for z in copy hand; do
+	ok "uninstall $z" zoneadm -z $z uninstall -F
+	ok "delete $z" zonecfg -z $z delete -F
+done
+is 'nothing of them is left' "$(state)" "$left"
+
 # --- refused creates leave nothing
 try() { payload $b | json -e "$3" > $w/p.json; refuses "$1" "$2" vmadm create -f $w/p.json; is "... and leaves nothing" "$(state)" "$left"; }
 try 'no such image' 'is not installed' 'image_uuid = "nosuch"'

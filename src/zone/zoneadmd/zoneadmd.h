@@ -122,6 +122,10 @@ bool console_sync(struct console *c, const char *text);
 void console_rest(struct console *c);
 size_t console_clients(const struct console *c);
 
+/* ---- delegated datasets (delegate.c) ---- */
+/* Gives the dataset, and its files, to the zone whose first process is there. */
+int delegate_attach(struct daemon *d, const char *dataset, struct error *err);
+
 /* ---- the screen of a virtual machine (vnc.c) ---- */
 struct vnc;
 int vnc_start(struct daemon *d, struct error *err); /* as the configuration says: may be nothing */

@@ -464,7 +464,7 @@ static int
 lx_network(struct daemon *d, int netns_fd, struct zone_plan *p, struct error *err)
 {
 	zone_res_each(res, d->config, "dataset") {
-		int r = zfs_zone_attach(zone_res_get(res, "name"), d->proc.pid, err);
+		int r = delegate_attach(d, zone_res_get(res, "name"), err);
 
 		if (r < 0)
 			return r;
