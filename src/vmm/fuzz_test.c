@@ -1,11 +1,18 @@
-/* The fuzzer's target with made-up inputs: random ones, and ones shaped like a driver. */
+/* The fuzzer's target with its corpus, and with made-up inputs: random ones, and ones shaped like a driver. */
+#include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/str.h"
 #include "base/test.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define DEVICES 15
+#define VIRTIO_DEVICES 8
 
 static uint64_t state;
 
@@ -25,11 +32,22 @@ struct op {
 	uint32_t offset, value;
 };
 
+static void
+run(uint8_t device, const struct op *ops, size_t n)
+{
+	uint8_t *input = malloc(1 + n * sizeof(*ops));
+
+	input[0] = device;
+	memcpy(input + 1, ops, n * sizeof(*ops));
+	LLVMFuzzerTestOneInput(input, 1 + n * sizeof(*ops));
+	free(input);
+}
+
 TEST(random_accesses_break_nothing)
 {
 	static struct op ops[400];
 
-	for (unsigned round = 1; round <= 60; round++) {
+	for (unsigned round = 1; round <= 10 * DEVICES; round++) {
 		state = round * 0x9e3779b97f4a7c15;
 		for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
 			ops[i] = (struct op){(uint8_t)next(), (uint8_t)next(), (uint16_t)next(),
@@ -40,18 +58,18 @@ TEST(random_accesses_break_nothing)
 			if (next() % 2)
 				ops[i].offset &= 0x1fff;
 		}
-		LLVMFuzzerTestOneInput((uint8_t *)ops, sizeof(ops));
+		run((uint8_t)(round % DEVICES), ops, sizeof(ops) / sizeof(ops[0]));
 	}
 }
 
-/* Sets a queue up as a driver does, with rings full of random descriptors. */
+/* Sets queues up as a driver does, with rings full of random descriptors. */
 TEST(random_rings_break_nothing)
 {
 	static struct op ops[1400];
 
-	for (unsigned round = 1; round <= 60; round++) {
-		unsigned n = 0, slot = round % 3;
-		uint16_t modern = (uint16_t)(4 << 8 | slot);
+	for (unsigned round = 1; round <= 8 * VIRTIO_DEVICES; round++) {
+		unsigned n = 0;
+		const uint16_t modern = 4 << 8;
 
 		state = round * 0xd1342543de82ef95;
 #define OP(...) ops[n++] = (struct op){__VA_ARGS__}
@@ -59,7 +77,7 @@ TEST(random_rings_break_nothing)
 		OP(1, 2, modern, 8, 1);
 		OP(1, 2, modern, 12, 1); /* VERSION_1 */
 		OP(1, 0, modern, 20, 11);
-		for (unsigned q = 0; q < 2; q++) {
+		for (unsigned q = 0; q < 4; q++) {
 			OP(1, 1, modern, 22, q);
 			OP(1, 1, modern, 24, 16);
 			OP(1, 2, modern, 32, 0x10000 + q * 0x10000);
@@ -69,7 +87,7 @@ TEST(random_rings_break_nothing)
 		}
 		OP(1, 0, modern, 20, 15);
 		while (n + 8 < sizeof(ops) / sizeof(ops[0])) {
-			unsigned q = next() % 2, base = 0x10000 + q * 0x10000, i = next() % 16;
+			unsigned q = next() % 4, base = 0x10000 + q * 0x10000, i = next() % 16;
 
 			OP(6, 2, 0, base + 16 * i, next() % 8 ? next() % 0x400000 : next());
 			OP(6, 2, 0, base + 16 * i + 4, 0);
@@ -81,6 +99,28 @@ TEST(random_rings_break_nothing)
 			if (next() % 32 == 0)
 				OP(1, 0, modern, 20, next() % 16);
 		}
-		LLVMFuzzerTestOneInput((uint8_t *)ops, n * sizeof(ops[0]));
+		run((uint8_t)(round % VIRTIO_DEVICES), ops, n);
 	}
+}
+
+/* What libFuzzer found worth keeping. */
+TEST(the_corpus_breaks_nothing)
+{
+	const char *dir = test_data("src/vmm/testdata/fuzz_device");
+	DIR *d = opendir(dir);
+	unsigned n = 0;
+
+	require(d);
+	for (struct dirent *e; (e = readdir(d));) {
+		cleanup_free char *path = str_printf("%s/%s", dir, e->d_name), *data = NULL;
+		size_t len;
+
+		if (e->d_name[0] == '.')
+			continue;
+		require(file_read(path, 0, &data, &len, NULL) == 0);
+		LLVMFuzzerTestOneInput((uint8_t *)data, len);
+		n++;
+	}
+	closedir(d);
+	check_int(n, >, 0);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/str.h"
@@ -21,6 +22,7 @@ struct blk {
 	struct blk *leader; /* whose ring it uses; itself, unless it follows another */
 	int fd;
 	uint8_t *memory; /* instead of a file */
+	bool own_memory;
 	bool is_device;
 	struct blk_info info;
 	void *arg;
@@ -87,6 +89,33 @@ read_sectorsize(struct blk *b, struct config *node, struct error *err)
 	return 0;
 }
 
+static int
+open_ram(struct config *node, struct blk **ret, struct error *err)
+{
+	struct blk *b;
+	uint64_t mib;
+	void *p;
+	int r = config_u64(node, "ram", 1, 1 << 20, 1, &mib, err);
+
+	if (r < 0)
+		return r;
+	p = mmap(NULL, mib << 20, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return error_set_errno(err, errno, "ram: %llu MiB", (unsigned long long)mib);
+	b = blk_open_memory(p, mib << 20);
+	b->own_memory = true;
+	if ((r = config_bool(node, "ro", false, &b->info.readonly, err)) < 0 ||
+	    (r = read_sectorsize(b, node, err)) < 0) {
+		blk_close(b);
+		return r;
+	}
+	b->info.discard = !b->info.readonly;
+	snprintf(b->info.serial, sizeof(b->info.serial), "%s", config_get(node, "ser", "MEMORY"));
+	*ret = b;
+	return 0;
+}
+
 int
 blk_open(struct config *node, struct blk **ret, struct error *err)
 {
@@ -95,6 +124,8 @@ blk_open(struct config *node, struct blk **ret, struct error *err)
 	bool nocache, direct, sync, ro, nodelete;
 	int r, flags = O_CLOEXEC;
 
+	if (config_get(node, "ram", NULL))
+		return open_ram(node, ret, err);
 	if (!path)
 		return error_set(err, EINVAL, "no path");
 	if ((r = config_bool(node, "nocache", false, &nocache, err)) < 0 ||
@@ -159,6 +190,8 @@ blk_close(struct blk *b)
 		return;
 	if (b->have_ring)
 		io_uring_queue_exit(&b->ring);
+	if (b->own_memory)
+		munmap(b->memory, b->info.size);
 	cleanup_closep(&b->fd);
 	free(b);
 }

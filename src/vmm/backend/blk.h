@@ -38,9 +38,10 @@ struct blk_req {
 	struct blk *blk; /* blk_submit() sets it */
 };
 
-/* Keys: path, nocache, direct, sync, ro, nodelete, sectorsize, ser. */
+/* Keys: path or ram, nocache, direct, sync, ro, nodelete, sectorsize, ser. */
 #define BLK_PCI_OPTS                                                                          \
 	{"path", "FILE", "file, zvol or disk; its name may be left out"},                     \
+	{"ram", "MIB", "instead: a disk in memory, empty at the start"},                     \
 	{"nocache", NULL, "O_DIRECT, as direct"}, {"direct", NULL, "bypass the host's cache"}, \
 	{"sync", NULL, "every write reaches the disk"}, {"ro", NULL, "read only"},            \
 	{"nodelete", NULL, "no discard"},                                                     \
