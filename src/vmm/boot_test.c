@@ -30,6 +30,14 @@ static const uint8_t code[] = {
 	0x33, 0x75, 0x0b, 0x8b, 0x73, 0x18, 0xac, 0x84, 0xc0, 0x74, 0x03, 0xee, 0xeb, 0xf8, 0x66,
 	0xba, 0x04, 0x06, 0x66, 0xb8, 0x00, 0x34, 0x66, 0xef, 0xf4};
 
+/* The same in 64-bit mode, with boot_params in RSI: its magic, and its command line. */
+static const uint8_t code64[] = {
+	0x66, 0xba, 0xf8, 0x03, 0xb0, 'O',  0xee, 0xb0, 'K',  0xee, 0x81, 0xbe, 0x02, 0x02, 0x00,
+	0x00, 0x48, 0x64, 0x72, 0x53, 0x75, 0x0e, 0x8b, 0xb6, 0x28, 0x02, 0x00, 0x00, 0xac, 0x84,
+	0xc0, 0x74, 0x03, 0xee, 0xeb, 0xf8, 0x66, 0xba, 0x04, 0x06, 0x66, 0xb8, 0x00, 0x34, 0x66,
+	0xef, 0xf4};
+#define AT_64 0x100
+
 struct image {
 	Elf64_Ehdr eh;
 	Elf64_Phdr ph[2];
@@ -58,6 +66,8 @@ make_kernel(struct image *k, bool with_note)
 	memcpy(k->note_name, "Xen", 4);
 	k->note_entry = ENTRY;
 	memcpy(k->text, code, sizeof(code));
+	k->eh.e_entry = ENTRY + AT_64;
+	memcpy(k->text + AT_64, code64, sizeof(code64));
 }
 
 static char *
@@ -67,7 +77,7 @@ temporary(const char *name)
 }
 
 static int
-bhyve(const char *kernel, char **output, struct error *err)
+bhyve_with(const char *key, const char *kernel, char **output, struct error *err)
 {
 	cleanup_free char *cache = str_printf("boot.cache=%s", test_tmpdir());
 	cleanup_free char *program = xstrdup(test_built("src/vmm/bhyve"));
@@ -75,10 +85,17 @@ bhyve(const char *kernel, char **output, struct error *err)
 	int status = -1;
 	int r = run_capture((const char *const[]){program, "-m", "16", "-l", boot, "-l",
 						  "cmdline,hello", "-l", "com1,stdio", "-o", cache,
-						  "-o", "ctl.path=none", "tiny", NULL},
+						  "-o", "ctl.path=none", "-o", key, "tiny",
+						  NULL},
 			    output, &status, err);
 
 	return r < 0 ? r : status;
+}
+
+static int
+bhyve(const char *kernel, char **output, struct error *err)
+{
+	return bhyve_with("boot.linux64=false", kernel, output, err);
 }
 
 static void
@@ -112,6 +129,7 @@ TEST(a_bzimage_is_decompressed_once)
 	z_stream z = {.next_in = (uint8_t *)&k, .avail_in = sizeof(k), .next_out = bz + 1024,
 		      .avail_out = sizeof(bz) - 2048};
 	int fd, again;
+	bool is_linux = false;
 	struct stat a, b;
 
 	make_kernel(&k, true);
@@ -126,8 +144,9 @@ TEST(a_bzimage_is_decompressed_once)
 	memcpy(bz + 0x248, &offset, 4);
 	memcpy(bz + 0x24c, &len, 4);
 	check_ok(file_write_atomic(path, bz, sizeof(bz), 0600, &err), &err);
-	check_ok(vmlinux_open(path, test_tmpdir(), &fd, &err), &err);
-	check_ok(vmlinux_open(path, test_tmpdir(), &again, &err), &err);
+	check_ok(vmlinux_open(path, test_tmpdir(), &fd, &is_linux, &err), &err);
+	check_ok(vmlinux_open(path, test_tmpdir(), &again, &is_linux, &err), &err);
+	check(is_linux);
 	check(fstat(fd, &a) == 0 && fstat(again, &b) == 0);
 	check_int(a.st_size, ==, (long)sizeof(k));
 	check_int(a.st_ino, ==, (long)b.st_ino);
@@ -136,19 +155,22 @@ TEST(a_bzimage_is_decompressed_once)
 	/* A damaged one says so and leaves nothing. */
 	bz[1100] ^= 0xff;
 	check_ok(file_write_atomic(path, bz, sizeof(bz), 0600, &err), &err);
-	check(vmlinux_open(path, test_tmpdir(), &fd, &err) < 0);
+	check(vmlinux_open(path, test_tmpdir(), &fd, &is_linux, &err) < 0);
 	check_has(error_message(&err), "gzip payload is damaged");
 	bz[1100] ^= 0xff;
 	memset(bz + 0x24c, 0xff, 4);
 	error_done(&err);
 	check_ok(file_write_atomic(path, bz, sizeof(bz), 0600, &err), &err);
-	check(vmlinux_open(path, test_tmpdir(), &fd, &err) < 0);
+	check(vmlinux_open(path, test_tmpdir(), &fd, &is_linux, &err) < 0);
 	check_has(error_message(&err), "lies outside of it");
 	memcpy(bz + 0x24c, &len, 4);
 	error_done(&err);
 	check_ok(file_write_atomic(path, bz, sizeof(bz), 0600, &err), &err);
 	need_kvm();
 	check_int(bhyve(path, &output, &err), ==, 1);
+	check_str(output, "OKhello");
+	free(steal_ptr(&output));
+	check_int(bhyve_with("boot.linux64=true", path, &output, &err), ==, 1);
 	check_str(output, "OKhello");
 }
 
@@ -158,8 +180,8 @@ TEST(what_is_not_there_is_refused)
 	cleanup_error struct error err = ERROR_INIT;
 
 	need_kvm();
-	check(RUN_OUTPUT(&output, &err, program, "-r", "snapshot", "-m", "16", "vm") < 0);
-	check_has(error_message(&err), "restore (-r) is not supported");
+	check(RUN_OUTPUT(&output, &err, program, "-G", "1234", "-m", "16", "vm") < 0);
+	check_has(error_message(&err), "gdb.port (-G) is not supported");
 }
 
 TEST(what_cannot_boot_says_why)

@@ -11,14 +11,20 @@
 #include "base/str.h"
 #include "os/kvm.h"
 #include "vmm/isa/isa.h"
+#include "vmm/migrate.h"
 #include "vmm/pci.h"
+#include "vmm/snapshot.h"
 
 struct ctl {
 	struct vm *vm;
 	struct ipc_server *server;
+	struct ipc_client *asking;    /* whose request is being served */
+	struct ipc_client *migrating; /* who waits for the end of a migration */
 };
 
+/* 0: `out` is the answer; ANSWER_LATER: it comes by itself. */
 typedef int request_fn(struct vm *vm, const struct json *in, struct json *out, struct error *err);
+#define ANSWER_LATER 1
 
 static int
 do_status(struct vm *vm, const struct json *in, struct json *out, struct error *err)
@@ -115,6 +121,108 @@ do_devices(struct vm *vm, const struct json *in, struct json *out, struct error 
 	return 0;
 }
 
+static struct ctl *find_ctl(struct vm *vm);
+
+/* The guest stands still while its memory is written, and then goes on or ends. */
+static int
+do_snapshot(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+{
+	const char *path = json_str(json_get(in, "arg"), NULL);
+	bool was_paused = vm->paused;
+	uint64_t began = time_mono_ms(), bytes = 0;
+	int r;
+
+	if (!path || *path != '/')
+		return error_set(err, EINVAL, "expected the absolute path of a file");
+	vm_pause(vm);
+	r = snapshot_save(vm, path, &bytes, err);
+	if (!was_paused)
+		vm_resume(vm);
+	if (r < 0)
+		return r;
+	json_set_int(out, "memory", (int64_t)bytes);
+	json_set_int(out, "ms", (int64_t)(time_mono_ms() - began));
+	return 0;
+}
+
+static int
+do_save(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+{
+	bool was_paused = vm->paused;
+	int r;
+
+	vm_pause(vm);
+	r = do_snapshot(vm, in, out, err);
+	if (r == 0)
+		vm_end(vm, VM_END_POWEROFF, NULL);
+	else if (!was_paused)
+		vm_resume(vm);
+	return r;
+}
+
+static void
+migrated(void *arg, const struct migrate_status *status)
+{
+	struct ctl *ctl = arg;
+	struct ipc_client *c = steal_ptr(&ctl->migrating);
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_json struct json *out = json_new_object();
+
+	if (!c)
+		return;
+	json_set_int(out, "downtime_us", (int64_t)status->downtime_us);
+	json_set_int(out, "rounds", status->round);
+	json_set_int(out, "bytes", (int64_t)status->bytes);
+	error_set(&err, EIO, "%s", status->message);
+	/* A client that is gone has no use for the answer. */
+	if (status->state == MIGRATE_DONE)
+		(void)ipc_reply(c, steal_ptr(&out), NULL, 0);
+	else
+		(void)ipc_reply_error(c, &err);
+}
+
+static int
+do_migrate(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+{
+	const char *address = json_str(json_get(in, "arg"), "");
+	int64_t ms = json_int(json_get(in, "downtime"), 300);
+	struct ctl *ctl = find_ctl(vm);
+	int r;
+
+	if (ms < 1 || ms > 3600000)
+		return error_set(err, EINVAL, "downtime: expected milliseconds, at most an hour");
+	r = migrate_start(vm, address, (unsigned)ms, migrated, ctl, err);
+	if (r < 0)
+		return r;
+	ctl->migrating = ctl->asking;
+	return ANSWER_LATER;
+}
+
+static int
+do_migrate_status(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+{
+	static const char *const words[] = {
+		[MIGRATE_COPYING] = "copying", [MIGRATE_DONE] = "done", [MIGRATE_FAILED] = "failed"};
+	struct migrate_status s;
+	int r = migrate_status(vm, &s, err);
+
+	if (r < 0)
+		return r;
+	json_set_str(out, "state", words[s.state]);
+	json_set_int(out, "round", s.round);
+	json_set_int(out, "bytes", (int64_t)s.bytes);
+	json_set_int(out, "left", (int64_t)s.left);
+	if (s.state == MIGRATE_FAILED)
+		json_set_str(out, "message", s.message);
+	return 0;
+}
+
+static int
+do_migrate_cancel(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+{
+	return migrate_cancel(vm, err);
+}
+
 static const struct {
 	const char *name;
 	request_fn *run;
@@ -122,6 +230,11 @@ static const struct {
 	{"status", do_status}, {"poweroff", do_poweroff}, {"reset", do_reset},
 	{"stop", do_stop},     {"nmi", do_nmi},		  {"suspend", do_suspend},
 	{"resume", do_resume}, {"stats", do_stats},	  {"devices", do_devices},
+	{"snapshot", do_snapshot},
+	{"save", do_save},
+	{"migrate", do_migrate},
+	{"migrate-status", do_migrate_status},
+	{"migrate-cancel", do_migrate_cancel},
 };
 
 static void
@@ -137,14 +250,24 @@ on_request(struct ipc_client *c, struct ipc_message *m, void *arg)
 		if (!str_eq(requests[i].name, name))
 			continue;
 		error_done(&err);
+		ctl->asking = c;
 		r = requests[i].run(ctl->vm, m->body, out, &err);
 		break;
 	}
 	/* A client that is gone has no use for the answer. */
 	if (r < 0)
 		(void)ipc_reply_error(c, &err);
-	else
+	else if (r != ANSWER_LATER)
 		(void)ipc_reply(c, steal_ptr(&out), NULL, 0);
+}
+
+static void
+on_closed(struct ipc_client *c, void *arg)
+{
+	struct ctl *ctl = arg;
+
+	if (ctl->migrating == c)
+		ctl->migrating = NULL;
 }
 
 static void
@@ -154,6 +277,18 @@ ctl_free(void *arg)
 
 	ipc_server_free(ctl->server);
 	free(ctl);
+}
+
+static struct ctl *
+find_ctl(struct vm *vm)
+{
+	struct vm_part *part;
+
+	list_for_each(part, &vm->parts, link) {
+		if (part->free == ctl_free)
+			return part->arg;
+	}
+	return NULL;
 }
 
 int
@@ -171,5 +306,5 @@ ctl_start(struct vm *vm, struct error *err)
 	ctl = xcalloc(1, sizeof(*ctl));
 	ctl->vm = vm;
 	vm_add_part(vm, &(struct vm_part){.name = "ctl", .free = ctl_free, .arg = ctl});
-	return ipc_listen(vm->loop, set ? set : path, 0600, on_request, NULL, ctl, &ctl->server, err);
+	return ipc_listen(vm->loop, set ? set : path, 0600, on_request, on_closed, ctl, &ctl->server, err);
 }

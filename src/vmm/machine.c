@@ -7,15 +7,18 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/str.h"
 #include "vmm/boot/boot.h"
 #include "vmm/ctl.h"
 #include "vmm/isa/isa.h"
+#include "vmm/migrate.h"
 #include "vmm/pci.h"
+#include "vmm/snapshot.h"
 
 /* Keys whose meaning is known and not there yet: better refused than passed over. */
 static const struct {
 	const char *key, *option;
-} unsupported[] = {{"restore", "-r"}, {"gdb.port", "-G"}, {"domains", "-n"}, {"lpc.tpm", "-l tpm"}};
+} unsupported[] = {{"gdb.port", "-G"}, {"domains", "-n"}, {"lpc.tpm", "-l tpm"}};
 
 static int
 refuse_unsupported(struct vm *vm, struct error *err)
@@ -47,6 +50,19 @@ assign_pci(struct vm *vm, struct error *err)
 	return r < 0 ? r : pci_assign(vm, enable, err);
 }
 
+/* -r FILE, or -r tcp=ADDRESS:PORT: the state of a machine that ran before. */
+static int
+restore(struct vm *vm, struct error *err)
+{
+	const char *from = config_get(vm->config, "restore", NULL);
+	const char *address = from ? str_after(from, "tcp=") : NULL;
+
+	if (!from)
+		return 0;
+	vm_pause(vm);
+	return address ? migrate_receive(vm, address, err) : snapshot_load(vm, from, err);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(struct vm *vm, struct error *err);
@@ -56,6 +72,7 @@ static const struct {
 	{"pci", create_pci},
 	{"addresses", assign_pci},
 	{"boot", boot_load},
+	{"restore", restore},
 	{"control", ctl_start},
 };
 
@@ -84,6 +101,8 @@ machine_run(struct config *config, struct error *err)
 	bool suspended;
 	int r;
 
+	/* A peer that went away is an error of that connection, no more. */
+	signal(SIGPIPE, SIG_IGN);
 	if ((r = event_new(&loop, err)) < 0 || (r = vm_new(config, loop, &vm, err)) < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
@@ -100,6 +119,8 @@ machine_run(struct config *config, struct error *err)
 	r = vm_start(vm, err);
 	if (r < 0)
 		return r;
+	if (!suspended)
+		vm_resume(vm);
 	r = event_run(loop);
 	if (r < 0)
 		return error_set_errno(err, -r, "event loop");

@@ -69,7 +69,8 @@ mem_init(struct mem *m, int vm_fd, uint64_t ram_size, const struct mem_opts *opt
 	uint8_t *hva = NULL;
 	int r;
 
-	*m = (struct mem){.vm_fd = vm_fd, .ram_size = ram_size};
+	*m = (struct mem){.vm_fd = vm_fd, .ram_size = ram_size,
+			  .by_copy = opts->huge || opts->wired};
 	pthread_mutex_init(&m->lock, NULL);
 	if (ram_size < MEM_MIN || ram_size > MEM_MAX || ram_size % HUGE_PAGE)
 		return error_set_path(
@@ -95,6 +96,30 @@ mem_done(struct mem *m)
 		munmap(m->space, m->space_size);
 	pthread_mutex_destroy(&m->lock);
 	*m = (struct mem){.vm_fd = -1};
+}
+
+int
+mem_map_file(struct mem *m, int fd, uint64_t offset, struct error *err)
+{
+	uint8_t *hva = m->slot[0].hva;
+	uint64_t done = 0;
+
+	if (!m->by_copy) {
+		if (mmap(hva, m->ram_size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd, (off_t)offset) == MAP_FAILED)
+			return error_set_errno(err, errno, "cannot map guest memory");
+		return 0;
+	}
+	while (done < m->ram_size) {
+		ssize_t n = pread(fd, hva + done, m->ram_size - done, (off_t)(offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return error_set_errno(err, n < 0 ? errno : EIO, "cannot read guest memory");
+		done += (uint64_t)n;
+	}
+	return 0;
 }
 
 int

@@ -36,6 +36,7 @@ struct mem_region {
 struct mem {
 	int vm_fd; /* -1: no processor (tests, fuzzers) */
 	uint64_t ram_size;
+	bool by_copy;	/* a file cannot be mapped over it: huge pages, or wired */
 	uint8_t *space; /* the whole reservation, guards included */
 	size_t space_size;
 	/* Indexed by KVM slot: RAM below and above 4 GiB, fixed from the start; then what is mapped. */
@@ -53,6 +54,12 @@ struct mem_opts {
 int mem_init(struct mem *m, int vm_fd, uint64_t ram_size, const struct mem_opts *opts,
 	     struct error *err);
 void mem_done(struct mem *m);
+
+/*
+ * Fills all RAM from fd at offset: mapped (read when touched, never written
+ * back) or, for huge and wired memory, read at once.  Before the guest runs.
+ */
+int mem_map_file(struct mem *m, int fd, uint64_t offset, struct error *err);
 
 /*
  * Maps size bytes at hva into the guest at gpa as device memory (flags:

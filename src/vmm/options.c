@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "vmm/pci.h"
+#include "vmm/snapshot.h"
 
 static int
 opt_cpus(struct config *c, const char *arg, struct error *err)
@@ -258,7 +259,8 @@ static const struct option {
 	{'G', "[w][ADDR:]PORT", .set = opt_gdb, .help = "wait for a debugger there"},
 	{'K', "LAYOUT", .key = "keyboard.layout", .help = "keyboard layout of VNC"},
 	{'p', "VCPU:CPU", .set = opt_pin, .help = "run a vcpu on one host CPU"},
-	{'r', "FILE", .key = "restore", .help = "start from a snapshot"},
+	{'r', "FILE|tcp=ADDR:PORT", .key = "restore",
+	 .help = "go on from a snapshot, or take over a guest that migrates"},
 	{'C', .key = "memory.guest_in_core", .value = "true",
 	 .help = "put guest memory into core dumps"},
 	{'D', .key = "destroy_on_poweroff", .value = "true", .help = ""},
@@ -352,6 +354,15 @@ parse_word(int argc, char **argv, int *i, struct config *config, struct error *e
 	return OPTIONS_RUN;
 }
 
+/* A snapshot knows how its machine was made; options given beside it win. */
+static int
+restored(struct config *config, struct error *err)
+{
+	const char *path = config_get(config, "restore", NULL);
+
+	return !path || str_after(path, "tcp=") ? 0 : snapshot_config(path, config, err);
+}
+
 int
 options_parse(int argc, char **argv, struct config *config, struct error *err)
 {
@@ -377,6 +388,9 @@ options_parse(int argc, char **argv, struct config *config, struct error *err)
 		if (r < 0)
 			return r;
 	}
+	r = restored(config, err);
+	if (r < 0)
+		return r;
 	if (!config_get(config, "name", NULL))
 		return error_set(err, EINVAL, "expected the machine's name (-h lists the options)");
 	return config_check(config, err);

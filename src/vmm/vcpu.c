@@ -89,6 +89,9 @@ exit_mmio(struct vcpu *v)
 	}
 }
 
+#define MCG_CTL_P (1ULL << 8)
+#define MCG_SER_P (1ULL << 24)
+
 static void
 exit_nothing(struct vcpu *v)
 {
@@ -227,6 +230,28 @@ vcpu_thread(void *arg)
 	return NULL;
 }
 
+/*
+ * Machine check banks: nothing here reports into them, and a guest touches four
+ * registers of each at every start.  KVM's default is 32.
+ */
+#define MCE_BANKS 2
+
+static int
+set_mce(struct vcpu *v, struct error *err)
+{
+	uint64_t supported, cap = MCG_CTL_P | MCG_SER_P;
+
+	if (!kvm_cap(v->vm->kvm_fd, KVM_CAP_MCE))
+		return 0;
+
+	int r = KVM_CALL(v->vm->kvm_fd, KVM_X86_GET_MCE_CAP_SUPPORTED, &supported, err);
+
+	if (r < 0)
+		return r;
+	cap = (cap & supported) | MCE_BANKS;
+	return KVM_CALL(v->fd, KVM_X86_SETUP_MCE, &cap, err);
+}
+
 int
 vcpu_init(struct vcpu *v, struct error *err)
 {
@@ -239,7 +264,8 @@ vcpu_init(struct vcpu *v, struct error *err)
 			    err);
 	if (r < 0)
 		return error_wrap(err, r, "vcpu %u", v->id);
-	return vcpu_set_cpuid(v, err);
+	r = vcpu_set_cpuid(v, err);
+	return r < 0 ? r : set_mce(v, err);
 }
 
 void

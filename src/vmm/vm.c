@@ -160,6 +160,7 @@ vm_new_fake(struct config *config, uint64_t ram_size, struct vm **ret, struct er
 	int r;
 
 	vm->topology = (struct vm_topology){1, 1, 1, 1};
+	vm->ioapic = true;
 	r = create_common(vm, ram_size, &(struct mem_opts){0}, err);
 	if (r < 0)
 		return r;
@@ -180,7 +181,8 @@ vm_new(struct config *config, struct event_loop *loop, struct vm **ret, struct e
 	    (r = config_bool(config, "memory.wired", false, &opts.wired, err)) < 0 ||
 	    (r = config_bool(config, "memory.guest_in_core", false, &opts.in_core, err)) < 0 ||
 	    (r = config_bool(config, "memory.hugepages", false, &opts.huge, err)) < 0 ||
-	    (r = config_bool(config, "memory.thp", false, &opts.thp, err)) < 0 ||
+	    (r = config_bool(config, "memory.thp", true, &opts.thp, err)) < 0 ||
+	    (r = config_bool(config, "x86.ioapic", true, &vm->ioapic, err)) < 0 ||
 	    (r = config_bool(config, "x86.strictio", false, &vm->strict_io, err)) < 0 ||
 	    (r = config_bool(config, "x86.strictmsr", true, &vm->strict_msr, err)) < 0 ||
 	    (r = create_kvm(vm, err)) < 0 || (r = create_common(vm, ram_size, &opts, err)) < 0)
@@ -354,6 +356,9 @@ vm_resume(struct vm *vm)
 		if (part->resume)
 			part->resume(part->arg);
 	}
+	/* The guest's watchdogs learn that the time it stood still was not its own. */
+	for (unsigned i = 0; vm->vcpu && i < vm->topology.cpus; i++)
+		(void)ioctl(vm->vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0); /* fails without kvmclock: no need */
 	pthread_mutex_lock(&vm->state_lock);
 	vm->paused = false;
 	atomic_store(&vm->gate, vm->ended);

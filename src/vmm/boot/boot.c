@@ -48,6 +48,9 @@ boot_load(struct vm *vm, struct error *err)
 
 	if (kernel && rom)
 		return error_set(err, EINVAL, "boot.kernel and lpc.bootrom are both set");
+	/* A machine that ran before brings its memory along. */
+	if (kernel && config_get(vm->config, "restore", NULL))
+		return 0;
 	if (kernel)
 		return boot_linux(vm, kernel, err);
 	if (rom)

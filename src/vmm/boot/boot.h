@@ -20,9 +20,11 @@ int boot_linux(struct vm *vm, const char *kernel, struct error *err);
 /*
  * vmlinux.c: the ELF image inside a bzImage, decompressed once into
  * cache_dir and found there the next time.  *ret_fd is open for reading.
- * An ELF file is returned as it is.  -ENOTSUP: neither, or compressed in a way
+ * An ELF file is returned as it is, and *ret_linux says that it is Linux for
+ * sure (it came out of a bzImage).  -ENOTSUP: neither, or compressed in a way
  * this program does not read.
  */
-int vmlinux_open(const char *kernel, const char *cache_dir, int *ret_fd, struct error *err);
+int vmlinux_open(const char *kernel, const char *cache_dir, int *ret_fd, bool *ret_linux,
+		 struct error *err);
 
 #endif

@@ -1,17 +1,23 @@
 /*
  * Linux without firmware: the kernel's ELF segments are put where they ask to
- * be, and the processor starts at the PVH entry point in 32-bit mode with
- * the address of a start_info in EBX (Xen's documented boot ABI for HVM direct
- * boot, which every distribution kernel has).
+ * be, and the processor starts in one of two ways:
+ *
+ *  - at its PVH entry point in 32-bit mode with the address of a start_info in EBX
+ *    (Xen's boot ABI for HVM direct boot, which FreeBSD has, too).
+ *  - with boot.linux64, what came out of a bzImage starts at its 64-bit entry point,
+ *    with the address of a boot_params in RSI and the first GiB mapped: the PVH way
+ *    looks for Xen in 256 CPUID leaves first, each of which is an exit.
  *
  * Low memory while the kernel starts:
  *
- *	0x06000  start_info, module list, memory map
+ *	0x06000  start_info, module list, memory map; or boot_params
+ *	0x09000  page tables, three pages
  *	0x20000  command line
  *	0xe0000  ACPI tables, RSDP last; SMBIOS at 0xf0000 (reserved in the memory map)
  *	...      the kernel at its own addresses
  *	top      initial RAM disk, below the end of low memory
  */
+#include <asm/bootparam.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <string.h>
@@ -28,6 +34,8 @@
 #define START_INFO 0x6000
 #define MODULES 0x6100
 #define MEMORY_MAP 0x6200
+#define BOOT_PARAMS 0x6000
+#define PAGE_TABLES 0x9000
 #define COMMAND_LINE 0x20000
 #define COMMAND_LINE_MAX 0x10000
 #define ACPI_AREA 0xe0000
@@ -92,6 +100,11 @@ read_exact(int fd, void *buf, size_t len, uint64_t offset, struct error *err)
 	return 0;
 }
 
+struct kernel {
+	uint64_t entry, end; /* 64-bit entry point; the first byte behind it */
+	uint32_t pvh;	     /* 0: it has none */
+};
+
 /* Notes: name and descriptor, each padded to four bytes. */
 static int
 find_entry(int fd, const Elf64_Phdr *ph, uint32_t *ret, struct error *err)
@@ -124,11 +137,10 @@ find_entry(int fd, const Elf64_Phdr *ph, uint32_t *ret, struct error *err)
 }
 
 static int
-load_elf(struct vm *vm, int fd, uint32_t *ret_entry, uint64_t *ret_end, struct error *err)
+load_elf(struct vm *vm, int fd, struct kernel *ret, struct error *err)
 {
+	struct kernel k = {0};
 	Elf64_Ehdr eh;
-	uint32_t entry = 0;
-	uint64_t end = 0;
 	int r = read_exact(fd, &eh, sizeof(eh), 0, err);
 
 	if (r < 0)
@@ -141,18 +153,16 @@ load_elf(struct vm *vm, int fd, uint32_t *ret_entry, uint64_t *ret_end, struct e
 
 		r = read_exact(fd, &ph, sizeof(ph), eh.e_phoff + i * sizeof(ph), err);
 		if (r == 0 && ph.p_type == PT_NOTE)
-			r = find_entry(fd, &ph, &entry, err);
+			r = find_entry(fd, &ph, &k.pvh, err);
 		if (r == 0 && ph.p_type == PT_LOAD) {
 			r = load_range(vm, fd, ph.p_offset, ph.p_paddr, ph.p_filesz, err);
-			end = ph.p_paddr + ph.p_memsz > end ? ph.p_paddr + ph.p_memsz : end;
+			k.end = ph.p_paddr + ph.p_memsz > k.end ? ph.p_paddr + ph.p_memsz : k.end;
 		}
 		if (r < 0)
 			return r;
 	}
-	if (!entry)
-		return error_set(err, ENOTSUP, "the kernel has no PVH entry point (CONFIG_PVH)");
-	*ret_entry = entry;
-	*ret_end = end;
+	k.entry = eh.e_entry;
+	*ret = k;
 	return 0;
 }
 
@@ -228,45 +238,108 @@ place_smbios(struct vm *vm, struct error *err)
 	return r;
 }
 
+/* What both ways to start are told. */
+struct loaded {
+	struct kernel kernel;
+	struct module initrd; /* size 0: none */
+	struct memory_map map[8];
+	unsigned n_map;
+	uint64_t rsdp;
+	const char *cmdline;
+};
+
+static int
+start_pvh(struct vm *vm, const struct loaded *l, struct error *err)
+{
+	struct start_info si = {.magic = START_INFO_MAGIC, .version = 1, .cmdline = COMMAND_LINE,
+				.memory_map = MEMORY_MAP, .n_memory_map = l->n_map,
+				.modules = l->initrd.size ? MODULES : 0,
+				.n_modules = l->initrd.size ? 1 : 0, .rsdp = l->rsdp};
+
+	if (!l->kernel.pvh)
+		return error_set(err, ENOTSUP, "the kernel has no PVH entry point (CONFIG_PVH)");
+	if (!mem_write(&vm->mem, MODULES, &l->initrd, sizeof(l->initrd)) ||
+	    !mem_write(&vm->mem, MEMORY_MAP, l->map, l->n_map * sizeof(l->map[0])) ||
+	    !mem_write(&vm->mem, START_INFO, &si, sizeof(si)))
+		return error_set(err, EFBIG, "the guest's memory is too small");
+	return vcpu_set_entry(&vm->vcpu[0],
+			      &(struct vcpu_entry){.mode = ENTRY_FLAT32, .rip = l->kernel.pvh,
+						   .rbx = START_INFO},
+			      err);
+}
+
+/* The first GiB where it is, in pages of 2 MiB. */
+static bool
+map_first_gib(struct vm *vm)
+{
+	uint64_t pml4 = (PAGE_TABLES + PAGE) | 3, pdpt = (PAGE_TABLES + 2 * PAGE) | 3;
+	uint64_t pd[512];
+
+	for (uint64_t i = 0; i < 512; i++)
+		pd[i] = i << 21 | 0x83;
+	return mem_write(&vm->mem, PAGE_TABLES, &pml4, sizeof(pml4)) &&
+	       mem_write(&vm->mem, PAGE_TABLES + PAGE, &pdpt, sizeof(pdpt)) &&
+	       mem_write(&vm->mem, PAGE_TABLES + 2 * PAGE, pd, sizeof(pd));
+}
+
+static int
+start_linux64(struct vm *vm, const struct loaded *l, struct error *err)
+{
+	struct boot_params bp = {
+		.acpi_rsdp_addr = l->rsdp,
+		.e820_entries = (uint8_t)l->n_map,
+		.hdr = {
+			.boot_flag = 0xaa55,
+			.header = 0x53726448, /* "HdrS" */
+			.version = 0x20f,
+			.type_of_loader = 0xff,
+			.loadflags = LOADED_HIGH,
+			.cmd_line_ptr = COMMAND_LINE,
+			.cmdline_size = COMMAND_LINE_MAX - 1,
+			.ramdisk_image = (uint32_t)l->initrd.address,
+			.ramdisk_size = (uint32_t)l->initrd.size,
+			.kernel_alignment = 0x200000,
+		},
+	};
+
+	for (unsigned i = 0; i < l->n_map; i++)
+		bp.e820_table[i] = (struct boot_e820_entry){l->map[i].address, l->map[i].size,
+							    l->map[i].type};
+	if (!mem_write(&vm->mem, BOOT_PARAMS, &bp, sizeof(bp)) || !map_first_gib(vm))
+		return error_set(err, EFBIG, "the guest's memory is too small");
+	return vcpu_set_entry(&vm->vcpu[0],
+			      &(struct vcpu_entry){.mode = ENTRY_LONG64, .rip = l->kernel.entry,
+						   .rsi = BOOT_PARAMS, .cr3 = PAGE_TABLES},
+			      err);
+}
+
 int
 boot_linux(struct vm *vm, const char *kernel, struct error *err)
 {
 	const char *cache = config_get(vm->config, "boot.cache", "/var/cache/bhyve");
-	const char *cmdline = config_get(vm->config, "boot.cmdline", "console=ttyS0");
-	struct start_info si = {.magic = START_INFO_MAGIC, .version = 1, .cmdline = COMMAND_LINE,
-				.memory_map = MEMORY_MAP};
-	struct memory_map map[8];
-	struct module initrd;
+	const char *initrd = config_get(vm->config, "boot.initrd", NULL);
+	struct loaded l = {.cmdline = config_get(vm->config, "boot.cmdline", "console=ttyS0")};
 	cleanup_close int fd = -1;
-	cleanup_free char *initrd_path = xstrdup(config_get(vm->config, "boot.initrd", NULL));
-	uint32_t entry = 0;
-	uint64_t end = 0;
+	bool linux_surely, wanted;
 	int r;
 
-	if ((r = vmlinux_open(kernel, cache, &fd, err)) < 0)
+	if ((r = config_bool(vm->config, "boot.linux64", false, &wanted, err)) < 0 ||
+	    (r = vmlinux_open(kernel, cache, &fd, &linux_surely, err)) < 0)
 		return r;
-	if ((r = load_elf(vm, fd, &entry, &end, err)) < 0)
+	if ((r = load_elf(vm, fd, &l.kernel, err)) < 0)
 		return error_wrap(err, r, "%s", kernel);
-	if (initrd_path) {
-		r = load_initrd(vm, initrd_path, end, &initrd, err);
-		if (r < 0)
-			return r;
-		si.n_modules = 1;
-		si.modules = MODULES;
-		mem_write(&vm->mem, MODULES, &initrd, sizeof(initrd));
-	}
-	if (strlen(cmdline) >= COMMAND_LINE_MAX)
+	if (initrd && (r = load_initrd(vm, initrd, l.kernel.end, &l.initrd, err)) < 0)
+		return r;
+	if (strlen(l.cmdline) >= COMMAND_LINE_MAX)
 		return error_set(err, E2BIG, "boot.cmdline is longer than %d bytes",
 				 COMMAND_LINE_MAX - 1);
-	if ((r = place_acpi(vm, &si.rsdp, err)) < 0 || (r = place_smbios(vm, err)) < 0)
+	if ((r = place_acpi(vm, &l.rsdp, err)) < 0 || (r = place_smbios(vm, err)) < 0)
 		return r;
-	si.n_memory_map = memory_map(vm, map);
-	if (!mem_write(&vm->mem, COMMAND_LINE, cmdline, strlen(cmdline) + 1) ||
-	    !mem_write(&vm->mem, MEMORY_MAP, map, si.n_memory_map * sizeof(map[0])) ||
-	    !mem_write(&vm->mem, START_INFO, &si, sizeof(si)))
+	l.n_map = memory_map(vm, l.map);
+	if (!mem_write(&vm->mem, COMMAND_LINE, l.cmdline, strlen(l.cmdline) + 1))
 		return error_set(err, EFBIG, "the guest's memory is too small");
-	return vcpu_set_entry(&vm->vcpu[0],
-			      &(struct vcpu_entry){.mode = ENTRY_FLAT32, .rip = entry,
-						   .rbx = START_INFO},
-			      err);
+	/* Kernels mapped to their end below 1 GiB, as every Linux is; the rest by the other door. */
+	r = wanted && linux_surely && l.kernel.end <= (1ULL << 30) ? start_linux64(vm, &l, err)
+							 : start_pvh(vm, &l, err);
+	return r < 0 ? error_wrap(err, r, "%s", kernel) : 0;
 }

@@ -131,7 +131,8 @@ unpack(int fd, const char *target, struct error *err)
 }
 
 int
-vmlinux_open(const char *kernel, const char *cache_dir, int *ret_fd, struct error *err)
+vmlinux_open(const char *kernel, const char *cache_dir, int *ret_fd, bool *ret_linux,
+	     struct error *err)
 {
 	cleanup_close int fd = open(kernel, O_RDONLY | O_CLOEXEC);
 	struct stat st;
@@ -142,6 +143,7 @@ vmlinux_open(const char *kernel, const char *cache_dir, int *ret_fd, struct erro
 		return error_set_errno(err, errno, "%s", kernel);
 	if (memcmp(magic, "\177ELF", 4) == 0) {
 		*ret_fd = steal_fd(&fd);
+		*ret_linux = false;
 		return 0;
 	}
 
@@ -163,5 +165,6 @@ vmlinux_open(const char *kernel, const char *cache_dir, int *ret_fd, struct erro
 			return error_set_errno(err, errno, "%s", path);
 	}
 	*ret_fd = cached;
+	*ret_linux = true;
 	return 0;
 }
