@@ -144,7 +144,8 @@ make_maps(struct dt *dt, struct error *err)
 	dt->scratch_size = dt->slots_off;
 	if ((r = make_map(BPF_MAP_TYPE_ARRAY, "dt_globals", 4, align8(dt->globals_size), 1,
 			  BPF_F_MMAPABLE, &dt->globals_fd, err)) < 0 ||
-	    (r = make_map(BPF_MAP_TYPE_PERCPU_ARRAY, "dt_level", 4, 4, 1, 0, &dt->level_fd, err)) <
+	    /* nesting level, records sent */
+	    (r = make_map(BPF_MAP_TYPE_PERCPU_ARRAY, "dt_level", 4, 8, 1, 0, &dt->level_fd, err)) <
 		    0 ||
 	    (r = make_map(BPF_MAP_TYPE_RINGBUF, "dt_records", 0, 0,
 			  round_up_pages(dt->opts.bufsize), 0, &dt->ring_fd, err)) < 0)

@@ -92,17 +92,40 @@ gen_agg_drop(struct gen *g)
 	bump_on_cpu(g, offsetof(struct dt_shared, agg_drops));
 }
 
-/* The record at `at` goes to the ring. */
+static bool
+has_exit(const struct clause *cl)
+{
+	for (const struct act *act = cl->acts; act; act = act->next)
+		if (act->action == A_EXIT)
+			return true;
+	return false;
+}
+
+/*
+ * The record at `at` goes to the ring.  The consumer looks by itself at switchrate and
+ * is not woken for each record (that costs more than the record), but for every 256th of
+ * a CPU, lest the ring runs full, and when it is wanted at once.
+ */
 static void
-emit(struct gen *g, struct place at, size_t size)
+emit(struct gen *g, struct place at, size_t size, bool at_once)
 {
 	struct asmb *a = &g->a;
-	int sent = asm_label(a);
+	int sent = asm_label(a), wake = asm_label(a);
 
+	asm_load(a, 4, R1, R9, 4);
+	asm_mov(a, R2, R1);
+	asm_alui(a, BPF_ADD, R2, 1);
+	asm_store(a, 4, R9, 4, R2);
+	asm_imm(a, R4, BPF_RB_FORCE_WAKEUP);
+	if (!at_once) {
+		asm_alui(a, BPF_AND, R1, 255);
+		asm_jcci(a, BPF_JEQ, R1, 0, wake);
+		asm_imm(a, R4, BPF_RB_NO_WAKEUP);
+		asm_here(a, wake);
+	}
 	asm_map(a, R1, g->dt->ring_fd);
 	gen_place(g, R2, at);
 	asm_imm(a, R3, (int64_t)((size + 7) & ~(size_t)7));
-	asm_imm(a, R4, 0);
 	asm_call(a, BPF_FUNC_ringbuf_output);
 	asm_jcci(a, BPF_JEQ, R0, 0, sent);
 	bump_on_cpu(g, offsetof(struct dt_shared, drops));
@@ -119,7 +142,7 @@ gen_emit(struct gen *g, const struct clause *cl)
 		asm_load(&g->a, 8, R0, mask.reg, mask.off);
 		asm_jcci(&g->a, BPF_JEQ, R0, 0, none);
 	}
-	emit(g, gen_record_at(g, 0), cl->rec_size);
+	emit(g, gen_record_at(g, 0), cl->rec_size, has_exit(cl));
 	asm_here(&g->a, none);
 }
 
@@ -228,7 +251,7 @@ gen_faults(struct gen *g, const struct clause *cl, struct error *err)
 	asm_call(a, BPF_FUNC_get_smp_processor_id);
 	asm_store(a, 4, R10, STACK_KEY + 8, R0);
 	asm_storei(a, 4, R10, STACK_KEY + 12, 0);
-	emit(g, at, sizeof(struct fault_rec));
+	emit(g, at, sizeof(struct fault_rec), false);
 	return gen_error_clauses(g, err);
 }
 
@@ -379,6 +402,16 @@ gen_free(struct gen *g)
 	free(g);
 }
 
+/* Without an exit() nobody needs to look whether there was one. */
+static bool
+may_exit(const struct dt *dt)
+{
+	for (size_t i = 0; i < dt->n_clauses; i++)
+		if (has_exit(dt->clauses[i]))
+			return true;
+	return false;
+}
+
 int
 dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err)
 {
@@ -392,7 +425,7 @@ dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err)
 	g->leave = out;
 	g->scratch = needs_scratch(dt, h);
 	asm_mov(a, R6, R1);
-	if (!(p->ops->manual && str_eq(p->name, "END"))) {
+	if (may_exit(dt) && !(p->ops->manual && str_eq(p->name, "END"))) {
 		asm_map_value(a, R1, dt->globals_fd, offsetof(struct dt_shared, stopped));
 		asm_load(a, 8, R1, R1, 0);
 		asm_jcci(a, BPF_JNE, R1, 0, out);

@@ -1,0 +1,143 @@
+/*
+ * Three small programs of bench/dtrace in one:
+ *	bench floor OBJECT ROW		attaches one program of floor.bpf.c until killed
+ *	bench load CALLS ROUNDS		best nanoseconds per getppid()
+ *	bench first MARK CMD ARG...	milliseconds from exec to MARK on CMD's output
+ */
+#include <bpf/libbpf.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static int
+load(long calls, int rounds)
+{
+	double best = 0;
+
+	for (int r = 0; r < rounds; r++) {
+		double start = now(), each;
+
+		for (long i = 0; i < calls; i++)
+			syscall(SYS_getppid);
+		each = (now() - start) / (double)calls;
+		if (!r || each < best)
+			best = each;
+	}
+	printf("%.1f\n", best);
+	return 0;
+}
+
+/* Does a line of text consist of mark?  (An error message may quote it.) */
+static int
+said(const char *text, const char *mark)
+{
+	size_t len = strlen(mark);
+
+	for (const char *at = text; (at = strstr(at, mark)); at++)
+		if ((at == text || at[-1] == '\n') && at[len] == '\n')
+			return 1;
+	return 0;
+}
+
+static int
+first(const char *mark, char **argv)
+{
+	char buf[65536];
+	size_t len = 0;
+	double start = now();
+	int out[2];
+	pid_t pid;
+
+	if (pipe(out) < 0)
+		return 1;
+	pid = fork();
+	if (pid == 0) {
+		dup2(out[1], 1);
+		dup2(out[1], 2);
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	close(out[1]);
+	while (len + 1 < sizeof(buf)) {
+		ssize_t n = read(out[0], buf + len, sizeof(buf) - 1 - len);
+
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+		buf[len] = '\0';
+		if (said(buf, mark)) {
+			printf("%.1f\n", (now() - start) / 1e6);
+			kill(pid, SIGTERM);
+			waitpid(pid, NULL, 0);
+			return 0;
+		}
+	}
+	buf[len] = '\0';
+	fprintf(stderr, "bench: %s never said %s: %s\n", argv[0], mark, buf);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return 1;
+}
+
+struct record {
+	unsigned pid, tid;
+	char comm[16];
+};
+
+static int
+show(void *ctx, void *data, size_t size)
+{
+	const struct record *r = data;
+
+	printf("%u %u %s\n", r->pid, r->tid, r->comm);
+	return 0;
+}
+
+static int
+floor_row(const char *path, const char *row)
+{
+	struct bpf_object *obj = bpf_object__open(path);
+	struct bpf_program *p, *mine = NULL;
+	struct ring_buffer *ring;
+
+	if (!obj)
+		return 1;
+	bpf_object__for_each_program(p, obj) {
+		bpf_program__set_autoload(p, strcmp(bpf_program__name(p), row) == 0);
+		if (strcmp(bpf_program__name(p), row) == 0)
+			mine = p;
+	}
+	if (!mine || bpf_object__load(obj) || !bpf_program__attach(mine))
+		return 1;
+	ring = ring_buffer__new(bpf_object__find_map_fd_by_name(obj, "ring"), show, NULL, NULL);
+	while (ring_buffer__poll(ring, 100) >= 0)
+		fflush(stdout);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc == 4 && strcmp(argv[1], "floor") == 0)
+		return floor_row(argv[2], argv[3]);
+	if (argc == 4 && strcmp(argv[1], "load") == 0)
+		return load(atol(argv[2]), atoi(argv[3]));
+	if (argc > 3 && strcmp(argv[1], "first") == 0)
+		return first(argv[2], argv + 3);
+	fprintf(stderr, "usage: bench floor OBJECT ROW | load CALLS ROUNDS | first MARK CMD...\n");
+	return 2;
+}
