@@ -11,6 +11,7 @@
 #include "dtrace/ksyms.h"
 #include "dtrace/parse.h"
 #include "dtrace/proc.h"
+#include "dtrace/uprobe.h"
 #include "dtrace/usyms.h"
 
 /* Types that D has whatever the kernel's data say. */
@@ -200,6 +201,7 @@ dt_close(struct dt *dt)
 	ctf_free(dt->kernel);
 	ksyms_free(dt->ksyms);
 	usyms_free(dt->usyms);
+	uprobes_free(dt);
 	strv_done(&dt->args);
 	strv_done(&dt->opts.libdirs);
 	strv_done(&dt->opts.defines);
@@ -294,6 +296,7 @@ static const struct {
 	{"jstackframes", OPT_UINT, AT(ustackframes), false},
 	{"libdir", OPT_LIST, AT(libdirs), false},
 	{"nolibs", OPT_FLAG, AT(nolibs), false},
+	{"nouprobemulti", OPT_FLAG, AT(nouprobemulti), false},
 	{"nspec", OPT_UINT, AT(nspec), false},
 	{"quiet", OPT_FLAG, AT(quiet), true},
 	{"rawbytes", OPT_FLAG, AT(rawbytes), true},

@@ -58,6 +58,7 @@ struct dt_opts {
 	struct strv defines, undefs, incdirs;
 	int aggsortpos, aggsortkeypos;
 	int evaltime; /* enum evaltime */
+	bool nouprobemulti;
 };
 
 enum spec_state { SPEC_FREE, SPEC_ACTIVE, SPEC_ENDED /* by commit() or discard() */ };
@@ -173,6 +174,7 @@ struct hook {
 	int table_fd; /* the provider's, or -1 */
 	unsigned aframes; /* of ours, on top of the stacks it sees */
 	void *own;    /* the provider's, freed with the hook */
+	bool at_entry; /* at a user function's first instruction: its caller stands on the stack */
 };
 
 /*
@@ -214,6 +216,8 @@ struct provider {
 	int (*attach)(struct dt *dt, struct hook *h, struct gen *g, struct error *err);
 	/* Fires by itself when the consumer says (BEGIN, END). */
 	bool manual;
+	/* May a description call p's module by that name too?  NULL: only by its own. */
+	bool (*mod_matches)(const struct probe *p, const char *pattern);
 	/* So many probes of one group are hooked one by one, each with a program of its own. */
 	size_t alone;
 };
@@ -221,7 +225,7 @@ struct provider {
 extern const struct provider provider_dtrace, provider_profile, provider_tick, provider_syscall,
 	provider_rawtp, provider_fbt, provider_sdt, provider_proc, provider_sched, provider_io,
 	provider_vminfo, provider_sysinfo, provider_lockstat, provider_ip, provider_tcp, provider_udp,
-	provider_fsinfo, provider_vfs, provider_zfs, provider_cpc;
+	provider_fsinfo, provider_vfs, provider_zfs, provider_cpc, provider_pid;
 
 /* --- the consumer */
 
@@ -283,6 +287,7 @@ struct dt {
 	struct ksyms *ksyms; /* dt_ksyms() */
 	struct usyms *usyms;
 	struct dt_proc *procs; /* of -c and -p */
+	struct uprobes *uprobes;
 };
 
 /* dt.c */

@@ -81,6 +81,8 @@ struct place gen_record_at(struct gen *g, size_t off);
 void gen_agg_drop(struct gen *g);
 /* gen_act.c: the act that the checker made for this action; *next moves on */
 int gen_action(struct gen *g, struct node *n, const struct act **next, struct error *err);
+/* At a function's first instruction: where it returns to; 0 if that cannot be read. */
+void gen_return_address(struct gen *g, struct place to);
 /* gen_agg.c */
 int gen_aggregate(struct gen *g, struct node *n, struct error *err);
 /* A key's parts to `to`. */

@@ -1,6 +1,7 @@
 /* Actions: values into the record, and what is done at once. */
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/user.h>
 
 #include "dtrace/gen.h"
 
@@ -43,13 +44,23 @@ gen_pid_to(struct gen *g, struct place to)
 	asm_store(&g->a, 8, to.reg, to.off, R0);
 }
 
+void
+gen_return_address(struct gen *g, struct place to)
+{
+	asm_storei(&g->a, 8, to.reg, to.off, 0);
+	asm_load(&g->a, 8, R3, R6, (int)offsetof(struct user_regs_struct, rsp));
+	gen_place(g, R1, to);
+	asm_imm(&g->a, R2, 8);
+	asm_call(&g->a, BPF_FUNC_probe_read_user);
+}
+
 /* stack(n) and ustack(n): addresses, zeros behind the last. */
 static int
 gen_stack(struct gen *g, const struct act *a)
 {
 	const struct rec *rec = &a->recs[0];
 	struct place to = gen_record_at(g, rec->offset);
-	bool user = a->action != A_STACK;
+	bool user = a->action != A_STACK, caller;
 	size_t size = rec->size;
 
 	gen_zero(g, to, size);
@@ -58,11 +69,22 @@ gen_stack(struct gen *g, const struct act *a)
 		to.off += 8;
 		size -= 8;
 	}
+	/* The frame pointer still is the caller's there: its frame is put in by hand. */
+	caller = user && g->hook->at_entry && size >= 16;
+	if (caller) {
+		to.off += 8;
+		size -= 8;
+	}
 	asm_mov(&g->a, R1, R6);
 	gen_place(g, R2, to);
 	asm_imm(&g->a, R3, (int64_t)size);
 	asm_imm(&g->a, R4, user ? BPF_F_USER_STACK : g->hook->aframes);
 	asm_call(&g->a, BPF_FUNC_get_stack);
+	if (caller) {
+		asm_load(&g->a, 8, R0, to.reg, to.off);
+		asm_store(&g->a, 8, to.reg, to.off - 8, R0);
+		gen_return_address(g, to);
+	}
 	return 0;
 }
 

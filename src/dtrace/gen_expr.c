@@ -757,6 +757,11 @@ gen_builtin(struct gen *g, struct node *n, struct error *err)
 		int at = user || !g->hook->aframes ? 8 : 0;
 		int none = asm_label(a), done = asm_label(a);
 
+		if (user && g->hook->at_entry) {
+			gen_return_address(g, (struct place){R10, STACK_VALUE});
+			asm_load(a, 8, R0, R10, STACK_VALUE);
+			return 0;
+		}
 		asm_mov(a, R1, R6);
 		asm_mov(a, R2, R10);
 		asm_alui(a, BPF_ADD, R2, STACK_VALUE);

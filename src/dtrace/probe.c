@@ -1,15 +1,17 @@
 /* The table of probes, and which of them a description means. */
+#include <ctype.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtrace/dt.h"
+#include "dtrace/check.h"
 
 static const struct provider *const providers[] = {
 	&provider_dtrace, &provider_profile, &provider_tick,	&provider_syscall, &provider_rawtp,
 	&provider_sdt,	  &provider_proc,    &provider_sched,	&provider_io,	   &provider_ip,
 	&provider_tcp,	  &provider_udp,     &provider_vminfo,	&provider_sysinfo, &provider_lockstat,
-	&provider_fsinfo, &provider_vfs,     &provider_zfs,	&provider_cpc,	   &provider_fbt};
+	&provider_fsinfo, &provider_vfs,     &provider_zfs,	&provider_cpc,	   &provider_fbt,
+	&provider_pid};
 
 /*
  * There may be 150,000 probes, and providers are asked again for each
@@ -211,6 +213,51 @@ dt_part_matches(const char *pattern, const char *value)
 	return fnmatch(pattern, value, 0) == 0;
 }
 
+static bool
+mod_matches(const struct probe *p, const char *pattern)
+{
+	return dt_part_matches(pattern, p->mod) ||
+	       (p->ops->mod_matches && p->ops->mod_matches(p, pattern));
+}
+
+/* $target, $pid, $1, $$1: as in clauses. */
+static int
+expand_macros(struct dt *dt, const char *spec, int line, char **ret, struct error *err)
+{
+	cleanup_strbuf struct strbuf b = STRBUF_INIT;
+	uint64_t n;
+
+	while (*spec) {
+		cleanup_free char *name = NULL;
+		size_t len;
+		int64_t value;
+
+		if (*spec != '$') {
+			strbuf_addc(&b, *spec++);
+			continue;
+		}
+		spec += spec[1] == '$' ? 2 : 1;
+		for (len = 0; isalnum((unsigned char)spec[len]) || spec[len] == '_'; len++)
+			;
+		name = xstrndup(spec, len);
+		spec += len;
+		if (str_to_u64(name, 10, &n) == 0 && n >= 1 && n <= dt->args.n)
+			strbuf_adds(&b, dt->args.v[n - 1]);
+		else if (str_eq(name, "target") && dt->target >= 0)
+			strbuf_addf(&b, "%lld", (long long)dt->target);
+		else if (str_eq(name, "target"))
+			return d_error(err, line, "D_MACRO_UNDEF",
+				       "$target needs -p PID or -c COMMAND");
+		else if (macro_value(name, &value))
+			strbuf_addf(&b, "%lld", (long long)value);
+		else
+			return d_error(err, line, "D_MACRO_UNDEF",
+				       "macro $%s in a probe description is not known", name);
+	}
+	*ret = strbuf_steal(&b);
+	return 0;
+}
+
 static int
 provide(struct dt *dt, const char *const part[4], struct error *err)
 {
@@ -232,9 +279,10 @@ dt_probes_all(struct dt *dt, struct error *err)
 }
 
 int
-dt_probes_match(struct dt *dt, const char *spec, int line, struct probe ***ret, size_t *ret_n,
+dt_probes_match(struct dt *dt, const char *given, int line, struct probe ***ret, size_t *ret_n,
 		struct error *err)
 {
+	cleanup_free char *spec = NULL;
 	cleanup_strv struct strv parts = STRV_INIT;
 	cleanup_free struct probe **found = NULL;
 	const char *part[4];
@@ -242,6 +290,8 @@ dt_probes_match(struct dt *dt, const char *spec, int line, struct probe ***ret, 
 	size_t n = 0;
 	int r;
 
+	if ((r = expand_macros(dt, given, line, &spec, err)) < 0)
+		return r;
 	if (str_to_u64(spec, 10, &id) == 0) {
 		if ((r = dt_probes_all(dt, err)) < 0)
 			return r;
@@ -260,7 +310,7 @@ dt_probes_match(struct dt *dt, const char *spec, int line, struct probe ***ret, 
 		for (size_t i = 0; i < dt->n_probes; i++) {
 			struct probe *p = dt->probes[i];
 
-			if (!dt_part_matches(part[0], p->prov) || !dt_part_matches(part[1], p->mod) ||
+			if (!dt_part_matches(part[0], p->prov) || !mod_matches(p, part[1]) ||
 			    !dt_part_matches(part[2], p->func) || !dt_part_matches(part[3], p->name))
 				continue;
 			if (n % 64 == 0)

@@ -1,0 +1,51 @@
+/* Places in programs and libraries where probes are set: shared by pid and USDT. */
+#ifndef DTRACE_UPROBE_H
+#define DTRACE_UPROBE_H
+
+#include <sys/types.h>
+
+#include "ctf/elfsyms.h"
+#include "dtrace/gen.h"
+#include "os/procmap.h"
+
+/* A file with code, opened once whoever maps it. */
+struct ufile {
+	int fd;
+	struct elfsyms *syms;
+};
+
+/* A probe's place; a probe may have several (functions of one name, sites of one USDT probe). */
+struct usite {
+	const struct ufile *file;
+	uint64_t offset;    /* in the file */
+	uint64_t semaphore; /* offset of the counter that says "somebody looks"; 0: none */
+	pid_t pid;	    /* traced in this process only; 0: in all */
+	bool at_return;
+	const char *args; /* of a USDT site: where its arguments are */
+	struct usite *next;
+};
+
+/* The file behind a mapping; NULL if it is no ELF file or the process is gone. */
+const struct ufile *ufile_of(struct dt *dt, pid_t pid, const struct procmap *m);
+/* "libc.so.6" of its path. */
+const char *module_of(const struct procmap *m);
+/*
+ * A probe at a place: made, or found and given one more place.  place->next is not read;
+ * its text (args) must live as long as its file.
+ */
+struct probe *uprobe_add(struct dt *dt, const struct provider *ops, const char *const names[4],
+			 const struct usite *place);
+const struct usite *usite_of(const struct probe *p);
+void uprobes_free(struct dt *dt);
+
+/* For providers. */
+int uprobe_gen_probe(struct gen *g, const struct hook *h, struct error *err);
+int uprobe_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err);
+/* A function's argument i at its first instruction, as the System V ABI passes it. */
+void uprobe_gen_arg(struct gen *g, const struct usite *s, unsigned i);
+/* A user register (offset in struct pt_regs) into r0, from the context of a uprobe. */
+void uprobe_gen_reg(struct gen *g, int offset);
+/* r0: address in the process; size bytes there, extended, into r0. */
+void uprobe_gen_load(struct gen *g, unsigned size, bool is_signed);
+
+#endif

@@ -1,0 +1,350 @@
+/*
+ * Programs traced from outside: dtrace is run on testdata/victim.c.  Needs
+ * root, and a kernel with BTF and uprobes.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "base/test.h"
+#include "ctf/elfsyms.h"
+#include "os/procmap.h"
+#include "os/run.h"
+
+static void
+need_root(void)
+{
+	if (geteuid() != 0 || !file_exists("/sys/kernel/btf/vmlinux"))
+		test_skip("needs root and a kernel with BTF");
+}
+
+/* test_built() has one buffer. */
+static const char *
+program(const char *name)
+{
+	static char *names[8];
+	static size_t n;
+	char *path = xstrdup(test_built(name));
+
+	for (size_t i = 0; i < n; i++) {
+		if (str_eq(names[i], path)) {
+			free(path);
+			return names[i];
+		}
+	}
+	return names[n++] = path;
+}
+
+static const char *
+dtrace_path(void)
+{
+	return program("src/dtrace/dtrace");
+}
+
+static const char *
+victim(void)
+{
+	return program("src/dtrace/dtrace-victim");
+}
+
+/* Arguments of dtrace, behind what every test needs. */
+static char *
+dtrace(const char *const args[], int *ret_status)
+{
+	cleanup_free char *lib = str_printf("-xsyslibdir=%s", test_data("src/dtrace/lib"));
+	cleanup_error struct error err = ERROR_INIT;
+	const char *argv[24] = {dtrace_path(), lib, "-q"};
+	char *out = NULL;
+	int status;
+
+	for (size_t i = 0; args[i]; i++)
+		argv[3 + i] = args[i];
+	if (run_capture(argv, &out, &status, &err) < 0)
+		return str_printf("%s", error_message(&err));
+	if (ret_status)
+		*ret_status = status;
+	return out;
+}
+#define DTRACE(...) dtrace((const char *const[]){__VA_ARGS__, NULL}, NULL)
+
+TEST(entry_has_arguments_and_return_the_value)
+{
+	cleanup_free char *out = NULL;
+
+	need_root();
+	out = DTRACE("-c", victim(), "-n",
+		     "pid$target:a.out:victim_sum:entry"
+		     "{ printf(\"%d %d %d %d %d %d %d %d|\", arg0, arg1, arg2, arg3, arg4, arg5, arg6, arg7) }"
+		     "pid$target:a.out:victim_sum:return { printf(\"%d\\n\", arg1) }");
+	check_str(out, "0 2 3 4 5 6 70 80|171\n1 2 3 4 5 6 70 80|172\n2 2 3 4 5 6 70 80|173\n");
+}
+
+TEST(one_by_one_works_as_well_as_many_at_once)
+{
+	cleanup_free char *out = NULL;
+
+	need_root();
+	out = DTRACE("-xnouprobemulti", "-c", victim(), "-n",
+		     "pid$target:a.out:victim_*:entry { @[probefunc] = count() } END { printa(\"%s %@d\\n\", @) }");
+	check_has(out, "victim_outer 3\n");
+	check_has(out, "victim_point 3\n");
+	check_has(out, "victim_sum 3\n");
+}
+
+TEST(modules_have_other_names)
+{
+	static const char *const modules[] = {"a.out", "dtrace-victim", "", "dtrace*"};
+	cleanup_free char *libc = NULL;
+
+	need_root();
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
+		cleanup_free char *text = str_printf(
+			"pid$target:%s:victim_outer:entry { printf(\"%%s %%s\\n\", probemod, probefunc); exit(0) }",
+			modules[i]);
+		cleanup_free char *out = DTRACE("-c", victim(), "-n", text);
+
+		check_str(out, "dtrace-victim victim_outer\n");
+	}
+	libc = DTRACE("-c", victim(), "-n",
+		      "pid$target:libc:exit:entry, pid$target:libc.so:exit:entry,"
+		      "pid$target:libc.so.6:exit:entry { printf(\"%s:%s %d\\n\", probemod, probefunc, arg0) }");
+	check_str(libc, "libc.so.6:exit 0\n");
+}
+
+TEST(what_is_not_there_is_named)
+{
+	static const struct {
+		const char *spec, *message;
+	} rows[] = {
+		{"pid$target:a.out:nosuch:entry", "no such function or instruction in a.out"},
+		{"pid$target:nolib::entry", "has no object \"nolib\""},
+		{"pid$target:a.out:victim_sum:fffff", "no such function or instruction"},
+		{"pid99999999:::entry", "no process has the id 99999999"},
+		{"pid$nothing:::entry", "macro $nothing"},
+	};
+
+	need_root();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_error struct error err = ERROR_INIT;
+		cleanup_free char *lib = str_printf("-xsyslibdir=%s", test_data("src/dtrace/lib"));
+		int r = RUN(&err, dtrace_path(), lib, "-qc", victim(), "-n", rows[i].spec);
+
+		check_int(r, ==, -EIO);
+		check_has(error_message(&err), rows[i].message);
+	}
+}
+
+TEST(every_instruction_is_a_probe_and_none_is_torn)
+{
+	cleanup_free char *out = NULL, *list = NULL;
+
+	need_root();
+	/* Whatever lengths we believe in, the program must do the same as before. */
+	out = DTRACE("-c", victim(), "-n",
+		     "pid$target:a.out:victim_outer: { @[probename] = count() }"
+		     "pid$target:a.out:victim_sum:return { printf(\"%d \", arg1) }"
+		     "END { printa(\"%s=%@d \", @) }");
+	check_has(out, "171 172 173 ");
+	check_has(out, "entry=3 ");
+	check_has(out, "return=3 ");
+	check_has(out, " 0=3 ");
+	list = DTRACE("-l", "-c", victim(), "-n", "pid$target:a.out:victim_outer:1");
+	check(!strstr(list, "victim_outer 1\n") || strstr(out, " 1=3 "));
+}
+
+TEST(stacks_of_processes_have_names)
+{
+	cleanup_free char *out = NULL, *keys = NULL;
+
+	need_root();
+	/* It ends before the aggregation is printed. */
+	out = DTRACE("-c", victim(), "-n",
+		     "pid$target:a.out:victim_sum:entry { ustack(3); exit(0) }");
+	check_has(out, "dtrace-victim`victim_sum\n");
+	check_has(out, "dtrace-victim`victim_outer+0x");
+	check_has(out, "dtrace-victim`main+0x");
+	keys = DTRACE("-c", victim(), "-n",
+		      "pid$target:a.out:victim_sum:entry { usym(arg0); uaddr(uregs[R_PC] + 1);"
+		      " usym(uregs[R_PC]); umod(uregs[R_PC]); ufunc(ucaller); exit(0) }");
+	check_has(keys, "0x0 ");
+	check_has(keys, "dtrace-victim`victim_sum+0x1 ");
+	check_has(keys, "dtrace-victim`victim_sum ");
+	check_has(keys, "dtrace-victim ");
+	check_has(keys, "dtrace-victim`victim_outer ");
+}
+
+TEST(memory_of_a_process_is_read)
+{
+	cleanup_free char *out = NULL;
+
+	need_root();
+	out = DTRACE("-c", victim(), "-n",
+		     "struct pt { int x; int y; char name[8]; };"
+		     "pid$target:a.out:victim_outer:entry { printf(\"%s\", copyinstr(arg1)) }"
+		     "pid$target:a.out:victim_point:entry"
+		     "{ this->p = (struct pt *)copyin(arg0, sizeof(struct pt));"
+		     "  printf(\" %d,%d %s\\n\", this->p->x, this->p->y, stringof(this->p->name)) }");
+	/* A page that the program has not touched yet cannot be read: the first text may be missing. */
+	check_has(out, "text 1,7 corner\ntext 2,7 corner\n");
+}
+
+TEST(evaltimes_differ_in_what_is_loaded)
+{
+	cleanup_free char *early = NULL, *late = NULL;
+	int status = 0;
+
+	need_root();
+	late = DTRACE("-xevaltime=main", "-c", victim(), "-n",
+		      "pid$target:a.out:_start:entry { printf(\"start\") } pid$target:a.out:main:entry { printf(\"main\") }");
+	check_str(late, "main");
+	early = dtrace((const char *const[]){"-xevaltime=exec", "-c", victim(), "-n",
+					     "pid$target:libc.so.6:exit:entry { exit(0) }", NULL},
+		       &status);
+	check_int(status, !=, 0);
+}
+
+/* --- a process that runs already */
+
+static struct run_child
+start_victim(void)
+{
+	const struct run_opts opts = {.in = RUN_PIPE, .out = RUN_PIPE, .err = RUN_INHERIT};
+	const char *argv[] = {victim(), "run", NULL};
+	cleanup_error struct error err = ERROR_INIT;
+	struct run_child c;
+	char line[6];
+
+	check_ok(run_start(argv, &opts, &c, &err), &err);
+	require(fd_read_all(c.out, line, 6) == 6); /* "ready\n" */
+	return c;
+}
+
+/* One round of the victim. */
+static void
+turn(struct run_child *c)
+{
+	char byte = 0;
+
+	require(write(c->in, "go\n", 3) == 3);
+	while (byte != '\n')
+		require(read(c->out, &byte, 1) == 1);
+}
+
+static struct run_child
+start_dtrace(struct run_child *c, const char *text)
+{
+	const struct run_opts opts = {.in = RUN_NULL, .out = RUN_PIPE, .err = RUN_INHERIT};
+	cleanup_free char *lib = str_printf("-xsyslibdir=%s", test_data("src/dtrace/lib"));
+	cleanup_free char *pid = str_printf("%d", (int)c->pid);
+	const char *argv[] = {dtrace_path(), lib, "-qp", pid, "-n", text, NULL};
+	cleanup_error struct error err = ERROR_INIT;
+	struct run_child d;
+
+	check_ok(run_start(argv, &opts, &d, &err), &err);
+	return d;
+}
+
+TEST(the_end_of_the_process_ends_the_trace)
+{
+	struct run_child c, d;
+	char byte = 0;
+	int status;
+
+	need_root();
+	c = start_victim();
+	d = start_dtrace(&c, "BEGIN { printf(\"!\") } pid$target::victim_outer:entry { printf(\"+\") }"
+			     "END { printf(\".\") }");
+	require(read(d.out, &byte, 1) == 1);
+	check_int(byte, ==, '!');
+	turn(&c); /* BEGIN fires before the others are set: this one may be missed */
+	turn(&c);
+	close(steal_fd(&c.in));
+	check_ok(run_wait(&c, &status, NULL), &(struct error)ERROR_INIT);
+	check_int(status, ==, 0);
+	while (read(d.out, &byte, 1) == 1)
+		;
+	check_int(byte, ==, '.');
+	check_ok(run_wait(&d, &status, NULL), &(struct error)ERROR_INIT);
+	check_int(status, ==, 0);
+}
+
+/* First byte of victim_sum() in the process: 0xcc is a breakpoint. */
+static int
+first_byte(pid_t pid)
+{
+	cleanup_free char *path = str_printf("/proc/%d/mem", (int)pid);
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_procmaps struct procmaps maps = {0};
+	cleanup_elfsyms struct elfsyms *e = NULL;
+	cleanup_close int fd = open(victim(), O_RDONLY | O_CLOEXEC), mem = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t off = 0;
+	unsigned char byte = 0;
+
+	check_ok(elfsyms_open(fd, -1, "victim", &e, &err), &err);
+	require(elfsyms_to_offset(e, elfsyms_function(e, "victim_sum")->addr, &off));
+	check_ok(procmaps_read(pid, &maps, &err), &err);
+	for (size_t i = 0; i < maps.n; i++) {
+		const struct procmap *m = &maps.v[i];
+
+		if (m->exec && str_ends(m->path, "dtrace-victim") && off >= m->offset &&
+		    off < m->offset + m->end - m->start)
+			require(pread(mem, &byte, 1, (off_t)(m->start + off - m->offset)) == 1);
+	}
+	return byte;
+}
+
+TEST(a_killed_consumer_leaves_no_probe_behind)
+{
+	struct run_child c, d;
+	char byte = 0;
+	int before;
+
+	need_root();
+	c = start_victim();
+	before = first_byte(c.pid);
+	check_int(before, !=, 0xcc);
+	d = start_dtrace(&c, "pid$target::victim_sum:entry { printf(\"+\") }");
+	while (first_byte(c.pid) != 0xcc) /* the test's own time limit ends this */
+		usleep(1000);
+	turn(&c);
+	require(read(d.out, &byte, 1) == 1);
+	check_int(byte, ==, '+');
+	run_abort(&d); /* SIGKILL */
+	while (first_byte(c.pid) == 0xcc)
+		turn(&c);
+	check_int(first_byte(c.pid), ==, before);
+	turn(&c);
+	run_abort(&c);
+}
+
+TEST(a_command_dies_with_a_killed_consumer)
+{
+	const struct run_opts opts = {.in = RUN_NULL, .out = RUN_PIPE, .err = RUN_INHERIT};
+	cleanup_free char *lib = str_printf("-xsyslibdir=%s", test_data("src/dtrace/lib"));
+	const char *argv[] = {dtrace_path(), lib, "-qc", "sleep 1000", "-n",
+			      "BEGIN { printf(\"%d\\n\", $target) }", NULL};
+	cleanup_error struct error err = ERROR_INIT;
+	struct run_child d;
+	char text[16] = "";
+	size_t n = 0;
+	int pid;
+
+	need_root();
+	check_ok(run_start(argv, &opts, &d, &err), &err);
+	while (n < sizeof(text) - 1 && read(d.out, &text[n], 1) == 1 && text[n] != '\n')
+		n++;
+	text[n] = '\0';
+	require(str_to_int(text, &pid) == 0);
+	check_int(kill(pid, 0), ==, 0);
+	run_abort(&d);
+	while (proc_start_time(pid) != 0 && kill(pid, 0) == 0) {
+		cleanup_free char *path = str_printf("/proc/%d/stat", pid), *stat = NULL;
+
+		if (file_read(path, 0, &stat, NULL, NULL) < 0 || strstr(stat, ") Z "))
+			break; /* nobody reaps it here, but it is dead */
+		usleep(1000);
+	}
+}
