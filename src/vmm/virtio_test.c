@@ -11,6 +11,7 @@
 #include <linux/virtio_net.h>
 #include <linux/virtio_pci.h>
 #include <linux/virtio_scsi.h>
+#include <linux/virtio_vsock.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -59,7 +60,7 @@ reg_write(struct driver *d, uint64_t offset, unsigned size, uint64_t value)
 
 /* "device=virtio-rnd" and more keys of pci.0.4.0, one a line. */
 static struct driver *
-attach(const char *keys)
+attach_on(struct event_loop *l, const char *keys)
 {
 	struct driver *d = xcalloc(1, sizeof(*d));
 	cleanup_error struct error err = ERROR_INIT;
@@ -75,6 +76,7 @@ attach(const char *keys)
 	}
 	check_ok(vm_new_fake(d->config, RAM, &d->vm, &err), &err);
 	require(d->vm);
+	d->vm->loop = l;
 	check_ok(pci_create_all(d->vm, &err), &err);
 	check_ok(pci_assign(d->vm, true, &err), &err);
 	p = pci_find(d->vm, 0, 4, 0);
@@ -82,6 +84,12 @@ attach(const char *keys)
 	d->v = (struct virtio *)p;
 	d->bar = p->bar[4].addr;
 	return d;
+}
+
+static struct driver *
+attach(const char *keys)
+{
+	return attach_on(NULL, keys);
 }
 
 static void
@@ -493,6 +501,118 @@ TEST(keys_and_movements_are_events)
 	check_int(e[2].code, ==, BTN_RIGHT);
 	check_int(e[3].type, ==, EV_SYN);
 	detach(d);
+}
+
+/* ---- sockets ---- */
+
+static struct event_loop *loop;
+
+/* A packet from the guest on queue 1, with text behind the header. */
+static void
+say(struct driver *d, uint16_t op, uint32_t guest_port, uint32_t host_port, const char *text)
+{
+	struct virtio_vsock_hdr h = {.src_cid = 3, .dst_cid = 2, .src_port = guest_port,
+				     .dst_port = host_port, .len = (uint32_t)strlen(text), .type = 1,
+				     .op = op, .buf_alloc = 4096};
+
+	mem_write(&d->vm->mem, DATA, &h, sizeof(h));
+	if (*text)
+		mem_write(&d->vm->mem, DATA + sizeof(h), text, strlen(text));
+	set_desc(d, 1, 0, DATA, (uint32_t)(sizeof(h) + strlen(text)), 0, 0);
+	kick(d, 1, 0);
+	for (unsigned i = 0; i < 5; i++)
+		event_step(loop, 10);
+	check_int(completion(d, 1), ==, 0);
+}
+
+/* The next packet to the guest: its operation, or -1; its data in text. */
+static int
+hear(struct driver *d, struct virtio_vsock_hdr *h, char text[64])
+{
+	uint64_t at = DATA + 0x10000;
+	volatile uint16_t *idx = mem_ptr(&d->vm->mem, ring(0) + 0x2002, 2);
+
+	set_desc(d, 0, 0, at, 200, VRING_DESC_F_WRITE, 0);
+	kick(d, 0, 0);
+	for (unsigned i = 0; i < 200 && *idx == d->q[0].used; i++)
+		event_step(loop, 20);
+	if (completion(d, 0) < 0)
+		return -1;
+	mem_read(&d->vm->mem, at, h, sizeof(*h));
+	memset(text, 0, 64);
+	mem_read(&d->vm->mem, at + sizeof(*h), text, h->len < 63 ? h->len : 63);
+	return h->op;
+}
+
+static int
+unix_socket(const char *path, bool server)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	if (server)
+		require(bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 && listen(fd, 1) == 0);
+	else
+		require(connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0);
+	return fd;
+}
+
+TEST(sockets_connect_both_ways)
+{
+	cleanup_free char *path = str_printf("%s/vsock", test_tmpdir());
+	cleanup_free char *port = str_printf("%s_1234", path);
+	cleanup_free char *keys = str_printf("device=virtio-vsock\npath=%s", path);
+	cleanup_error struct error err = ERROR_INIT;
+	int listener = unix_socket(port, true), peer, client;
+	struct virtio_vsock_hdr h;
+	char text[64], line[64] = "";
+	struct driver *d;
+
+	check_ok(event_new(&loop, &err), &err);
+	d = attach_on(loop, keys);
+	start(d, VERSION_1, 3);
+	/* Nobody is at port 99. */
+	say(d, VIRTIO_VSOCK_OP_REQUEST, 5000, 99, "");
+	check_int(hear(d, &h, text), ==, VIRTIO_VSOCK_OP_RST);
+	check_int(h.dst_port, ==, 5000);
+	/* From the guest. */
+	say(d, VIRTIO_VSOCK_OP_REQUEST, 5000, 1234, "");
+	peer = accept(listener, NULL, NULL);
+	require(peer >= 0);
+	check_int(hear(d, &h, text), ==, VIRTIO_VSOCK_OP_RESPONSE);
+	check_int(h.buf_alloc, ==, 65536);
+	say(d, VIRTIO_VSOCK_OP_RW, 5000, 1234, "hello, host");
+	check_int(read(peer, line, sizeof(line)), ==, 11);
+	check_str(line, "hello, host");
+	check_int(hear(d, &h, text), ==, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+	check_int(h.fwd_cnt, ==, 11);
+	require(write(peer, "hello, guest", 12) == 12);
+	check_int(hear(d, &h, text), ==, VIRTIO_VSOCK_OP_RW);
+	check_str(text, "hello, guest");
+	close(peer);
+	check_int(hear(d, &h, text), ==, VIRTIO_VSOCK_OP_SHUTDOWN);
+	say(d, VIRTIO_VSOCK_OP_RST, 5000, 1234, "");
+	/* From the host. */
+	client = unix_socket(path, false);
+	require(write(client, "CONNECT 77\nearly", 16) == 16);
+	check_int(hear(d, &h, text), ==, VIRTIO_VSOCK_OP_REQUEST);
+	check_int(h.dst_port, ==, 77);
+	say(d, VIRTIO_VSOCK_OP_RESPONSE, 77, h.src_port, "");
+	memset(line, 0, sizeof(line));
+	check(read(client, line, sizeof(line)) > 3);
+	check_has(line, "OK 107");
+	check_int(hear(d, &h, text), ==, VIRTIO_VSOCK_OP_RW);
+	check_str(text, "early");
+	/* The guest's driver starts anew: the connection is gone. */
+	reg_write(d, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	for (unsigned i = 0; i < 3; i++)
+		event_step(loop, 10);
+	check_int(read(client, line, 1), ==, 0);
+	close(client);
+	close(listener);
+	detach(d);
+	event_free(loop);
 }
 
 /* ---- hostile rings ---- */
