@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "dtrace/show.h"
 
 struct row {
@@ -251,6 +252,15 @@ print_label(struct dt *dt, const struct agg *a, size_t word)
 	fprintf(dt->out, "%16s ", text);
 }
 
+/* What a full bar stands for: all, or with -xaggzoom the longest. */
+static double
+add_total(const struct dt *dt, double total, double n)
+{
+	if (dt->opts.aggzoom)
+		return n > total ? n : total;
+	return total + n;
+}
+
 static void
 print_histogram(struct dt *dt, const struct agg *a, const int64_t *w)
 {
@@ -262,7 +272,7 @@ print_histogram(struct dt *dt, const struct agg *a, const int64_t *w)
 	while (last > first && !w[last])
 		last--;
 	for (size_t i = first; i <= last; i++)
-		total += (double)(w[i] < 0 ? -w[i] : w[i]);
+		total = add_total(dt, total, (double)(w[i] < 0 ? -w[i] : w[i]));
 	/* One empty bucket at each side frames the rest. */
 	if (first > 1)
 		first--;
@@ -311,6 +321,45 @@ result_value(const struct agg *a, const int64_t *w)
 }
 
 /* --- printing */
+
+/* -j: {"aggregation":"a","function":"count","key":["x"],"value":1} */
+static void
+print_json_row(struct dt *dt, const struct agg *a, const struct row *row)
+{
+	cleanup_json struct json *j = json_new_object();
+	struct json *key = json_new_array(), *buckets = json_new_array();
+	const struct ident *id;
+	cleanup_free char *text = NULL;
+
+	json_set_str(j, "aggregation", a->name);
+	for (size_t i = 0; (id = ident_at(i)); i++)
+		if (id->kind == ID_AGGFUNC && id->aggfunc == a->func)
+			json_set_str(j, "function", id->name);
+	for (size_t i = 0; i < a->n_keys; i++) {
+		struct value v = show_value(dt, &a->keys[i], row->key);
+
+		json_push(key, show_json_value(&v));
+	}
+	json_set(j, "key", key);
+	for (size_t i = 1; is_histogram(a) && i < a->n_words; i++) {
+		struct json *one;
+
+		if (!row->words[i])
+			continue;
+		one = json_new_object();
+		json_set_int(one, "from", bucket_value(a, i));
+		json_set_int(one, "count", row->words[i] / a->normal);
+		json_push(buckets, one);
+	}
+	if (is_histogram(a)) {
+		json_set(j, "buckets", buckets);
+	} else {
+		json_set_int(j, "value", result_value(a, row->words).number);
+		json_free(buckets);
+	}
+	text = json_print(j, false);
+	fprintf(dt->out, "%s\n", text);
+}
 
 static void
 print_row(struct dt *dt, const struct agg *a, const struct row *row)
@@ -372,7 +421,9 @@ print_agg(struct dt *dt, struct agg *a, const struct format *f, struct error *er
 	for (size_t i = 0; r == 0 && i < rows.n; i++) {
 		struct row_values v = {dt, a, &rows.v[i], 0};
 
-		if (f)
+		if (dt->opts.json && !f)
+			print_json_row(dt, a, &rows.v[i]);
+		else if (f)
 			format_print(dt->out, dt, f, next_key, &v, print_result);
 		else
 			print_row(dt, a, &rows.v[i]);
@@ -390,7 +441,8 @@ dt_aggs_print(struct dt *dt, struct error *err)
 	for (size_t i = 0; r == 0 && i < dt->n_aggs; i++) {
 		if (dt->agg_list[i]->printed)
 			continue;
-		fputc('\n', dt->out);
+		if (!dt->opts.json)
+			fputc('\n', dt->out);
 		r = print_agg(dt, dt->agg_list[i], NULL, err);
 	}
 	fflush(dt->out);

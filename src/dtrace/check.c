@@ -308,32 +308,51 @@ check_ident(struct checker *c, struct node *n, struct error *err)
 		       n->name);
 }
 
+/* $1, $$1, $target, $pid ...: its text, or its number if *ret_text is NULL. */
+int
+dt_macro(struct dt *dt, const char *name, int line, const char **ret_text, int64_t *ret_number,
+	 struct error *err)
+{
+	uint64_t index;
+
+	*ret_text = NULL;
+	name += name[0] == '$';
+	if (str_eq(name, "target")) {
+		if (dt->target < 0)
+			return d_error(err, line, "D_MACRO_UNDEF",
+				       "$target needs -p PID or -c COMMAND");
+		*ret_number = dt->target;
+		return 0;
+	}
+	if (str_to_u64(name, 10, &index) < 0)
+		return macro_value(name, ret_number)
+			       ? 0
+			       : d_error(err, line, "D_MACRO_UNDEF",
+					 "macro variable $%s is not known", name);
+	if (index <= dt->args.n)
+		*ret_text = index ? dt->args.v[index - 1] : dt->script;
+	else if (dt->opts.defaultargs)
+		*ret_text = "";
+	else
+		return d_error(err, line, "D_MACRO_UNDEF", "macro argument $%s is not given", name);
+	if (index && index <= 64)
+		dt->args_used |= 1ull << (index - 1);
+	return 0;
+}
+
 static int
 check_macro(struct checker *c, struct node *n, struct error *err)
 {
 	struct dt *dt = c->dt;
-	const char *name = n->name, *value = NULL;
-	uint64_t index;
-	bool text = name[0] == '$';
-	int64_t number;
+	bool text = n->name[0] == '$';
+	const char *value;
+	int64_t number = 0;
+	int r = dt_macro(dt, n->name, n->line, &value, &number, err);
 
-	if (text)
-		name++;
-	if (str_eq(name, "target")) {
-		if (dt->target < 0)
-			return d_error(err, n->line, "D_MACRO_UNDEF",
-				       "$target needs -p PID or -c COMMAND");
-		number = dt->target;
-	} else if (str_to_u64(name, 10, &index) == 0) {
-		if (index > dt->args.n)
-			return d_error(err, n->line, "D_MACRO_UNDEF",
-				       "macro argument $%s is not given", n->name);
-		value = index ? dt->args.v[index - 1] : dt->script;
-		number = 0;
-	} else if (!macro_value(name, &number)) {
-		return d_error(err, n->line, "D_MACRO_UNDEF", "macro variable $%s is not known",
-			       name);
-	}
+	if (r < 0)
+		return r;
+	if (value && !*value && !text) /* -xdefaultargs */
+		value = "0";
 	if (value && (text || str_to_i64(value, 0, &number) < 0)) {
 		n->kind = N_STRING;
 		n->text = (char *)(uintptr_t)value;

@@ -864,6 +864,7 @@ check_clause(struct checker *c, struct node *n, struct error *err)
 	dt->clauses[dt->n_clauses++] = cl;
 	c->clause = cl;
 	c->n_probes = 0;
+	dt->region = NULL;
 	for (struct probe_spec *s = n->probes; s; s = s->next) {
 		cleanup_free struct probe **matched = NULL;
 		size_t n_matched;
@@ -890,8 +891,10 @@ check_clause(struct checker *c, struct node *n, struct error *err)
 			p->clauses = xreallocarray(p->clauses, p->n_clauses + 1,
 						   sizeof(struct clause *));
 			p->clauses[p->n_clauses++] = cl;
+			cl->n_probes++;
 		}
 	}
+	dt->region = "predicate";
 	if (n->left) {
 		if ((r = check_expr(c, n->left, err)) < 0)
 			return r;
@@ -899,6 +902,7 @@ check_clause(struct checker *c, struct node *n, struct error *err)
 			return d_error(err, n->line, "D_PRED_SCALAR",
 				       "predicate result must be of scalar type");
 	}
+	dt->region = "action list";
 	r = check_statements(c, n->body, err);
 	/* The default action: tell that the probe fired. */
 	if (r == 0 && !n->body) {

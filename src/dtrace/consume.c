@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "dtrace/keep.h"
 #include "dtrace/show.h"
 
 /* Walks the values of one act. */
@@ -131,8 +132,6 @@ show_panic(struct dt *dt, struct error *err)
 	return file_write("/proc/sysrq-trigger", "c", err);
 }
 
-static int show_end_spec(struct dt *dt, const struct act *a, const char *data, struct error *err);
-
 static int
 show_system(struct dt *dt, const struct act *a, const char *data, struct error *err)
 {
@@ -145,7 +144,7 @@ show_system(struct dt *dt, const struct act *a, const char *data, struct error *
 	return 0;
 }
 
-static int
+int
 show_act(struct dt *dt, const struct act *a, const char *data, struct error *err)
 {
 	struct values v = {dt, a, data, 0};
@@ -192,7 +191,8 @@ show_act(struct dt *dt, const struct act *a, const char *data, struct error *err
 		return show_system(dt, a, data, err);
 	case A_COMMIT:
 	case A_DISCARD:
-		return show_end_spec(dt, a, data, err);
+		return spec_end(dt, (uint64_t)show_value(dt, &a->recs[0], data).number,
+				a->action == A_COMMIT, err);
 	case A_SETOPT:
 		return show_setopt(dt, a, data, err);
 	case A_FREOPEN:
@@ -220,89 +220,43 @@ static void
 show_head(struct dt *dt, const struct rec_head *h)
 {
 	const struct probe *p = dt->probes[h->probe - 1];
-	cleanup_free char *name = str_printf("%s:%s", p->func, p->name);
+	cleanup_free char *name = NULL;
 
+	if (dt->opts.flowindent) {
+		name = show_flow(dt, h);
+		fprintf(dt->out, "%3u %-41s ", h->cpu, name);
+		return;
+	}
+	if (dt->opts.quiet)
+		return;
+	name = str_printf("%s:%s", p->func, p->name);
 	if (!dt->header_shown)
 		fprintf(dt->out, "%3s %6s %32s\n", "CPU", "ID", "FUNCTION:NAME");
 	dt->header_shown = true;
 	fprintf(dt->out, "%3u %6u %32s ", h->cpu, h->probe, name);
 }
 
-static int
+int
 show_record(struct dt *dt, const char *data, struct error *err)
 {
 	const struct rec_head *h = (const struct rec_head *)(const void *)data;
 	const struct clause *cl = dt->clauses[h->clause];
+	bool line = cl->shows && (!dt->opts.quiet || dt->opts.flowindent);
 	uint64_t done = UINT64_MAX;
 	int r = 0;
 
 	if (cl->conditional)
 		memcpy(&done, data + sizeof(*h), sizeof(done));
-	if (!dt->opts.quiet && cl->shows)
+	if (dt->opts.json && cl->shows)
+		return show_json_record(dt, data, done, err);
+	if (line)
 		show_head(dt, h);
 	for (const struct act *a = cl->acts; a && r == 0; a = a->next)
 		if (done >> (a->bit & 63) & 1)
 			r = show_act(dt, a, data, err);
-	if (!dt->opts.quiet && cl->shows)
+	if (line)
 		fputc('\n', dt->out);
 	return r;
-}
-
-/* --- speculations: records kept until their clause says what becomes of them */
-
-struct spec_buf {
-	struct strbuf records; /* each behind its size, 8 bytes */
-};
-
-static void
-spec_keep(struct dt *dt, uint32_t id, const void *data, size_t size)
-{
-	struct spec_buf *s = &dt->specs[id - 1];
-	uint64_t n = size;
-
-	if (s->records.len + size + 8 > dt->opts.specsize) {
-		dt->spec_drops++;
-		return;
-	}
-	strbuf_add(&s->records, &n, sizeof(n));
-	strbuf_add(&s->records, data, size);
-}
-
-static int
-spec_end(struct dt *dt, uint64_t id, bool commit, struct error *err)
-{
-	struct strbuf records;
-	int r = 0;
-
-	if (!id || id > dt->opts.nspec)
-		return 0;
-	records = dt->specs[id - 1].records;
-	dt->specs[id - 1].records = (struct strbuf)STRBUF_INIT;
-	for (size_t at = 0; commit && r == 0 && at < records.len;) {
-		uint64_t n;
-
-		memcpy(&n, records.data + at, sizeof(n));
-		r = show_record(dt, records.data + at + 8, err);
-		at += 8 + n;
-	}
-	strbuf_done(&records);
-	dt->shared->spec[id - 1] = SPEC_FREE;
-	return r;
-}
-
-static int
-show_end_spec(struct dt *dt, const struct act *a, const char *data, struct error *err)
-{
-	return spec_end(dt, (uint64_t)show_value(dt, &a->recs[0], data).number,
-			a->action == A_COMMIT, err);
-}
-
-void
-dt_specs_free(struct dt *dt)
-{
-	for (unsigned i = 0; dt->specs && i < dt->opts.nspec; i++)
-		strbuf_done(&dt->specs[i].records);
-	free(dt->specs);
 }
 
 /* --- what goes wrong */
@@ -330,6 +284,20 @@ struct pass {
 	struct error *err;
 };
 
+/* exit() counts at once, though its record is shown later. */
+static void
+note_exit(struct dt *dt, const char *data)
+{
+	const struct rec_head *h = (const struct rec_head *)(const void *)data;
+
+	for (const struct act *a = dt->clauses[h->clause]->acts; a; a = a->next) {
+		if (a->action != A_EXIT)
+			continue;
+		dt->exiting = true;
+		dt->exit_status = (int)show_value(dt, &a->recs[0], data).number;
+	}
+}
+
 static int
 on_record(void *ctx, void *data, size_t size)
 {
@@ -350,6 +318,11 @@ on_record(void *ctx, void *data, size_t size)
 	}
 	if (h->spec && h->spec <= dt->opts.nspec) {
 		spec_keep(dt, h->spec, data, size);
+		return 0;
+	}
+	if (dt->opts.bufpolicy != BUF_SWITCH) {
+		note_exit(dt, data);
+		keep(dt, data, size);
 		return 0;
 	}
 	return show_record(dt, data, pass->err);
@@ -408,7 +381,6 @@ dt_consume(struct dt *dt, int timeout_ms, struct error *err)
 	if (!dt->ring) {
 		dt->pass = xcalloc(1, sizeof(pass));
 		dt->seen = xcalloc(1, sizeof(*dt->seen));
-		dt->specs = xcalloc(dt->opts.nspec, sizeof(*dt->specs));
 		dt->ring = ring_buffer__new(dt->ring_fd, on_record, dt->pass, NULL);
 		if (!dt->ring)
 			return error_set_errno(err, errno, "cannot read the ring buffer");

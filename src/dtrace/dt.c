@@ -168,6 +168,7 @@ dt_close(struct dt *dt)
 	}
 	free(dt->hooks);
 	dt_specs_free(dt);
+	map_free(dt->flow);
 	free(dt->seen);
 	if (dt->reopened)
 		fclose(dt->reopened);
@@ -228,7 +229,7 @@ int
 dt_parse(struct dt *dt, const char *text, size_t len, const char *file, struct ast **ret,
 	 struct error *err)
 {
-	const struct parse_opts opts = {is_type, dt};
+	const struct parse_opts opts = {is_type, dt, &dt->region};
 	int r = parse_program(text, len, file, &opts, ret, err);
 
 	if (r < 0)
@@ -293,6 +294,7 @@ static const struct {
 	{"errtags", OPT_FLAG, AT(errtags), false},
 	{"flowindent", OPT_FLAG, AT(flowindent), true},
 	{"incdir", OPT_LIST, AT(incdirs), false},
+	{"json", OPT_FLAG, AT(json), false},
 	{"jstackframes", OPT_UINT, AT(ustackframes), false},
 	{"libdir", OPT_LIST, AT(libdirs), false},
 	{"nolibs", OPT_FLAG, AT(nolibs), false},
@@ -300,6 +302,7 @@ static const struct {
 	{"nspec", OPT_UINT, AT(nspec), false},
 	{"quiet", OPT_FLAG, AT(quiet), true},
 	{"rawbytes", OPT_FLAG, AT(rawbytes), true},
+	{"showcode", OPT_FLAG, AT(showcode), false},
 	{"specsize", OPT_SIZE, AT(specsize), false},
 	{"stackframes", OPT_UINT, AT(stackframes), false},
 	{"stackindent", OPT_UINT, AT(stackindent), true},
@@ -501,11 +504,14 @@ dt_module_types(struct dt *dt, const char *module)
 }
 
 void
-dt_tell_matches(struct dt *dt, const char *what, const char *shown)
+dt_tell_matches(struct dt *dt, const char *what, const char *shown, size_t *before)
 {
-	size_t n = 0;
+	size_t n = 0, since;
 
-	for (size_t i = 0; i < dt->n_probes; i++)
-		n += dt->probes[i]->n_clauses > 0;
-	fprintf(stderr, "dtrace: %s '%s' matched %zu probe%s\n", what, shown, n, n == 1 ? "" : "s");
+	for (size_t i = 0; i < dt->n_clauses; i++)
+		n += dt->clauses[i]->n_probes;
+	since = n - *before;
+	*before = n;
+	fprintf(stderr, "dtrace: %s '%s' matched %zu probe%s\n", what, shown, since,
+		since == 1 ? "" : "s");
 }

@@ -49,7 +49,7 @@ struct dt_opts {
 	uint64_t specsize; /* bytes of one speculation */
 	uint64_t switchrate_ns, aggrate_ns;
 	bool quiet, flowindent, destructive, zdefs, aggsortrev, aggsortkey, aggzoom, nolibs;
-	bool argref, defaultargs, errtags, cpp, cpphdrs, rawbytes, json;
+	bool argref, defaultargs, errtags, cpp, cpphdrs, rawbytes, json, showcode;
 	int bufpolicy; /* enum buf_policy */
 	unsigned stackindent;
 	char *syslibdir;     /* the D library */
@@ -130,6 +130,7 @@ struct clause {
 	unsigned n_acts;
 	bool shows; /* there is something to print */
 	bool speculates, commits;
+	size_t n_probes; /* it is enabled on */
 };
 
 /* --- aggregations */
@@ -276,11 +277,15 @@ struct dt {
 	bool library;	      /* dt_load_library() was called */
 	bool in_library;      /* it is at work: type names are D's own, not the kernel's */
 	struct strv args; /* $1 ... */
+	uint64_t args_used;   /* a bit for each of the first 64 that the program names */
+	const char *region;   /* of the program, where a compile error is */
 	char *script;	  /* $0 */
 	FILE *out;
 	struct dt_shared *seen; /* counters as last told */
 	struct spec_buf *specs;  /* consume.c: records under speculation */
 	uint64_t spec_drops, seen_spec_drops;
+	struct kept_list *kept; /* keep.c */
+	struct map *flow;	/* flow.c: by CPU */
 	FILE *first_out, *reopened; /* freopen()'s */
 	struct probe *error;     /* dtrace:::ERROR, if it has clauses */
 	bool header_shown;
@@ -306,16 +311,28 @@ struct ksyms;
 const struct ksyms *dt_ksyms(struct dt *dt); /* read when first asked for; NULL if they cannot be */
 /* Types of the kernel ("vmlinux", "") or of a module; NULL if it has none. */
 struct ctf *dt_module_types(struct dt *dt, const char *module);
-void dt_tell_matches(struct dt *dt, const char *what, const char *shown);
+/* Counts those since the last time. */
+void dt_tell_matches(struct dt *dt, const char *what, const char *shown, size_t *before);
 
 /* lib.c: once, before the first program and after the options */
 int dt_load_library(struct dt *dt, struct error *err);
+
+/* cpp.c: a file or a text through the C preprocessor; *ret is the caller's */
+int dt_preprocess(struct dt *dt, const char *path, char **ret, struct error *err);
+int dt_preprocess_text(struct dt *dt, const char *text, char **ret, struct error *err);
+
+/* list.c */
+void dt_list_header(void);
+void dt_list_probe(struct dt *dt, const struct probe *p, bool verbose);
+void dt_show_stability(struct dt *dt, const char *what, const char *shown);
 
 /* check.c */
 int dt_check(struct dt *dt, struct ast *ast, struct error *err);
 /* Resolves a type as written. */
 int dt_type(struct dt *dt, const struct node *where, const struct type_expr *t,
 	    const struct ctf_type **ret, struct error *err);
+int dt_macro(struct dt *dt, const char *name, int line, const char **ret_text, int64_t *ret_number,
+	     struct error *err);
 bool dt_is_string(struct dt *dt, const struct ctf_type *t);
 /* Bytes that the text of n may take, NUL included; a multiple of 8. */
 size_t text_bound(struct dt *dt, const struct node *n);
@@ -371,6 +388,8 @@ int sample_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error
 /* consume.c */
 int dt_consume(struct dt *dt, int timeout_ms, struct error *err);
 int dt_fire(struct dt *dt, const char *name, struct error *err); /* BEGIN, END */
+/* keep.c */
+int dt_flush(struct dt *dt, struct error *err); /* shows what bufpolicy kept */
 void dt_specs_free(struct dt *dt);
 
 /* agg.c */

@@ -19,43 +19,108 @@ on_signal(int sig)
 }
 
 static const char usage_text[] =
-	"usage: dtrace [-lqvwZ] [-b BUFSZ] [-c CMD] [-o FILE] [-p PID] [-s SCRIPT] [-x OPT[=VAL]]\n"
-	"              [-P PROVIDER] [-m MODULE] [-f FUNCTION] [-n NAME [[PRED] ACTION]] [-i ID] [ARG...]\n"
-	"  -b  ring buffer size          -l  list matching probes\n"
-	"  -c  run CMD, exit with it     -n  probe description and clause\n"
-	"  -o  output file               -q  quiet: only what the program prints\n"
-	"  -s  D script                  -w  allow destructive actions\n"
-	"  -x  set an option             -Z  descriptions may match nothing\n";
-
-/* A -P, -m, -f, -n or -i argument as a clause: "desc [/pred/] [{ ... }]". */
-static char *
-clause_text(char kind, const char *arg)
-{
-	static const struct {
-		char kind;
-		const char *format;
-	} rows[] = {{'P', "%.*s:::"}, {'m', ":%.*s::"}, {'f', "::%.*s:"}, {'n', "%.*s"}, {'i', "%.*s"}};
-	size_t n = strcspn(arg, " \t\n/{");
-	cleanup_free char *desc = NULL;
-
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (rows[i].kind != kind)
-			continue;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-		desc = str_printf(rows[i].format, (int)n, arg);
-#pragma GCC diagnostic pop
-	}
-	/* "-n a,b" and whole programs stay as they are. */
-	if (kind == 'n')
-		return xstrdup(arg);
-	return str_printf("%s%s", desc, arg + n);
-}
+	"usage: dtrace [-32|-64] [-aACeFHlqSvVwZ] [-b BUFSZ] [-c CMD] [-D NAME[=DEF]] [-I PATH]\n"
+	"              [-j] [-L PATH] [-o FILE] [-p PID] [-s SCRIPT] [-U NAME] [-x OPT[=VAL]] [-X a|c|s|t]\n"
+	"              [-P PROVIDER [[PRED] ACTION]] [-m MODULE ...] [-f FUNCTION ...]\n"
+	"              [-n NAME [[PRED] ACTION]] [-i ID [[PRED] ACTION]] [ARG...]\n"
+	"  -b  size of the buffer        -n  probe description and clause\n"
+	"  -B  write each line at once   -o  append output to FILE\n"
+	"  -c  run CMD, end with it      -p  grab PID, end with it\n"
+	"  -C  run the C preprocessor    -q  quiet: only what the program prints\n"
+	"  -D  define a name for it      -s  D script\n"
+	"  -e  compile, enable nothing   -S  show the compiled program\n"
+	"  -F  indent by entry, return   -U  undefine a name\n"
+	"  -H  show included files       -v  show stability and arguments\n"
+	"  -I  search for included files -V  show the version\n"
+	"  -j  JSON, a record a line     -w  allow destructive actions\n"
+	"  -l  list probes               -x  set an option\n"
+	"  -L  more of the D library     -Z  descriptions may match nothing\n";
 
 struct job {
 	char kind;
 	const char *arg;
 };
+
+/* What the command line says. */
+struct command {
+	struct dt *dt;
+	struct job *jobs, *targets;
+	size_t n_jobs, n_targets;
+	bool list, verbose, compile_only;
+};
+
+/* "read" of "-n read{...}": what messages call a program by; the caller's. */
+static char *
+job_name(const struct job *job)
+{
+	return xstrndup(job->arg, job->kind == 's' ? strlen(job->arg) : strcspn(job->arg, "{/;"));
+}
+
+/* A -P, -m, -f, -n or -i argument as a clause: "desc [/pred/] [{ ... }]". */
+static char *
+clause_text(const struct job *job)
+{
+	static const struct {
+		char kind;
+		const char *before, *behind;
+	} rows[] = {{'P', "", ":::"}, {'m', ":", "::"}, {'f', "::", ":"}, {'n', "", ""}, {'i', "", ""}};
+	size_t n = strcspn(job->arg, " \t\n/{");
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].kind == job->kind && *rows[i].behind)
+			return str_printf("%s%.*s%s%s", rows[i].before, (int)n, job->arg,
+					  rows[i].behind, job->arg + n);
+	return xstrdup(job->arg); /* "-n a,b" and whole programs stay as they are */
+}
+
+static int
+job_text(struct dt *dt, const struct job *job, char **ret, size_t *ret_len, struct error *err)
+{
+	cleanup_free char *clause = NULL;
+	int r;
+
+	if (job->kind == 's') {
+		free(dt->script);
+		dt->script = xstrdup(job->arg);
+		if (!dt->opts.cpp)
+			return file_read(job->arg, 0, ret, ret_len, err);
+		r = dt_preprocess(dt, job->arg, ret, err);
+	} else {
+		clause = clause_text(job);
+		r = dt->opts.cpp ? dt_preprocess_text(dt, clause, ret, err) : 0;
+		if (!dt->opts.cpp)
+			*ret = steal_ptr(&clause);
+	}
+	if (r == 0)
+		*ret_len = strlen(*ret);
+	return r;
+}
+
+/* In a program of one line its parts say more than "line 1". */
+static void
+name_region(struct dt *dt, struct error *err)
+{
+	const char *rest = str_after(error_message(err), "line 1: ");
+	cleanup_free char *tag = err->path ? xstrdup(err->path) : NULL;
+	cleanup_free char *text = rest ? str_printf("%s%s%s%s", dt->region ? "in " : "",
+						    dt->region ? dt->region : "",
+						    dt->region ? ": " : "", rest)
+				       : NULL;
+
+	if (text)
+		error_set_path(err, err->code, tag, "%s", text);
+}
+
+/* -xerrtags: "[D_SYNTAX] line 3: ..." */
+static void
+show_tag(struct dt *dt, struct error *err)
+{
+	cleanup_free char *text = xstrdup(error_message(err));
+	cleanup_free char *tag = err->path ? xstrdup(err->path) : NULL;
+
+	if (dt->opts.errtags && tag)
+		error_set_path(err, err->code, tag, "[%s] %s", tag, text);
+}
 
 static int
 compile_job(struct dt *dt, const struct job *job, struct error *err)
@@ -64,41 +129,60 @@ compile_job(struct dt *dt, const struct job *job, struct error *err)
 	size_t len;
 	int r;
 
-	if (job->kind == 's') {
-		if ((r = file_read(job->arg, 0, &text, &len, err)) < 0)
-			return r;
-		free(dt->script);
-		dt->script = xstrdup(job->arg);
-	} else {
-		text = clause_text(job->kind, job->arg);
-		len = strlen(text);
-	}
+	if ((r = job_text(dt, job, &text, &len, err)) < 0)
+		return r;
 	r = dt_compile(dt, text, len, job->kind == 's' ? job->arg : "", err);
 	if (r < 0) {
-		const char *what = job->kind == 's' ? "script" : "probe specifier";
-
-		return error_wrap(err, r, "failed to compile %s %s", what, job->arg);
+		if (job->kind != 's')
+			name_region(dt, err);
+		show_tag(dt, err);
+		return error_wrap(err, r, "%s %s",
+				  job->kind == 's' ? "failed to compile script"
+						   : "invalid probe specifier",
+				  job->arg);
 	}
 	return 0;
 }
 
 static int
-list_probes(struct dt *dt, const struct job *jobs, size_t n, struct error *err)
+list_job(struct command *c, const struct job *job, struct error *err)
 {
-	printf("%5s %10s %17s %33s %s\n", "ID", "PROVIDER", "MODULE", "FUNCTION", "NAME");
-	for (size_t j = 0; j < (n ? n : 1); j++) {
-		cleanup_free struct probe **found = NULL;
-		cleanup_free char *text = n ? clause_text(jobs[j].kind, jobs[j].arg) : xstrdup(":::");
-		size_t n_found;
-		int r = dt_probes_match(dt, text, 1, &found, &n_found, err);
+	cleanup_free struct probe **found = NULL;
+	cleanup_free char *name = job_name(job), *text = NULL;
+	const struct job short_job = {job->kind, name};
+	size_t n;
+	int r;
 
-		if (r < 0)
+	if (job->kind == 's') {
+		if ((r = compile_job(c->dt, job, err)) < 0)
 			return r;
-		for (size_t i = 0; i < n_found; i++)
-			printf("%5u %10s %17s %33s %s\n", found[i]->id, found[i]->prov,
-			       found[i]->mod, found[i]->func, found[i]->name);
+		for (size_t i = 0; i < c->dt->n_probes; i++)
+			if (c->dt->probes[i]->n_clauses)
+				dt_list_probe(c->dt, c->dt->probes[i], c->verbose);
+		return 0;
 	}
-	return 0;
+	text = clause_text(&short_job);
+	str_trim(text);
+	r = dt_probes_match(c->dt, text, 1, &found, &n, err);
+	if (r == -ESRCH)
+		return error_set(err, ESRCH, "failed to match %s: No probe matches description", text);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		dt_list_probe(c->dt, found[i], c->verbose);
+	return r;
+}
+
+static int
+list(struct command *c, struct error *err)
+{
+	static const struct job all = {'n', ":::"};
+	int r = 0;
+
+	dt_list_header();
+	if (!c->n_jobs)
+		return list_job(c, &all, err);
+	for (size_t i = 0; i < c->n_jobs && r == 0; i++)
+		r = list_job(c, &c->jobs[i], err);
+	return r;
 }
 
 /* -c and -p: all are held until the probes are set. */
@@ -139,105 +223,193 @@ run(struct dt *dt, struct error *err)
 	}
 	dt_stop(dt);
 	if ((r = dt_consume(dt, 0, err)) < 0 || (r = dt_fire(dt, "END", err)) < 0 ||
-	    (r = dt_consume(dt, 0, err)) < 0)
+	    (r = dt_consume(dt, 0, err)) < 0 || (r = dt_flush(dt, err)) < 0)
 		return r;
 	return dt_aggs_print(dt, err);
+}
+
+/* An argument that no program names is a mistake, unless -xargref. */
+static int
+check_arguments(struct dt *dt, struct error *err)
+{
+	for (size_t i = 0; i < dt->args.n && i < 64 && !dt->opts.argref; i++)
+		if (!(dt->args_used >> i & 1))
+			return error_set_path(err, EINVAL, "D_MACRO_UNUSED",
+					      "extraneous argument '%s' ($%zu is not referenced)",
+					      dt->args.v[i], i + 1);
+	return 0;
+}
+
+static int
+compile_all(struct command *c, struct error *err)
+{
+	struct dt *dt = c->dt;
+	size_t before = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < c->n_jobs; i++) {
+		cleanup_free char *name = job_name(&c->jobs[i]);
+		const char *what = c->jobs[i].kind == 's' ? "script" : "description";
+
+		if ((r = compile_job(dt, &c->jobs[i], err)) < 0)
+			return r;
+		if (!dt->opts.quiet)
+			dt_tell_matches(dt, what, name, &before);
+		if (c->verbose)
+			dt_show_stability(dt, what, name);
+	}
+	return check_arguments(dt, err);
+}
+
+/* --- options */
+
+static int
+set_from(struct dt *dt, const char *option, const char *value, struct error *err)
+{
+	cleanup_free char *assignment = str_printf("%s=%s", option, value);
+
+	return dt_set_option(dt, assignment, err);
+}
+
+static int
+open_output(struct dt *dt, const char *path, struct error *err)
+{
+	FILE *f = fopen(path, "ae");
+
+	if (!f)
+		return error_set_errno(err, errno, "failed to open %s", path);
+	if (dt->out != stdout)
+		fclose(dt->out);
+	dt->out = f;
+	return 0;
+}
+
+/* Letters that set an option of the library, with or without a value. */
+static const struct {
+	char letter;
+	const char *option;
+} settings[] = {{'b', "bufsize"}, {'C', "cpp"},	   {'D', "define"}, {'F', "flowindent"},
+		{'H', "cpphdrs"}, {'I', "incdir"}, {'j', "json"},   {'L', "libdir"},
+		{'q', "quiet"},	  {'S', "showcode"}, {'U', "undef"}, {'w', "destructive"},
+		{'X', "stdc"},	  {'Z', "zdefs"}};
+
+static int
+take_option(struct command *c, int letter, const char *value, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
+		if (settings[i].letter == letter)
+			return value ? set_from(c->dt, settings[i].option, value, err)
+				     : dt_set_option(c->dt, settings[i].option, err);
+	if (strchr("Pmfnis", letter)) {
+		c->jobs[c->n_jobs++] = (struct job){(char)letter, value};
+		return 0;
+	}
+	switch (letter) {
+	case 'c':
+	case 'p':
+		c->targets[c->n_targets++] = (struct job){(char)letter, value};
+		return 0;
+	case 'o':
+		return open_output(c->dt, value, err);
+	case 'x':
+		return dt_set_option(c->dt, value, err);
+	case 'B':
+		setvbuf(c->dt->out, NULL, _IOLBF, 0);
+		return 0;
+	case 'e':
+		c->compile_only = true;
+		return 0;
+	case 'l':
+		c->list = true;
+		return 0;
+	case 'v':
+		c->verbose = true;
+		return 0;
+	default: /* a, A */
+		return error_set(err, ENOTSUP,
+				 "anonymous tracing (-A, -a) is not there: nothing of this system runs before the disk is read");
+	}
+}
+
+static int
+take_command_line(struct command *c, int argc, char **argv, struct error *err)
+{
+	int opt, r, n = 1;
+
+	for (int i = 1; i < argc; i++) { /* getopt knows letters only */
+		if (str_eq(argv[i], "-32"))
+			return error_set(err, ENOTSUP, "-32: D programs are of 64 bits here");
+		if (!str_eq(argv[i], "-64"))
+			argv[n++] = argv[i];
+	}
+	argv[n] = NULL;
+	while ((opt = getopt(n, argv, "aAb:Bc:CD:eFf:Hi:I:jlL:m:n:o:p:P:qs:SU:vVwx:X:Z")) != -1) {
+		if (opt == 'V') {
+			printf("dtrace: Sun D 1.13\n");
+			return 1;
+		}
+		if (opt == '?') {
+			fputs(usage_text, stderr);
+			return -EDOM;
+		}
+		if ((r = take_option(c, opt, optarg, err)) < 0)
+			return r;
+	}
+	for (int i = optind; i < n; i++)
+		strv_add(&c->dt->args, argv[i]);
+	if (!c->n_jobs && !c->list) {
+		fputs(usage_text, stderr);
+		return -EDOM;
+	}
+	return 0;
+}
+
+/* Everything; the exit status, or a negative number with err set. */
+static int
+trace(struct command *c, struct error *err)
+{
+	struct dt *dt = c->dt;
+	int r = hold_targets(dt, c->targets, c->n_targets, err);
+
+	if (r < 0)
+		return r;
+	if (c->list)
+		return list(c, err);
+	if ((r = compile_all(c, err)) < 0 || c->compile_only)
+		return r;
+	r = run(dt, err);
+	return r < 0 ? r : dt->exit_status;
 }
 
 int
 main(int argc, char **argv)
 {
 	cleanup_error struct error err = ERROR_INIT;
-	cleanup_free struct job *jobs = NULL, *targets = NULL;
-	struct dt *dt = NULL;
-	bool list = false;
-	size_t n_jobs = 0, n_targets = 0;
-	int opt, r;
+	struct command c = {0};
+	int r;
 
 	cli_init(argv[0]);
-	if (dt_open(&dt, &err) < 0)
-		return cli_error(&err);
 	if (argc == 2 && str_eq(argv[1], "--help")) {
 		fputs(usage_text, stdout);
 		return CLI_OK;
 	}
-	jobs = xcalloc((size_t)argc, sizeof(*jobs));
-	targets = xcalloc((size_t)argc, sizeof(*targets));
-	while ((opt = getopt(argc, argv, "+b:c:f:i:lm:n:o:P:p:qs:vVwx:Z")) != -1) {
-		cleanup_free char *assignment = NULL;
-
-		r = 0;
-		switch (opt) {
-		case 'P':
-		case 'm':
-		case 'f':
-		case 'n':
-		case 'i':
-		case 's':
-			jobs[n_jobs++] = (struct job){(char)opt, optarg};
-			break;
-		case 'b':
-			assignment = str_printf("bufsize=%s", optarg);
-			r = dt_set_option(dt, assignment, &err);
-			break;
-		case 'c':
-		case 'p':
-			targets[n_targets++] = (struct job){(char)opt, optarg};
-			break;
-		case 'l':
-			list = true;
-			break;
-		case 'o':
-			dt->out = fopen(optarg, "ae");
-			if (!dt->out)
-				r = error_set_errno(&err, errno, "cannot open %s", optarg);
-			break;
-		case 'q':
-			dt->opts.quiet = true;
-			break;
-		case 'w':
-			dt->opts.destructive = true;
-			break;
-		case 'x':
-			r = dt_set_option(dt, optarg, &err);
-			break;
-		case 'Z':
-			dt->opts.zdefs = true;
-			break;
-		case 'V':
-			printf("dtrace: Sun D 1.13\n");
-			return CLI_OK;
-		case 'v':
-			break;
-		default:
-			fputs(usage_text, stderr);
-			return CLI_USAGE;
-		}
-		if (r < 0)
-			return cli_error(&err);
-	}
-	for (int i = optind; i < argc; i++)
-		strv_add(&dt->args, argv[i]);
-	if (!n_jobs && !list) {
-		fputs(usage_text, stderr);
-		return CLI_USAGE;
-	}
-	r = hold_targets(dt, targets, n_targets, &err);
-	if (r >= 0 && list) {
-		r = list_probes(dt, jobs, n_jobs, &err);
-	} else if (r >= 0) {
-		for (size_t i = 0; r >= 0 && i < n_jobs; i++)
-			r = compile_job(dt, &jobs[i], &err);
-		if (r >= 0 && !dt->opts.quiet)
-			dt_tell_matches(dt, jobs[0].kind == 's' ? "script" : "description",
-					jobs[0].arg);
-		if (r >= 0)
-			r = run(dt, &err);
-	}
-	if (r < 0)
+	if (dt_open(&c.dt, &err) < 0)
+		return cli_error(&err);
+	c.jobs = xcalloc((size_t)argc, sizeof(*c.jobs));
+	c.targets = xcalloc((size_t)argc, sizeof(*c.targets));
+	r = take_command_line(&c, argc, argv, &err);
+	if (r == -EDOM)
+		r = CLI_USAGE; /* told already */
+	else if (r > 0)
+		r = CLI_OK;
+	else if (r == 0)
+		r = trace(&c, &err);
+	if (r < 0) {
 		cli_error(&err);
-	else
-		r = dt->exit_status;
-	dt_close(dt);
-	return r < 0 ? CLI_FAILED : r;
+		r = CLI_FAILED;
+	}
+	dt_close(c.dt);
+	free(c.jobs);
+	free(c.targets);
+	return r;
 }

@@ -13,6 +13,7 @@
 struct parse_opts {
 	bool (*is_type)(const char *name, void *arg); /* NULL: none but C's own */
 	void *arg;
+	const char **ret_region; /* where an error is: "predicate", "action list" ...; or NULL */
 };
 
 /*

@@ -520,6 +520,13 @@ parse_statement(struct parser *p, struct node_list *list, struct error *err)
 	return 0;
 }
 
+static void
+region(struct parser *p, const char *name)
+{
+	if (p->opts && p->opts->ret_region)
+		*p->opts->ret_region = name;
+}
+
 static int
 parse_probes(struct parser *p, struct node *n, struct error *err)
 {
@@ -608,10 +615,13 @@ parse_clause(struct parser *p, struct node_list *list, struct error *err)
 	bool semi;
 	int r;
 
+	region(p, "probe description");
 	if ((r = parse_probes(p, n, err)) < 0)
 		return r;
+	region(p, lex_is(&p->lex, '/') ? "predicate" : "action list");
 	if (lex_is(&p->lex, '/') && (r = parse_predicate(p, n, err)) < 0)
 		return r;
+	region(p, "action list");
 	if (lex_is(&p->lex, '{')) {
 		n->has_body = true;
 		r = parse_block(p, &n->body, err);

@@ -1,5 +1,4 @@
 /* The table of probes, and which of them a description means. */
-#include <ctype.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,44 +219,6 @@ mod_matches(const struct probe *p, const char *pattern)
 	       (p->ops->mod_matches && p->ops->mod_matches(p, pattern));
 }
 
-/* $target, $pid, $1, $$1: as in clauses. */
-static int
-expand_macros(struct dt *dt, const char *spec, int line, char **ret, struct error *err)
-{
-	cleanup_strbuf struct strbuf b = STRBUF_INIT;
-	uint64_t n;
-
-	while (*spec) {
-		cleanup_free char *name = NULL;
-		size_t len;
-		int64_t value;
-
-		if (*spec != '$') {
-			strbuf_addc(&b, *spec++);
-			continue;
-		}
-		spec += spec[1] == '$' ? 2 : 1;
-		for (len = 0; isalnum((unsigned char)spec[len]) || spec[len] == '_'; len++)
-			;
-		name = xstrndup(spec, len);
-		spec += len;
-		if (str_to_u64(name, 10, &n) == 0 && n >= 1 && n <= dt->args.n)
-			strbuf_adds(&b, dt->args.v[n - 1]);
-		else if (str_eq(name, "target") && dt->target >= 0)
-			strbuf_addf(&b, "%lld", (long long)dt->target);
-		else if (str_eq(name, "target"))
-			return d_error(err, line, "D_MACRO_UNDEF",
-				       "$target needs -p PID or -c COMMAND");
-		else if (macro_value(name, &value))
-			strbuf_addf(&b, "%lld", (long long)value);
-		else
-			return d_error(err, line, "D_MACRO_UNDEF",
-				       "macro $%s in a probe description is not known", name);
-	}
-	*ret = strbuf_steal(&b);
-	return 0;
-}
-
 static int
 provide(struct dt *dt, const char *const part[4], struct error *err)
 {
@@ -278,19 +239,51 @@ dt_probes_all(struct dt *dt, struct error *err)
 	return provide(dt, any, err);
 }
 
+/* A description's $1, $target and the like put in; the caller's. */
+static int
+expand(struct dt *dt, const char *spec, int line, char **ret, struct error *err)
+{
+	cleanup_strbuf struct strbuf b = STRBUF_INIT;
+
+	while (*spec) {
+		size_t n = strcspn(spec, "$"), len;
+		cleanup_free char *name = NULL;
+		const char *text;
+		int64_t number;
+		int r;
+
+		strbuf_add(&b, spec, n);
+		spec += n;
+		if (!*spec)
+			break;
+		spec += 1 + (spec[1] == '$');
+		len = strspn(spec, "abcdefghijklmnopqrstuvwxyz0123456789_");
+		name = xstrndup(spec, len);
+		if ((r = dt_macro(dt, name, line, &text, &number, err)) < 0)
+			return r;
+		if (text)
+			strbuf_adds(&b, text);
+		else
+			strbuf_addf(&b, "%lld", (long long)number);
+		spec += len;
+	}
+	*ret = strbuf_steal(&b);
+	return 0;
+}
+
 int
-dt_probes_match(struct dt *dt, const char *given, int line, struct probe ***ret, size_t *ret_n,
+dt_probes_match(struct dt *dt, const char *text, int line, struct probe ***ret, size_t *ret_n,
 		struct error *err)
 {
-	cleanup_free char *spec = NULL;
 	cleanup_strv struct strv parts = STRV_INIT;
 	cleanup_free struct probe **found = NULL;
+	cleanup_free char *spec = NULL;
 	const char *part[4];
 	uint64_t id;
 	size_t n = 0;
 	int r;
 
-	if ((r = expand_macros(dt, given, line, &spec, err)) < 0)
+	if ((r = expand(dt, text, line, &spec, err)) < 0)
 		return r;
 	if (str_to_u64(spec, 10, &id) == 0) {
 		if ((r = dt_probes_all(dt, err)) < 0)

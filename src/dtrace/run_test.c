@@ -19,7 +19,7 @@ run_program(const char *text, size_t len)
 	int status = 0;
 
 	if (file_write_atomic(path, text, len, 0600, &err) < 0 ||
-	    run_capture((const char *const[]){test_built("src/dtrace/dtrace"), lib, "-qs", path, "arg1",
+	    run_capture((const char *const[]){test_built("src/dtrace/dtrace"), lib, "-xargref", "-qs", path, "arg1",
 					      "42", NULL},
 			&out, &status, &err) < 0)
 		return str_printf("%s\n", error_message(&err));

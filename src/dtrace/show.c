@@ -27,7 +27,7 @@ show_stack(struct dt *dt, const uint64_t *pcs, size_t n)
 	for (size_t i = 0; i < n && pcs[i]; i++) {
 		cleanup_free char *text = show_symbol(dt, pcs[i], true);
 
-		fprintf(dt->out, "              %s\n", text);
+		fprintf(dt->out, "%*s%s\n", (int)dt->opts.stackindent, "", text);
 	}
 }
 
@@ -39,7 +39,7 @@ show_ustack(struct dt *dt, uint64_t pid, const uint64_t *pcs, size_t n)
 		cleanup_free char *text =
 			usyms_show(dt->usyms, (pid_t)pid, pcs[i], i > 0, USYM_FRAME);
 
-		fprintf(dt->out, "              %s\n", text);
+		fprintf(dt->out, "%*s%s\n", (int)dt->opts.stackindent, "", text);
 	}
 }
 
@@ -56,6 +56,10 @@ show_usym(struct dt *dt, enum action action, const uint64_t *rec)
 void
 show_bytes(struct dt *dt, const unsigned char *data, size_t n)
 {
+	if (dt->opts.rawbytes) {
+		fwrite(data, 1, n, dt->out);
+		return;
+	}
 	fprintf(dt->out, "\n             0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f  "
 			 "0123456789abcdef\n");
 	for (size_t row = 0; row < n; row += 16) {

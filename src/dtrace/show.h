@@ -12,6 +12,14 @@ void show_ustack(struct dt *dt, uint64_t pid, const uint64_t *pcs, size_t n);
 /* rec: the process and the address; action: usym, uaddr, ufunc, umod. */
 char *show_usym(struct dt *dt, enum action action, const uint64_t *rec);
 void show_bytes(struct dt *dt, const unsigned char *data, size_t n);
+int show_act(struct dt *dt, const struct act *a, const char *data, struct error *err);
+int show_record(struct dt *dt, const char *data, struct error *err);
+/* json_out.c: the same as one JSON object; done: a bit for each act */
+int show_json_record(struct dt *dt, const char *data, uint64_t done, struct error *err);
+struct json;
+struct json *show_json_value(const struct value *v);
+/* flow.c: "  -> read", and what the next is indented by; the caller's */
+char *show_flow(struct dt *dt, const struct rec_head *h);
 /* Reads what rec says from a record or key. */
 struct value show_value(struct dt *dt, const struct rec *rec, const char *data);
 

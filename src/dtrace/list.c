@@ -1,0 +1,111 @@
+/* -l and -v: probes, their arguments and how stable they are. */
+#include <stdlib.h>
+
+#include "dtrace/check.h"
+
+struct stability {
+	const char *provider;
+	const char *names, *data, *class; /* of the names and arguments */
+};
+
+/* The kernel's own functions and variables change with it; what stands on D's guide does not. */
+static const struct stability rows[] = {
+	{"dtrace", "Stable", "Stable", "Common"},     {"profile", "Evolving", "Evolving", "Common"},
+	{"syscall", "Evolving", "Private", "ISA"},    {"proc", "Evolving", "Evolving", "ISA"},
+	{"sched", "Evolving", "Evolving", "ISA"},     {"io", "Evolving", "Evolving", "ISA"},
+	{"ip", "Evolving", "Evolving", "ISA"},	      {"tcp", "Evolving", "Evolving", "ISA"},
+	{"udp", "Evolving", "Evolving", "ISA"},	      {"vminfo", "Evolving", "Evolving", "Common"},
+	{"sysinfo", "Evolving", "Evolving", "Common"}, {"lockstat", "Evolving", "Evolving", "Common"},
+	{"cpc", "Evolving", "Evolving", "Common"},    {"", "Private", "Private", "ISA"},
+};
+
+static const struct stability *
+stability_of(const char *provider)
+{
+	size_t i = 0;
+
+	while (*rows[i].provider && !str_eq(rows[i].provider, provider))
+		i++;
+	return &rows[i];
+}
+
+static void
+show_attributes(FILE *out, const char *title, const struct stability *s)
+{
+	fprintf(out,
+		"\t%s\n\t\tIdentifier Names: %s\n\t\tData Semantics:   %s\n"
+		"\t\tDependency Class: %s\n\n",
+		title, s->names, s->data, s->class);
+}
+
+static void
+show_arguments(struct dt *dt, const struct probe *p)
+{
+	unsigned i = 0;
+
+	printf("\tArgument Types\n");
+	for (;; i++) {
+		struct probe_arg arg = {0};
+		cleanup_free char *name = NULL;
+		const struct ctf_type *t;
+
+		if (p->ops->arg) {
+			if (!p->ops->arg(dt, p, i, &arg))
+				break;
+			name = xstrdup(arg.xlate ? arg.xlate : arg.native);
+		} else {
+			t = p->ops->arg_type ? p->ops->arg_type(dt, p, i) : NULL;
+			if (!t)
+				break;
+			name = ctf_name(t);
+		}
+		printf("\t\targs[%u]: %s\n", i, name);
+	}
+	printf(i ? "\n" : "\t\tNone\n\n");
+}
+
+void
+dt_list_header(void)
+{
+	printf("%5s %10s %17s %33s %s\n", "ID", "PROVIDER", "MODULE", "FUNCTION", "NAME");
+}
+
+void
+dt_list_probe(struct dt *dt, const struct probe *p, bool verbose)
+{
+	printf("%5u %10s %17s %33s %s\n", p->id, p->prov, p->mod, p->func, p->name);
+	if (!verbose)
+		return;
+	printf("\n");
+	show_attributes(stdout, "Probe Description Attributes", stability_of(p->prov));
+	show_attributes(stdout, "Argument Attributes", stability_of(p->prov));
+	show_arguments(dt, p);
+}
+
+static int
+rank(const char *word)
+{
+	static const char *const words[] = {"Private", "Evolving", "Stable"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (str_eq(words[i], word))
+			return (int)i;
+	return 0;
+}
+
+/* -v with a program: the least stable of its probes; its statements stand on nothing better. */
+void
+dt_show_stability(struct dt *dt, const char *what, const char *shown)
+{
+	const struct stability *least = stability_of("dtrace");
+
+	for (size_t i = 0; i < dt->n_probes; i++) {
+		const struct stability *s = stability_of(dt->probes[i]->prov);
+
+		if (dt->probes[i]->n_clauses && rank(s->names) <= rank(least->names))
+			least = s;
+	}
+	fprintf(stderr, "\nStability attributes for %s %s:\n\n", what, shown);
+	show_attributes(stderr, "Minimum Probe Description Attributes", least);
+	show_attributes(stderr, "Minimum Statement Attributes", least);
+}
