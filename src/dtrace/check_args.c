@@ -14,7 +14,8 @@ arg_of(struct checker *c, const struct probe *p, unsigned i, struct probe_arg *r
 	if (p->ops->arg) {
 		if (!p->ops->arg(dt, p, i, ret))
 			return 0;
-		if ((r = ctf_parse(dt->types, ret->native, native, err)) < 0)
+		if ((ret->xlate && (r = dt_load_library(dt, err)) < 0) ||
+		    (r = ctf_parse(dt->types, ret->native, native, err)) < 0)
 			return r;
 	} else if (p->ops->arg_type) {
 		*native = p->ops->arg_type(dt, p, i);

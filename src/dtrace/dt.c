@@ -209,6 +209,7 @@ dt_close(struct dt *dt)
 	strv_done(&dt->opts.undefs);
 	strv_done(&dt->opts.incdirs);
 	map_free(dt->loaded);
+	map_free(dt->library_names);
 	free(dt->opts.syslibdir);
 	free(dt->opts.cpppath);
 	free(dt->script);
@@ -245,7 +246,7 @@ dt_compile(struct dt *dt, const char *text, size_t len, const char *file, struct
 	struct ast *ast;
 	int r;
 
-	if ((r = dt_load_library(dt, err)) < 0 ||
+	if ((r = dt_load_library_for(dt, text, err)) < 0 ||
 	    (r = dt_parse(dt, text, len, file, &ast, err)) < 0)
 		return r;
 	return dt_check(dt, ast, err);

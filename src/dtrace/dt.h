@@ -274,6 +274,7 @@ struct dt {
 	int exit_status;
 	int64_t target; /* $target */
 	struct map *loaded;   /* files of it that were read */
+	struct map *library_names; /* that the library defines; NULL: not looked at yet */
 	bool library;	      /* dt_load_library() was called */
 	bool in_library;      /* it is at work: type names are D's own, not the kernel's */
 	struct strv args; /* $1 ... */
@@ -316,6 +317,8 @@ void dt_tell_matches(struct dt *dt, const char *what, const char *shown, size_t 
 
 /* lib.c: once, before the first program and after the options */
 int dt_load_library(struct dt *dt, struct error *err);
+/* The same if the program `text` uses any of its names. */
+int dt_load_library_for(struct dt *dt, const char *text, struct error *err);
 
 /* cpp.c: a file or a text through the C preprocessor; *ret is the caller's */
 int dt_preprocess(struct dt *dt, const char *path, char **ret, struct error *err);

@@ -4,8 +4,15 @@
  * Files say what they need: "#pragma D depends_on library x.d" has x.d read
  * first, "depends_on module m" leaves the file out where the kernel module m is
  * not loaded ("depends_on provider p" orders nothing: providers are built in).
+ *
+ * Most programs need none of it, and compiling it takes longer than all the rest
+ * of a short program: the files' definitions are noted by name, and they are
+ * compiled when a program has a word that is one of them, or uses args[] that
+ * are translated.  (With -L everything is compiled, for side effects.)
  */
+#include <ctype.h>
 #include <dirent.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -62,23 +69,116 @@ load_file(struct dt *dt, const char *dir, const char *name, int depth, struct er
 }
 
 static int
-load_dir(struct dt *dt, const char *dir, struct error *err)
+list_dir(const char *dir, struct strv *ret, struct error *err)
 {
-	cleanup_strv struct strv names = STRV_INIT;
 	struct dirent *e;
 	DIR *d = opendir(dir);
-	int r = 0;
 
 	if (!d)
 		return error_set_errno(err, errno, "cannot read the library %s", dir);
 	while ((e = readdir(d)))
 		if (str_ends(e->d_name, ".d") && e->d_name[0] != '.')
-			strv_add(&names, e->d_name);
+			strv_add(ret, e->d_name);
 	closedir(d);
-	strv_sort(&names);
+	strv_sort(ret);
+	return 0;
+}
+
+static int
+load_dir(struct dt *dt, const char *dir, struct error *err)
+{
+	cleanup_strv struct strv names = STRV_INIT;
+	int r = list_dir(dir, &names, err);
+
 	for (size_t i = 0; i < names.n && r == 0; i++)
 		r = load_file(dt, dir, names.v[i], 0, err);
 	return r;
+}
+
+/* The next word of text, cut to 63 bytes, or one character of punctuation; NULL at the end. */
+static const char *
+next_token(const char *at, char word[64])
+{
+	size_t len = 0;
+
+	for (;;) {
+		const char *end;
+
+		at += strspn(at, " \t\n\f\r");
+		if (*at == '#')
+			at += strcspn(at, "\n");
+		else if (at[0] == '/' && at[1] == '*' && (end = strstr(at + 2, "*/")))
+			at = end + 2;
+		else
+			break;
+	}
+	if (!*at)
+		return NULL;
+	while (isalnum((unsigned char)at[len]) || at[len] == '_')
+		len++;
+	snprintf(word, 64, "%.*s", len ? (int)len : 1, at);
+	return at + (len ? len : 1);
+}
+
+/* Names that stand behind inline, typedef, struct, union and enum outside of braces. */
+static void
+note_definitions(struct map *names, const char *text)
+{
+	char word[64], last[64] = "", kind = 0; /* 'i'nline, 't'ypedef, t'a'g follows */
+	int depth = 0;
+
+	while ((text = next_token(text, word))) {
+		if (str_eq(word, "{") || str_eq(word, "}"))
+			depth += word[0] == '{' ? 1 : -1;
+		if (depth)
+			continue;
+		if ((kind == 'i' && (str_eq(word, "=") || str_eq(word, "["))) ||
+		    (kind == 't' && str_eq(word, ";"))) {
+			map_set(names, last, NULL);
+			kind = 0;
+		}
+		if (str_eq(last, "struct") || str_eq(last, "union") || str_eq(last, "enum"))
+			map_set(names, word, NULL);
+		if (str_eq(word, "inline") || str_eq(word, "typedef"))
+			kind = word[0];
+		snprintf(last, sizeof(last), "%s", word);
+	}
+}
+
+static int
+note_dir(struct dt *dt, struct error *err)
+{
+	cleanup_strv struct strv files = STRV_INIT;
+	int r = list_dir(dt->opts.syslibdir, &files, err);
+
+	dt->library_names = map_new(NULL);
+	for (size_t i = 0; i < files.n && r == 0; i++) {
+		cleanup_free char *path = str_printf("%s/%s", dt->opts.syslibdir, files.v[i]);
+		cleanup_free char *text = NULL;
+
+		r = file_read(path, 0, &text, NULL, err);
+		if (r == 0)
+			note_definitions(dt->library_names, text);
+	}
+	return r;
+}
+
+int
+dt_load_library_for(struct dt *dt, const char *text, struct error *err)
+{
+	char word[64];
+	int r;
+
+	if (dt->library || dt->opts.nolibs)
+		return 0;
+	if (dt->opts.libdirs.n)
+		return dt_load_library(dt, err);
+	if (!dt->library_names && (r = note_dir(dt, err)) < 0)
+		return r;
+	while ((text = next_token(text, word)))
+		if (map_has(dt->library_names, word))
+			return dt_load_library(dt, err);
+	return 0;
 }
 
 int
