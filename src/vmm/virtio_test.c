@@ -738,6 +738,21 @@ TEST(random_numbers_fill_the_buffer)
 	detach(d);
 }
 
+/* A driver with event indexes rings only when it was asked to: every device asks, each time. */
+TEST(doorbells_are_asked_for_again)
+{
+	struct driver *d = attach("device=virtio-rnd");
+
+	start(d, VERSION_1 | 1ULL << VIRTIO_RING_F_EVENT_IDX, 1);
+	for (uint16_t i = 1; i < 5; i++) {
+		set_desc(d, 0, 0, DATA, 64, VRING_DESC_F_WRITE, 0);
+		kick(d, 0, 0);
+		check_int(completion(d, 0), ==, 64);
+		check_int(*(uint16_t *)mem_ptr(&d->vm->mem, ring(0) + 0x2004 + 8 * SIZE, 2), ==, i);
+	}
+	detach(d);
+}
+
 TEST(console_output_reaches_the_file)
 {
 	cleanup_free char *path = str_printf("%s/console", test_tmpdir());

@@ -33,6 +33,18 @@ virtq_start(struct virtq *q)
 	return true;
 }
 
+static uint16_t *
+used_event(struct virtq *q)
+{
+	return &q->avail->ring[q->size];
+}
+
+static uint16_t *
+avail_event(struct virtq *q)
+{
+	return (uint16_t *)(void *)&q->used->ring[q->size];
+}
+
 static int
 broken(struct virtq *q)
 {
@@ -112,6 +124,11 @@ virtq_pop(struct virtq *q, struct virtq_buf *ret)
 	if (r < 0)
 		return r;
 	q->last_avail++;
+	if (q->event_idx && !q->kicks_off) {
+		/* The driver rings for the next one.  The caller looks again after this. */
+		GUEST_STORE(avail_event(q), q->last_avail);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	}
 	return 1;
 }
 
@@ -130,18 +147,6 @@ virtq_push(struct virtq *q, uint16_t head, uint32_t written)
 		return;
 	memcpy((void *)&q->used->ring[q->next_used % q->size], &e, sizeof(e));
 	GUEST_STORE(&q->used->idx, ++q->next_used);
-}
-
-static uint16_t *
-used_event(struct virtq *q)
-{
-	return &q->avail->ring[q->size];
-}
-
-static uint16_t *
-avail_event(struct virtq *q)
-{
-	return (uint16_t *)(void *)&q->used->ring[q->size];
 }
 
 bool
@@ -163,6 +168,7 @@ virtq_wants_interrupt(struct virtq *q)
 bool
 virtq_enable_kicks(struct virtq *q)
 {
+	q->kicks_off = false;
 	if (!q->desc || q->broken)
 		return false;
 	if (q->event_idx)
@@ -176,6 +182,7 @@ virtq_enable_kicks(struct virtq *q)
 void
 virtq_disable_kicks(struct virtq *q)
 {
+	q->kicks_off = true;
 	/* With event indexes, not moving ours on is enough. */
 	if (q->desc && !q->broken && !q->event_idx)
 		GUEST_STORE(&q->used->flags, VRING_USED_F_NO_NOTIFY);

@@ -29,6 +29,7 @@ struct virtq {
 	unsigned index;
 	uint16_t size, max_size;
 	bool enabled, broken, event_idx;
+	bool kicks_off; /* virtq_disable_kicks() */
 	uint64_t desc_gpa, avail_gpa, used_gpa;
 
 	struct vring_desc *desc; /* resolved by virtq_start(); NULL: not running */
@@ -63,7 +64,10 @@ void virtq_unpop(struct virtq *q);
 void virtq_push(struct virtq *q, uint16_t head, uint32_t written);
 /* True if the driver wants an interrupt for what was pushed since the last call. */
 bool virtq_wants_interrupt(struct virtq *q);
-/* Asks for doorbells again; true if requests are there already (look once more). */
+/*
+ * A queue asks for doorbells unless its user turns them off while it looks
+ * anyway.  Asking again: true if requests are there already (look once more).
+ */
 bool virtq_enable_kicks(struct virtq *q);
 void virtq_disable_kicks(struct virtq *q);
 
