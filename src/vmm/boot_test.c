@@ -180,8 +180,8 @@ TEST(what_is_not_there_is_refused)
 	cleanup_error struct error err = ERROR_INIT;
 
 	need_kvm();
-	check(RUN_OUTPUT(&output, &err, program, "-G", "1234", "-m", "16", "vm") < 0);
-	check_has(error_message(&err), "gdb.port (-G) is not supported");
+	check(RUN_OUTPUT(&output, &err, program, "-o", "domains=1", "-m", "16", "vm") < 0);
+	check_has(error_message(&err), "domains (-n) is not supported");
 }
 
 TEST(what_cannot_boot_says_why)

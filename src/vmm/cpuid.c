@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "os/kvm.h"
+#include "vmm/hyperv.h"
 #include "vmm/vm.h"
 
 static unsigned
@@ -163,5 +164,13 @@ vcpu_set_cpuid(struct vcpu *v, struct error *err)
 		}
 	}
 	add_timing(v, c);
+
+	bool hyperv;
+
+	r = config_bool(v->vm->config, "x86.hyperv", false, &hyperv, err);
+	if (r == 0 && hyperv)
+		r = hyperv_add(v, &c, err);
+	if (r < 0)
+		return r;
 	return kvm_set_cpuid(v->fd, c, err);
 }

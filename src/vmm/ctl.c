@@ -10,6 +10,7 @@
 #include "base/ipc.h"
 #include "base/str.h"
 #include "os/kvm.h"
+#include "vmm/gdb.h"
 #include "vmm/isa/isa.h"
 #include "vmm/migrate.h"
 #include "vmm/pci.h"
@@ -218,6 +219,12 @@ do_migrate_status(struct vm *vm, const struct json *in, struct json *out, struct
 }
 
 static int
+do_gdb(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+{
+	return gdb_start(vm, json_str(json_get(in, "arg"), ""), false, err);
+}
+
+static int
 do_migrate_cancel(struct vm *vm, const struct json *in, struct json *out, struct error *err)
 {
 	return migrate_cancel(vm, err);
@@ -235,6 +242,7 @@ static const struct {
 	{"migrate", do_migrate},
 	{"migrate-status", do_migrate_status},
 	{"migrate-cancel", do_migrate_cancel},
+	{"gdb", do_gdb},
 };
 
 static void

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "vmm/boot/boot.h"
 #include "vmm/ctl.h"
+#include "vmm/gdb.h"
 #include "vmm/isa/isa.h"
 #include "vmm/migrate.h"
 #include "vmm/pci.h"
@@ -18,7 +19,7 @@
 /* Keys whose meaning is known and not there yet: better refused than passed over. */
 static const struct {
 	const char *key, *option;
-} unsupported[] = {{"gdb.port", "-G"}, {"domains", "-n"}, {"lpc.tpm", "-l tpm"}};
+} unsupported[] = {{"domains", "-n"}, {"lpc.tpm", "-l tpm"}};
 
 static int
 refuse_unsupported(struct vm *vm, struct error *err)
@@ -74,6 +75,7 @@ static const struct {
 	{"boot", boot_load},
 	{"restore", restore},
 	{"control", ctl_start},
+	{"debugger", gdb_start_configured},
 };
 
 static void
@@ -90,6 +92,16 @@ on_term(struct event_source *s, int signo, void *arg)
 
 	if (!pm_power_button(vm))
 		vm_end(vm, VM_END_POWEROFF, NULL);
+}
+
+static bool
+waits_for_debugger(struct vm *vm)
+{
+	bool wait = false;
+
+	/* gdb_start_configured() has refused what is no truth value. */
+	(void)config_bool(vm->config, "gdb.wait", false, &wait, NULL);
+	return wait && config_get(vm->config, "gdb.port", NULL);
 }
 
 int
@@ -119,7 +131,7 @@ machine_run(struct config *config, struct error *err)
 	r = vm_start(vm, err);
 	if (r < 0)
 		return r;
-	if (!suspended)
+	if (!suspended && !waits_for_debugger(vm))
 		vm_resume(vm);
 	r = event_run(loop);
 	if (r < 0)

@@ -179,10 +179,21 @@ exit_internal_error(struct vcpu *v)
 	       v->run->internal.suberror, regs);
 }
 
+/* The main thread pauses the others and talks to the debugger (gdb.c). */
+static void
+exit_debug(struct vcpu *v)
+{
+	uint64_t one = 1;
+
+	vcpu_stop(v, true);
+	(void)!write(v->vm->debug_fd, &one, sizeof(one)); /* full means: rung already */
+}
+
 static const struct {
 	void (*handle)(struct vcpu *);
 } exits[] = {
 	[KVM_EXIT_IO] = {exit_io},
+	[KVM_EXIT_DEBUG] = {exit_debug},
 	[KVM_EXIT_MMIO] = {exit_mmio},
 	[KVM_EXIT_INTR] = {exit_nothing},
 	[KVM_EXIT_IRQ_WINDOW_OPEN] = {exit_nothing},

@@ -126,7 +126,7 @@ vm_alloc(struct config *config, struct event_loop *loop)
 
 	vm->config = config;
 	vm->loop = loop;
-	vm->kvm_fd = vm->fd = vm->end_fd = -1;
+	vm->kvm_fd = vm->fd = vm->end_fd = vm->debug_fd = -1;
 	vm->mem.vm_fd = -1;
 	vm->end = VM_END_NONE;
 	list_init(&vm->parts);
@@ -413,6 +413,18 @@ vm_wait(struct vm *vm)
 	return vm->end;
 }
 
+void
+vcpu_stop(struct vcpu *v, bool stop)
+{
+	struct vm *vm = v->vm;
+
+	pthread_mutex_lock(&vm->state_lock);
+	v->stopped = stop;
+	if (stop)
+		atomic_store(&vm->gate, 1);
+	pthread_mutex_unlock(&vm->state_lock);
+}
+
 bool
 vcpu_gate(struct vcpu *v)
 {
@@ -424,7 +436,7 @@ vcpu_gate(struct vcpu *v)
 	pthread_mutex_lock(&vm->state_lock);
 	v->parked = true;
 	pthread_cond_broadcast(&vm->state_change);
-	while (vm->paused && !vm->ended)
+	while ((vm->paused || v->stopped) && !vm->ended)
 		pthread_cond_wait(&vm->state_change, &vm->state_lock);
 	v->parked = false;
 	go = !vm->ended;

@@ -53,6 +53,7 @@ struct vcpu {
 	pthread_t thread;
 	bool started; /* the thread exists */
 	bool parked;  /* under vm->state_lock */
+	bool stopped; /* by itself, at a breakpoint; under vm->state_lock */
 	uint64_t exits[64];
 };
 
@@ -94,6 +95,7 @@ struct vm {
 	bool paused, ended;
 	enum vm_end end;
 	char *end_message;
+	int debug_fd; /* eventfd: a vcpu met a breakpoint; -1: nobody debugs */
 	int end_fd; /* eventfd: readable once the machine ended */
 };
 
@@ -136,6 +138,8 @@ int vcpu_init(struct vcpu *v, struct error *err);
 void vcpu_done(struct vcpu *v);
 void *vcpu_thread(void *vcpu);
 void vcpu_kick(struct vcpu *v);
+/* Stays at its gate, also while the machine runs, until it is let go. */
+void vcpu_stop(struct vcpu *v, bool stop);
 /* Waits while the machine is paused; false when the thread must end. */
 bool vcpu_gate(struct vcpu *v);
 /* The CPUID table and model-specific registers a vcpu starts with (cpuid.c). */
