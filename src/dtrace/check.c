@@ -29,8 +29,8 @@ is_null(const struct node *n)
 	return n->is_const && n->value == 0;
 }
 
-static bool
-is_scalar(struct dt *dt, const struct ctf_type *t)
+bool
+dt_is_scalar(struct dt *dt, const struct ctf_type *t)
 {
 	return !dt_is_string(dt, t) && (ctf_is_integral(t) || ctf_is_pointer(t));
 }
@@ -111,11 +111,27 @@ type_base(struct dt *dt, const struct node *where, const struct type_expr *t,
 	return 0;
 }
 
+static int
+array_size(struct dt *dt, struct node *size, uint64_t *ret, struct error *err)
+{
+	struct checker c = {.dt = dt};
+	int r = check_expr(&c, size, err);
+
+	if (r < 0)
+		return r;
+	if (!size->is_const || size->value < 0)
+		return d_error(err, size->line, "D_DECL_ARRSUB",
+			       "array size must be a constant and not negative");
+	*ret = (uint64_t)size->value;
+	return 0;
+}
+
 int
 dt_type(struct dt *dt, const struct node *where, const struct type_expr *t,
 	const struct ctf_type **ret, struct error *err)
 {
 	const struct ctf_type *type = NULL;
+	uint64_t count;
 	int r = type_base(dt, where, t, &type, err);
 
 	if (r < 0)
@@ -128,10 +144,11 @@ dt_type(struct dt *dt, const struct node *where, const struct type_expr *t,
 			type = ctf_make_pointer(dt->types, type);
 			break;
 		case DECL_ARRAY:
-			if (t->parts[i].size)
-				return d_error(err, where->line, "D_DECL_ARRSUB",
-					       "array size must be a constant");
-			type = ctf_make_array(dt->types, type, t->parts[i].count);
+			count = t->parts[i].count;
+			if (t->parts[i].size &&
+			    (r = array_size(dt, t->parts[i].size, &count, err)) < 0)
+				return r;
+			type = ctf_make_array(dt->types, type, count);
 			break;
 		case DECL_FUNCTION: {
 			struct ctf_type *f = ctf_make_function(dt->types, type, false);
@@ -164,9 +181,13 @@ bad_operand(const struct node *n, struct error *err)
 	cleanup_free char *l = n->left && n->left->type ? ctf_name(n->left->type) : xstrdup("?");
 	cleanup_free char *r = n->right && n->right->type ? ctf_name(n->right->type) : NULL;
 
-	return d_error(err, n->line, n->right ? "D_OP_INCOMPAT" : "D_OP_INT",
-		       "operands of \"%s\" have incompatible types: \"%s\"%s%s%s", op_name(n->op), l,
-		       r ? " and \"" : "", r ? r : "", r ? "\"" : "");
+	if (!n->right)
+		return d_error(err, n->line, "D_OP_INT",
+			       "operator %s takes no operand of type \"%s\"",
+			       n->op == OP_NEG ? "-" : n->op == OP_PLUS ? "+" : op_name(n->op), l);
+	return d_error(err, n->line, "D_OP_INCOMPAT",
+		       "operands of \"%s\" have incompatible types: \"%s\" and \"%s\"",
+		       op_name(n->op), l, r);
 }
 
 static void
@@ -457,7 +478,7 @@ check_binary(struct checker *c, struct node *n, struct error *err)
 		n->type = dt->t_int;
 		return 0;
 	}
-	if (!is_scalar(dt, l->type) || !is_scalar(dt, r->type))
+	if (!dt_is_scalar(dt, l->type) || !dt_is_scalar(dt, r->type))
 		return bad_operand(n, err);
 	if (compare || logical) {
 		n->type = dt->t_int;
@@ -506,7 +527,7 @@ may_assign(struct dt *dt, const struct ctf_type *to, const struct node *from)
 		return is_text(dt, from->type) || is_null(from);
 	if (ctf_is_aggregate(to))
 		return ctf_same(to, from->type);
-	return is_scalar(dt, to) && is_scalar(dt, from->type);
+	return dt_is_scalar(dt, to) && dt_is_scalar(dt, from->type);
 }
 
 static int
@@ -544,7 +565,7 @@ check_assign(struct checker *c, struct node *n, struct error *err)
 	if (n->op2 == OP_NONE && n->left->ident)
 		n->left->ident->is_user |= n->right->is_user;
 	if (!may_assign(dt, n->left->type, n->right) ||
-	    (n->op2 != OP_NONE && !is_scalar(dt, n->left->type)))
+	    (n->op2 != OP_NONE && !dt_is_scalar(dt, n->left->type)))
 		return bad_operand(n, err);
 	n->type = n->left->type;
 	n->is_user = n->right->is_user;
@@ -577,8 +598,8 @@ check_member(struct checker *c, struct node *n, struct error *err)
 	if (!ctf_find_member(t, n->name, &m)) {
 		cleanup_free char *name = ctf_name(t);
 
-		return d_error(err, n->line, "D_TYPE_MEMBER", "%s has no member \"%s\"", name,
-			       n->name);
+		return d_error(err, n->line, "D_TYPE_MEMBER", "%s is not a member of %s", n->name,
+			       name);
 	}
 	n->type = m.type;
 	n->number = m.bit_offset;
@@ -629,14 +650,14 @@ check_unary(struct checker *c, struct node *n, struct error *err)
 				       "operand of \"%s\" must be a variable", op_name(n->op));
 		if (!n->left->type)
 			n->left->type = n->left->ident->type = dt->t_long;
-		if (!is_scalar(dt, n->left->type))
+		if (!dt_is_scalar(dt, n->left->type))
 			return bad_operand(n, err);
 		n->type = n->left->type;
 		return 0;
 	default:
 		break;
 	}
-	if (!is_scalar(dt, n->left->type))
+	if (!dt_is_scalar(dt, n->left->type))
 		return bad_operand(n, err);
 	n->type = n->op == OP_NOT ? dt->t_int : common_type(dt, n->left, n->left);
 	if (n->left->is_const) {
@@ -659,7 +680,7 @@ check_cond(struct checker *c, struct node *n, struct error *err)
 	if ((r = check_expr(c, n->left, err)) < 0 || (r = check_expr(c, n->right, err)) < 0 ||
 	    (r = check_expr(c, n->third, err)) < 0)
 		return r;
-	if (!is_scalar(dt, n->left->type))
+	if (!dt_is_scalar(dt, n->left->type))
 		return d_error(err, n->line, "D_OP_SCALAR", "the condition of ?: must be a scalar");
 	if (dt_is_string(dt, n->right->type) || dt_is_string(dt, n->third->type)) {
 		if (!is_text(dt, n->right->type) || !is_text(dt, n->third->type))
@@ -667,7 +688,7 @@ check_cond(struct checker *c, struct node *n, struct error *err)
 		n->type = dt->t_string;
 	} else if (ctf_is_pointer(n->right->type)) {
 		n->type = decay(dt, n->right->type);
-	} else if (is_scalar(dt, n->right->type) && is_scalar(dt, n->third->type)) {
+	} else if (dt_is_scalar(dt, n->right->type) && dt_is_scalar(dt, n->third->type)) {
 		n->type = ctf_is_pointer(n->third->type) ? n->third->type
 							 : common_type(dt, n->right, n->third);
 	} else {
@@ -717,7 +738,7 @@ check_index(struct checker *c, struct node *n, struct error *err)
 			if (!v->keys[i])
 				v->keys[i] = t;
 			if (dt_is_string(c->dt, v->keys[i]) != dt_is_string(c->dt, t) ||
-			    (!dt_is_string(c->dt, t) && !is_scalar(c->dt, t)))
+			    (!dt_is_string(c->dt, t) && !dt_is_scalar(c->dt, t)))
 				return d_error(err, n->line, "D_PROTO_ARG",
 					       "key %zu of \"%s\" has another type than before", i + 1,
 					       base->name);
@@ -750,6 +771,18 @@ check_index(struct checker *c, struct node *n, struct error *err)
 	return 0;
 }
 
+int
+prototype_mismatch(const struct node *n, const struct ident *row, int args, struct error *err)
+{
+	return d_error(err, n->line, "D_PROTO_LEN",
+		       "%s( ) prototype mismatch: %d arg%s passed, %s%d expected", n->name, args,
+		       args == 1 ? "" : "s",
+		       row->min_args == row->max_args ? ""
+		       : args < row->min_args	      ? "at least "
+						      : "at most ",
+		       args < row->min_args ? row->min_args : row->max_args);
+}
+
 static int
 check_call(struct checker *c, struct node *n, struct error *err)
 {
@@ -757,18 +790,16 @@ check_call(struct checker *c, struct node *n, struct error *err)
 	int args = 0, r;
 
 	if (!row || row->kind == ID_BUILTIN)
-		return d_error(err, n->line, "D_PROTO_UNDEF", "no function \"%s\" is known",
+		return d_error(err, n->line, "D_FUNC_UNDEF", "undefined function name: %s",
 			       n->name);
 	if (row->kind != ID_FUNC)
-		return d_error(err, n->line, "D_PROTO_ACT",
+		return d_error(err, n->line, "D_OP_ACT",
 			       "%s( ) is an action and has no value", n->name);
 	for (struct node *a = n->args; a; a = a->next, args++)
 		if ((r = check_expr(c, a, err)) < 0)
 			return r;
 	if (args < row->min_args || args > row->max_args)
-		return d_error(err, n->line, "D_PROTO_LEN", "%s( ) takes %d%s argument%s, not %d",
-			       n->name, row->min_args, row->max_args > row->min_args ? " or more" : "",
-			       row->min_args == 1 ? "" : "s", args);
+		return prototype_mismatch(n, row, args, err);
 	n->ident = (struct ident *)(uintptr_t)row;
 	if (str_eq(row->type_name, "string"))
 		n->type = c->dt->t_string;
@@ -823,7 +854,7 @@ check_cast(struct checker *c, struct node *n, struct error *err)
 		return is_text(c->dt, n->left->type) ? 0 : bad_operand(n, err);
 	if (ctf_kind(ctf_resolve(n->type)) == CTF_VOID)
 		return 0;
-	if (!is_scalar(c->dt, n->type) || !is_scalar(c->dt, n->left->type))
+	if (!dt_is_scalar(c->dt, n->type) || !dt_is_scalar(c->dt, n->left->type))
 		return d_error(err, n->line, "D_CAST_INVAL",
 			       "only numbers and pointers can be cast");
 	if (n->left->is_const && ctf_is_integral(n->type)) {
@@ -868,7 +899,7 @@ check_expr(struct checker *c, struct node *n, struct error *err)
 	case N_STRINGOF:
 		if ((r = check_expr(c, n->left, err)) < 0)
 			return r;
-		if (!is_text(c->dt, n->left->type) && !is_scalar(c->dt, n->left->type))
+		if (!is_text(c->dt, n->left->type) && !dt_is_scalar(c->dt, n->left->type))
 			return d_error(err, n->line, "D_STRINGOF_TYPE",
 				       "stringof needs an address or text");
 		n->type = c->dt->t_string;

@@ -24,6 +24,9 @@ struct checker {
 	int depth; /* of inlines and translators inside each other */
 };
 
+/* D_PROTO_LEN */
+int prototype_mismatch(const struct node *n, const struct ident *row, int args,
+		       struct error *err);
 int check_expr(struct checker *c, struct node *n, struct error *err);
 const struct ctf_type *decay(struct dt *dt, const struct ctf_type *t);
 struct ident *var_find(struct dt *dt, enum scope scope, const char *name);

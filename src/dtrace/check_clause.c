@@ -4,6 +4,7 @@
  * An action's values get their places in the clause's record here, so that the
  * generator knows where to write and the consumer where to read.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -210,8 +211,8 @@ check_xlate_member(struct checker *c, struct node *n, struct error *err)
 	if (!ctf_find_member(t->type, n->name, &m)) {
 		cleanup_free char *name = ctf_name(t->type);
 
-		return d_error(err, n->line, "D_TYPE_MEMBER", "%s has no member \"%s\"", name,
-			       n->name);
+		return d_error(err, n->line, "D_TYPE_MEMBER", "%s is not a member of %s", n->name,
+			       name);
 	}
 	param = (struct param){t->left->name, x->left, t->left->type};
 	for (const struct node *e = t->body; e; e = e->next) {
@@ -471,8 +472,7 @@ check_aggregate(struct checker *c, struct node *n, struct error *err)
 				       call->name);
 	}
 	if (args < row->min_args || args > row->max_args)
-		return d_error(err, n->line, "D_PROTO_LEN", "%s( ) takes %d argument%s, not %d",
-			       call->name, row->min_args, row->min_args == 1 ? "" : "s", args);
+		return prototype_mismatch(call, row, args, err);
 	a = agg_get(c->dt, agg->name);
 	first = a->func == AGG_NONE;
 	if (!first && a->func != row->aggfunc)
@@ -532,8 +532,8 @@ check_format(struct checker *c, struct node *n, struct act *a, struct error *err
 				return d_error(err, n->line, "D_PRINTF_ARG_PROTO",
 					       "an aggregation is printed with printa( )");
 			if (!map_has(c->dt->aggs, arg->name))
-				return d_error(err, n->line, "D_PRINTA_AGGBAD", "@%s is not known",
-					       arg->name);
+				return d_error(err, n->line, "D_PRINTA_AGGBAD",
+					       "undefined aggregation: @%s", arg->name);
 			act_agg(a, agg_get(c->dt, arg->name));
 			continue;
 		}
@@ -554,18 +554,31 @@ check_format(struct checker *c, struct node *n, struct act *a, struct error *err
 	return 0;
 }
 
+/* D_CLEAR_AGGARG, D_TRUNC_AGGARG ... */
+static const char *
+agg_tag(char *tag, size_t size, const char *action, const char *what)
+{
+	size_t n = (size_t)snprintf(tag, size, "D_%s_%s", action, what);
+
+	for (size_t i = 0; i < n && i < size; i++)
+		tag[i] = (char)toupper((unsigned char)tag[i]);
+	return tag;
+}
+
 /* clear(@a), trunc(@a, 5), normalize(@a, 10), denormalize(@a) */
 static int
 check_agg_action(struct checker *c, struct node *n, struct act *a, struct error *err)
 {
 	struct node *arg = n->args;
+	char tag[48];
 	int r;
 
 	if (arg->kind != N_AGG || arg->args)
-		return d_error(err, n->line, "D_CLEAR_AGGARG",
+		return d_error(err, n->line, agg_tag(tag, sizeof(tag), n->name, "AGGARG"),
 			       "%s( ) argument #1 must be an aggregation without keys", n->name);
 	if (!map_has(c->dt->aggs, arg->name))
-		return d_error(err, n->line, "D_CLEAR_AGGBAD", "@%s is not known", arg->name);
+		return d_error(err, n->line, agg_tag(tag, sizeof(tag), n->name, "AGGBAD"),
+			       "undefined aggregation: @%s", arg->name);
 	act_agg(a, agg_get(c->dt, arg->name));
 	arg = arg->next;
 	if (!arg)
@@ -573,7 +586,7 @@ check_agg_action(struct checker *c, struct node *n, struct act *a, struct error 
 	if ((r = check_expr(c, arg, err)) < 0)
 		return r;
 	if (!ctf_is_integral(arg->type))
-		return d_error(err, n->line, "D_TRUNC_SCALAR",
+		return d_error(err, n->line, agg_tag(tag, sizeof(tag), n->name, "SCALAR"),
 			       "%s( ) argument #2 must be an integer", n->name);
 	a->has_number = true;
 	return record_value(c, a, arg, err);
@@ -707,6 +720,10 @@ check_immediate(struct checker *c, struct node *n, struct act *a, struct error *
 	}
 	if (a->action == A_CHILL)
 		c->dt->uses_rt = true;
+	if (a->action == A_COPYOUT && n->args->next->next->is_const &&
+	    (uint64_t)n->args->next->next->value > DT_COPYOUT)
+		return d_error(err, n->line, "D_COPYOUT_SIZE",
+			       "copyout( ) copies %d bytes at most", DT_COPYOUT);
 	if (a->action == A_COMMIT || a->action == A_DISCARD)
 		add_rec(c->clause, a, (struct rec){.kind = REC_INT, .size = 8});
 	return 0;
@@ -777,9 +794,7 @@ check_action(struct checker *c, struct node *n, const struct ident *row, struct 
 	for (struct node *arg = n->args; arg; arg = arg->next)
 		args++;
 	if (args < row->min_args || args > row->max_args)
-		return d_error(err, n->line, "D_PROTO_LEN", "%s( ) takes %d%s argument%s, not %d",
-			       n->name, row->min_args, row->max_args > row->min_args ? " or more" : "",
-			       row->min_args == 1 ? "" : "s", args);
+		return prototype_mismatch(n, row, args, err);
 	if (row->destructive && !c->dt->opts.destructive)
 		return d_error(err, n->line, "D_ACT_DESTRUCT",
 			       "%s( ) is destructive: it needs -w or #pragma D option destructive",
@@ -817,7 +832,7 @@ check_statements(struct checker *c, struct node *n, struct error *err)
 		case N_IF:
 			if ((r = check_expr(c, n->left, err)) < 0)
 				return r;
-			if (!ctf_is_integral(n->left->type) && !ctf_is_pointer(n->left->type))
+			if (!dt_is_scalar(c->dt, n->left->type))
 				return d_error(err, n->line, "D_OP_SCALAR",
 					       "the condition of if must be a scalar");
 			if ((r = check_statements(c, n->body, err)) == 0 && n->third)
@@ -898,7 +913,7 @@ check_clause(struct checker *c, struct node *n, struct error *err)
 	if (n->left) {
 		if ((r = check_expr(c, n->left, err)) < 0)
 			return r;
-		if (!ctf_is_integral(n->left->type) && !ctf_is_pointer(n->left->type))
+		if (!dt_is_scalar(dt, n->left->type))
 			return d_error(err, n->line, "D_PRED_SCALAR",
 				       "predicate result must be of scalar type");
 	}

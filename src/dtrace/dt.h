@@ -32,6 +32,7 @@
 #define DT_MAX_KEYS 16
 #define DT_LEVELS 4 /* nested probe firings on one CPU */
 #define DT_ALLOCA 4096 /* bytes that alloca() and copyin() have in one firing */
+#define DT_COPYOUT 4096 /* bytes that copyout() copies at most */
 #define DT_MAX_SPECS 64
 #define DT_DROP_CPUS 256
 #define DT_UREGS 21 /* of struct pt_regs, in its order */
@@ -337,6 +338,7 @@ int dt_type(struct dt *dt, const struct node *where, const struct type_expr *t,
 int dt_macro(struct dt *dt, const char *name, int line, const char **ret_text, int64_t *ret_number,
 	     struct error *err);
 bool dt_is_string(struct dt *dt, const struct ctf_type *t);
+bool dt_is_scalar(struct dt *dt, const struct ctf_type *t); /* a number or an address */
 /* Bytes that the text of n may take, NUL included; a multiple of 8. */
 size_t text_bound(struct dt *dt, const struct node *n);
 int dt_pragma(struct dt *dt, const struct node *n, struct error *err);

@@ -219,21 +219,16 @@ write_user(struct gen *g, struct place from)
 	asm_jcci(&g->a, BPF_JNE, R0, 0, gen_fault(g, FAULT_ADDRESS));
 }
 
-#define MAX_COPYOUT 4096
-
 /* copyout(from, address, bytes) */
 static int
 gen_copyout(struct gen *g, struct node *n, struct error *err)
 {
 	struct node *address = n->args->next, *bytes = address->next;
-	size_t max = bytes->is_const ? (size_t)bytes->value : MAX_COPYOUT;
+	size_t max = bytes->is_const ? (size_t)bytes->value : DT_COPYOUT;
 	struct place room = gen_slot(g, max), size = gen_slot(g, 8);
 	struct asmb *a = &g->a;
 	int r;
 
-	if (max > MAX_COPYOUT)
-		return d_error(err, n->line, "D_COPYOUT_SIZE",
-			       "copyout( ) copies %d bytes at most", MAX_COPYOUT);
 	if ((r = gen_scalar(g, address, err)) < 0 || (r = gen_push(g, n, err)) < 0 ||
 	    (r = gen_scalar(g, n->args, err)) < 0 || (r = gen_push(g, n, err)) < 0 ||
 	    (r = gen_scalar(g, bytes, err)) < 0)

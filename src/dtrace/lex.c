@@ -160,7 +160,7 @@ quoted(struct lexer *l, char quote, struct error *err)
 		int c = peek(l, 0);
 
 		if (c < 0 || c == '\n')
-			return d_error(err, start, "D_STR_NL",
+			return d_error(err, start, quote == '"' ? "D_STR_NL" : "D_CHR_NL",
 				       quote == '"' ? "string has no end on its line"
 						    : "character constant has no end on its line");
 		l->p++;
@@ -180,7 +180,9 @@ quoted(struct lexer *l, char quote, struct error *err)
 		l->len = b.len;
 		return 0;
 	}
-	if (!b.len || b.len > 8)
+	if (!b.len)
+		return d_error(err, start, "D_CHR_NULL", "empty character constant");
+	if (b.len > 8)
 		return d_error(err, start, "D_CHR_OFLOW", "character constant of %zu characters",
 			       b.len);
 	l->token = T_INT;

@@ -39,7 +39,7 @@ TEST(refusals)
 		{"BEGIN\n{ a = 1", "D_SYNTAX", "line 2: syntax error near end of program"},
 		{"BEGIN /x { }", "D_SYNTAX", "predicate has no closing"},
 		{"BEGIN { \"abc\n\" }", "D_STR_NL", "string has no end"},
-		{"BEGIN { x = '' }", "D_CHR_OFLOW", "of 0 characters"},
+		{"BEGIN { x = '' }", "D_CHR_NULL", "empty"},
 		{"BEGIN { x = 18446744073709551616 }", "D_INT_OFLOW", "64 bits"},
 		{"BEGIN { x = 1.5 }", "D_SYNTAX", "floating-point"},
 		{"BEGIN { /* }", "D_SYNTAX", "comment has no end"},
