@@ -34,6 +34,10 @@ static const struct verb {
 	{"gdb", "gdb", NULL, "ADDR:PORT", false, "let a debugger connect there"},
 	{"stats", "stats", "get-stats", NULL, true, "exits of each processor"},
 	{"devices", "devices", NULL, NULL, true, "its PCI devices"},
+	{"screenshot", "screenshot", NULL, "FILE", false, "what its screen shows, as a PNG"},
+	{"balloon", "balloon", NULL, NULL, true, "memory it makes do with"},
+	{"set-balloon", "set-balloon", NULL, "SIZE", false, "ask it to make do with so much"},
+	{"refresh", "refresh", NULL, NULL, false, "look how large its disks are now"},
 };
 
 static void

@@ -10,6 +10,8 @@
 #include "base/ipc.h"
 #include "base/str.h"
 #include "os/kvm.h"
+#include "vmm/balloon.h"
+#include "vmm/display/display.h"
 #include "vmm/gdb.h"
 #include "vmm/isa/isa.h"
 #include "vmm/migrate.h"
@@ -119,6 +121,50 @@ do_devices(struct vm *vm, const struct json *in, struct json *out, struct error 
 		json_push(list, o);
 	}
 	json_set(out, "devices", list);
+	return 0;
+}
+
+static int
+do_screenshot(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+{
+	const char *path = json_str(json_get(in, "arg"), NULL);
+	cleanup_free char *png = NULL;
+	size_t len;
+	int r;
+
+	if (!path || *path != '/')
+		return error_set(err, EINVAL, "expected the absolute path of a file");
+	r = display_screenshot(vm, &png, &len, err);
+	return r < 0 ? r : file_write_atomic(path, png, len, 0600, err);
+}
+
+static int
+do_balloon(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+{
+	return balloon_describe(vm, out, err);
+}
+
+static int
+do_set_balloon(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+{
+	const char *size = json_str(json_get(in, "arg"), "");
+	uint64_t bytes;
+
+	if (str_to_size(size, &bytes) < 0 || bytes == 0)
+		return error_set(err, EINVAL, "\"%s\": expected a size such as 512M", size);
+	return balloon_set(vm, bytes, err);
+}
+
+/* What stands behind disks may have grown. */
+static int
+do_refresh(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+{
+	struct pci_dev *d;
+
+	list_for_each(d, &vm->pci->devs, link) {
+		if (d->class->refresh)
+			d->class->refresh(d);
+	}
 	return 0;
 }
 
@@ -237,6 +283,10 @@ static const struct {
 	{"status", do_status}, {"poweroff", do_poweroff}, {"reset", do_reset},
 	{"stop", do_stop},     {"nmi", do_nmi},		  {"suspend", do_suspend},
 	{"resume", do_resume}, {"stats", do_stats},	  {"devices", do_devices},
+	{"screenshot", do_screenshot},
+	{"balloon", do_balloon},
+	{"set-balloon", do_set_balloon},
+	{"refresh", do_refresh},
 	{"snapshot", do_snapshot},
 	{"save", do_save},
 	{"migrate", do_migrate},
