@@ -484,6 +484,33 @@ TEST(limits)
 	check_nothing_left(&h);
 }
 
+/* The zone's own numbers, also when the daemon that gives them is another, or none. */
+TEST(proc_tells_of_the_zone)
+{
+	cleanup_home struct home h = make_zone("proc");
+	cleanup_zone_config struct zone_config *c = NULL;
+	cleanup_free char *uptime = NULL, *cpus = NULL, *stat = NULL, *later = NULL;
+
+	check_ok(zone_config_read(h.name, &c, &h.err), &h.err);
+	check_ok(zone_boot(h.name, NULL, &h.err), &h.err);
+	check_int(sh(&h, NULL, "cat /proc/uptime", &uptime), ==, 0);
+	check_int(atoi(uptime), <, 600); /* the machine runs longer than its tests */
+	check_int(sh(&h, NULL, "cat /proc/cpuinfo; cat /proc/meminfo", &cpus), ==, 0);
+	check_has(cpus, "processor\t: 0\n");
+	check_has(cpus, "MemTotal: ");
+	check_int(sh(&h, NULL, "cat /proc/stat", &stat), ==, 0);
+	check_has(stat, "cpu0 ");
+	check_has(stat, "\nbtime ");
+	kill(await_process(&h, "zoneadmd"), SIGKILL);
+	check_int(sh(&h, NULL, "cat /proc/uptime", NULL), ==, 0);
+	check_ok(zone_kill(h.name, SIGCONT, &h.err), &h.err);
+	poll(NULL, 0, 30);
+	check_int(sh(&h, NULL, "cat /proc/uptime", &later), ==, 0);
+	check(strcmp(uptime, later) != 0);
+	check_ok(zone_halt(h.name, &h.err), &h.err);
+	check_nothing_left(&h);
+}
+
 /* What QEMU says when it refuses is the message of the boot, and nothing stays. */
 TEST(kvm_that_does_not_start)
 {

@@ -55,6 +55,7 @@ has 'start of a running VM is no error' "$(vmadm start $a 2>&1; echo $?)" 0
 ok 'update' vmadm update $a cpu_cap=50 max_physical_memory=96 quota=2 alias=new
 is 'quota changed' "$(zfs get -Hp -o value quota zones/$a)" 2147483648
 is 'cpu cap in the cgroup' "$(cat /sys/fs/cgroup/zones/$a/cpu.max | cut -d' ' -f1)" "$(($(cut -d' ' -f2 /sys/fs/cgroup/zones/$a/cpu.max) / 2))"
+is 'memory as the zone sees it' "$(zlogin $a cat /proc/meminfo | sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p')" $((96 << 10))
 has 'tags' "$(echo '{"set_tags":{"role":"db"}}' | vmadm update $a 2>&1; vmadm lookup tags.role=db)" $a
 refuses 'unknown property' 'Invalid property(s): colour' vmadm update $a colour=red
 

@@ -469,11 +469,17 @@ jail_resume(struct daemon *d, struct error *err)
 }
 
 void
+jail_release(struct daemon *d)
+{
+	jail_free(d->brand_data);
+	d->brand_data = NULL;
+}
+
+void
 jail_stopped(struct daemon *d)
 {
 	vnc_stop(d);
-	jail_free(d->brand_data);
-	d->brand_data = NULL;
+	jail_release(d);
 }
 
 /* ---- boot order ---- */

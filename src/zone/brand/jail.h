@@ -52,6 +52,7 @@ void jail_free(struct jail *j);
 int jail_started(struct daemon *d, struct error *err);
 int jail_resume(struct daemon *d, struct error *err);
 void jail_stopped(struct daemon *d);
+void jail_release(struct daemon *d); /* the daemon ends, the machine does not */
 
 /* A file of the zone's root, or else of the host, read-only at `target` (a file made before). */
 int jail_bind(struct daemon *d, struct zone_plan *p, const char *path, const char *target,

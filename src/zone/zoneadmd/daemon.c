@@ -735,6 +735,8 @@ tear_down(struct daemon *d)
 	}
 	if (d->server)
 		ipc_server_free(d->server);
+	if (d->ops && d->ops->release)
+		d->ops->release(d);
 	vnc_free(d->vnc);
 	console_free(d->console);
 	cgroup_watch_free(d->watch);

@@ -102,6 +102,8 @@ struct brand_ops {
 	/* Takes up a running zone again after the daemon was replaced. */
 	int (*resume)(struct daemon *d, struct error *err);
 	void (*stopped)(struct daemon *d);
+	/* This daemon ends, or becomes the keeper: what it holds for the zone is let go. */
+	void (*release)(struct daemon *d);
 	/* The configuration changed while it runs; limits are applied already. */
 	int (*apply)(struct daemon *d, struct error *err);
 };

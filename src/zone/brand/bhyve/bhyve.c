@@ -449,4 +449,5 @@ const struct brand_ops bhyve_ops = {
 	.ask = bhyve_ask,
 	.resume = jail_resume,
 	.stopped = jail_stopped,
+	.release = jail_release,
 };

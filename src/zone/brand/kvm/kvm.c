@@ -412,4 +412,5 @@ const struct brand_ops kvm_ops = {
 	.apply = set_vnc_password,
 	.resume = jail_resume,
 	.stopped = jail_stopped,
+	.release = jail_release,
 };

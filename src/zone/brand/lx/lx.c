@@ -24,6 +24,7 @@
 #include "store/zfs.h"
 #include "zone/config.h"
 #include "zone/zoneadmd/zoneadmd.h"
+#include "zone/brand/lx/lx.h"
 
 #define NATIVE_DIR "/usr/lib/brand/lx/native"
 
@@ -123,8 +124,9 @@ plan_masks(struct zone_plan *p, struct error *err)
 }
 
 static int
-plan_kernel_mounts(struct zone_plan *p, struct error *err)
+plan_kernel_mounts(struct daemon *d, struct zone_plan *p, struct error *err)
 {
+	cleanup_error struct error why = ERROR_INIT;
 	const uint64_t safe = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
 	plan_mount_fs(p, "/proc", "proc", safe, NULL);
@@ -134,6 +136,10 @@ plan_kernel_mounts(struct zone_plan *p, struct error *err)
 	plan_bind(p, "/proc/bus", MOUNT_ATTR_RDONLY | safe);
 	plan_mount_fs(p, "/sys", "sysfs", MOUNT_ATTR_RDONLY | safe, NULL);
 	plan_mount_fs(p, "/sys/fs/cgroup", "cgroup2", safe, NULL);
+	if (lx_views_start(d, &why) < 0)
+		log_warn("the zone sees the node's memory and processors: %s", error_message(&why));
+	else if (lx_views_plan(d, p, err) < 0)
+		return -EIO;
 	return plan_masks(p, err);
 }
 
@@ -452,7 +458,7 @@ lx_plan(struct daemon *d, struct zone_plan *p, struct error *err)
 	if (r == 0)
 		r = plan_dev_mounts(d, p, err);
 	if (r == 0)
-		r = plan_kernel_mounts(p, err);
+		r = plan_kernel_mounts(d, p, err);
 	if (r < 0)
 		return r;
 	plan_tmpfs(d, p);
@@ -503,6 +509,7 @@ lx_stopped(struct daemon *d)
 {
 	cleanup_error struct error err = ERROR_INIT;
 
+	lx_views_free(d);
 	if (!d->config)
 		return;
 	zone_res_each(res, d->config, "dataset")
@@ -510,12 +517,24 @@ lx_stopped(struct daemon *d)
 			log_warn("%s", error_message(&err));
 }
 
+static int
+lx_resume(struct daemon *d, struct error *err)
+{
+	cleanup_error struct error why = ERROR_INIT;
+
+	if (lx_views_start(d, &why) < 0)
+		log_warn("the zone sees old numbers in /proc: %s", error_message(&why));
+	return 0;
+}
+
 const struct brand_ops lx_ops = {
 	.name = "lx",
 	.plan = lx_plan,
 	.network = lx_network,
 	.ask = lx_ask,
+	.resume = lx_resume,
 	.stopped = lx_stopped,
+	.release = lx_views_free,
 };
 
 /* A native zone is the same house with the platform's programs in it. */
@@ -524,5 +543,7 @@ const struct brand_ops joyent_ops = {
 	.plan = lx_plan,
 	.network = lx_network,
 	.ask = lx_ask,
+	.resume = lx_resume,
 	.stopped = lx_stopped,
+	.release = lx_views_free,
 };
