@@ -112,12 +112,12 @@ emit(struct gen *g, struct place at, size_t size, bool at_once)
 	struct asmb *a = &g->a;
 	int sent = asm_label(a), wake = asm_label(a);
 
-	asm_load(a, 4, R1, R9, 4);
-	asm_mov(a, R2, R1);
-	asm_alui(a, BPF_ADD, R2, 1);
-	asm_store(a, 4, R9, 4, R2);
 	asm_imm(a, R4, BPF_RB_FORCE_WAKEUP);
-	if (!at_once) {
+	if (!at_once && g->scratch) { /* else r9 is nothing */
+		asm_load(a, 4, R1, R9, 4);
+		asm_mov(a, R2, R1);
+		asm_alui(a, BPF_ADD, R2, 1);
+		asm_store(a, 4, R9, 4, R2);
 		asm_alui(a, BPF_AND, R1, 255);
 		asm_jcci(a, BPF_JEQ, R1, 0, wake);
 		asm_imm(a, R4, BPF_RB_NO_WAKEUP);

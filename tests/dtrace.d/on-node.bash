@@ -1,0 +1,45 @@
+# Runs on the node: a load that makes every provider fire, and the rows.
+# A row is NAME, D program, and an extended regular expression for its whole output (runs of white
+# space are one blank), with tabs between; a program that does not end is ended after ten seconds and
+# failed.  "!" before the expression: dtrace must fail, and say that.
+set -u
+dtrace=${DTRACE:-dtrace}
+work=/var/tmp/dtrace-load
+mkdir -p $work
+cat >$work/load <<'END'
+cd /var/tmp/dtrace-load
+while :; do
+	dd if=/dev/zero of=file bs=16k count=4 oflag=sync 2>/dev/null
+	dd if=file of=/dev/null bs=16k 2>/dev/null
+	cat file >copy; rm -f copy; mkdir -p dir; rmdir dir; ls >/dev/null
+	(exec 3<>/dev/tcp/127.0.0.1/22; read -rn 4 x <&3) 2>/dev/null
+	(exec 3<>/dev/tcp/127.0.0.1/1) 2>/dev/null
+	(exec 3<>/dev/tcp/::1/22; read -rn 4 x <&3) 2>/dev/null
+	echo x >/dev/udp/127.0.0.1/9
+	/nonexistent 2>/dev/null
+	./load --not-executable 2>/dev/null
+	nice -n 5 sleep 100 & kill $!; wait $! 2>/dev/null
+	nice -n 5 true; (exit 3)
+	sync file
+done
+END
+bash $work/load &
+load=$!
+trap 'kill $load; rm -rf $work' EXIT
+
+run_row() { # NAME PROGRAM ERE
+	local out status want=0 ere=$3
+	[ "${ere:0:1}" = '!' ] && want=1 ere=${ere:1}
+	out=$(timeout -s INT -k 5 10 $dtrace -q ${LIB:+-xsyslibdir=$LIB} -n "$2" 2>&1 | tr -s ' \n\t' ' '; exit "${PIPESTATUS[0]}")
+	status=$?
+	[ $status -le 1 ] && [ $status = $want ] && grep -qE -- "$ere" <<<"$out" && { echo "ok - $1"; return; }
+	echo "not ok - $1"
+	echo "# exit $status: ${out:0:400}"
+}
+for file in /root/rows/*.rows; do
+	while IFS=$'\t' read -r name program ere; do
+		case $name in '' | '#'*) continue ;; esac
+		run_row "$(basename "$file" .rows): $name" "$program" "$ere" </dev/null
+	done <"$file"
+done
+echo end
