@@ -1,8 +1,19 @@
 /*
- * Start method of svc:/system/device/local: udevd, then every device there is
- * is announced again, so that drivers are loaded and nodes made.
+ * Start method of svc:/system/device/local: udevd, then the devices there are
+ * are announced again, so that drivers are loaded and links made.
+ *
+ * Announcing takes most of the time of a boot, so that only what somebody acts
+ * on is announced: no driver is waiting for a memory block or for one of 64
+ * virtual terminals, and devtmpfs makes their nodes as they have to be.  What
+ * comes later is announced by the kernel itself, whatever it is.
+ *
+ * A driver whose device is no hardware (vhost-net, tun, fuse) is loaded by the
+ * kernel when its node is opened; the nodes come from modules.devname.
  */
-#include <stdlib.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
 
 #include "base/file.h"
 #include "base/str.h"
@@ -10,20 +21,95 @@
 #include "os/run.h"
 
 #define COLDPLUG_SECONDS 180
+#define UDEVD "/usr/lib/systemd/systemd-udevd"
+
+/* Subsystems none of whose devices has a driver to load or a link to get. */
+static const char *const quiet[] = {
+	"ata_device", "ata_link",	"ata_port",	"bdi",		  "clockevents",
+	"clocksource", "container",	"cpuid",	"event_source",	  "graphics",
+	"leds",	      "machinecheck",	"mem",		"memory",	  "memory_tiering",
+	"msr",	      "node",		"pci_bus",	"pci_express",	  "powercap",
+	"regulator",  "scsi_host",	"serial-base",	"thermal",	  "tty",
+	"vc",	      "vtconsole",	"wakeup",	"workqueue",
+};
+
+/* One line of modules.devname: "vhost_net vhost-net c10:238". */
+static int
+make_node(const char *line, struct error *err)
+{
+	char name[64], type;
+	unsigned maj, min;
+	cleanup_free char *path = NULL, *slash = NULL;
+
+	if (sscanf(line, "%*s %63s %c%u:%u", name, &type, &maj, &min) != 4 || strstr(name, ".."))
+		return 0;
+	path = str_printf("/dev/%s", name);
+	if (strchr(name, '/')) {
+		int r;
+
+		slash = xstrdup(path);
+		*strrchr(slash, '/') = '\0';
+		r = file_mkdir_p(slash, 0755, err);
+		if (r < 0)
+			return r;
+	}
+	if (mknod(path, (type == 'b' ? S_IFBLK : S_IFCHR) | 0600, makedev(maj, min)) < 0 &&
+	    errno != EEXIST)
+		return error_set_errno(err, errno, "%s", path);
+	return 0;
+}
+
+static int
+make_nodes(struct error *err)
+{
+	cleanup_strv struct strv lines = STRV_INIT;
+	cleanup_free char *path = NULL, *text = NULL;
+	struct utsname u;
+	int r;
+
+	uname(&u);
+	path = str_printf("/lib/modules/%s/modules.devname", u.release);
+	r = file_read(path, 0, &text, NULL, err);
+	if (r < 0)
+		return r;
+	strv_words(&lines, text, "\n");
+	for (size_t i = 0; r == 0 && i < lines.n; i++)
+		if (lines.v[i][0] != '#')
+			r = make_node(lines.v[i], err);
+	return r;
+}
+
+static int
+announce(struct error *err)
+{
+	cleanup_strv struct strv args = STRV_INIT;
+	const char *argv[ARRAY_SIZE(quiet) + 8];
+	size_t n = 0;
+
+	strv_addl(&args, "udevadm", "trigger", "--action=add", NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(quiet); i++)
+		strv_addf(&args, "--subsystem-nomatch=%s", quiet[i]);
+	for (; n < args.n; n++)
+		argv[n] = args.v[n];
+	argv[n] = NULL;
+	return run_capture(argv, NULL, NULL, err);
+}
 
 int
 main(int argc, char **argv)
 {
 	cleanup_error struct error err = ERROR_INIT;
-	const char *udevd = "/usr/lib/systemd/systemd-udevd";
 
 	method_init("device/local");
+	if (make_nodes(&err) < 0) {
+		method_say("no nodes for drivers on demand: %s", error_message(&err));
+		error_done(&err);
+	}
 	if (file_mkdir_p("/run/udev", 0755, &err) < 0)
 		return method_fail(&err, "udev");
-	if (!file_exists("/run/udev/control") && RUN(&err, udevd, "--daemon") < 0)
+	if (!file_exists("/run/udev/control") && RUN(&err, UDEVD, "--daemon") < 0)
 		return method_fail(&err, "udevd does not start");
-	if (RUN(&err, "udevadm", "trigger", "--type=subsystems", "--action=add") < 0 ||
-	    RUN(&err, "udevadm", "trigger", "--type=devices", "--action=add") < 0)
+	if (announce(&err) < 0)
 		return method_fail(&err, "devices cannot be announced");
 	/* A driver that hangs must not keep the rest of the node down. */
 	if (METHOD_RUN("waiting for devices", COLDPLUG_SECONDS, &err, "udevadm", "settle",

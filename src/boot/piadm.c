@@ -926,9 +926,18 @@ verb_booted(int argc, char **argv)
 {
 	cleanup_error struct error err = ERROR_INIT;
 	CLEANUP(esps_done) struct esps s = {0};
-	cleanup_free char *system = NULL;
+	cleanup_free char *system = NULL, *line = NULL;
+	cleanup_map struct map *params = NULL;
 
-	if (file_read_line(SYSTEM_POOL_FILE, &system, NULL) < 0)
+	/* For whoever reads the kernel's log: that much later than its first line. */
+	line = str_printf("<6>piadm: platform image %s reached multi-user\n", platform_stamp());
+	if (file_write("/dev/kmsg", line, &err) < 0)
+		cli_warn("%s", error_message(&err));
+	/* Only the loader on the pool's own disks counts. */
+	if (boot_params_read(&params, &err) < 0)
+		return status_of(&err);
+	if (!str_eq(boot_param(params, "boot"), "disk") ||
+	    file_read_line(SYSTEM_POOL_FILE, &system, NULL) < 0)
 		return PIADM_OK;
 	/* GRUB counted on the disk it was read from: every disk is asked before they are made alike. */
 	s = (struct esps){.pool = xstrdup(system)};

@@ -1,7 +1,8 @@
 /*
- * Start method of svc:/system/smartdc/init: kernel modules and parameters that
- * zones and virtual machines rely on.  A module this machine has no use for
- * (kvm_intel on AMD) is no failure.
+ * Start method of svc:/system/smartdc/init: the kernel parameters that zones
+ * and virtual machines rely on, and this processor's virtualization.  Other
+ * drivers are loaded when their node is opened (see device_local.c) or by the
+ * kernel when it is asked for a veth or a rule set.
  */
 #include <string.h>
 
@@ -9,9 +10,6 @@
 #include "base/str.h"
 #include "boot/method.h"
 #include "os/run.h"
-
-static const char *const modules[] = {"kvm_amd", "kvm_intel", "vhost_net", "tun",  "veth",
-				      "fuse",	 "overlay",   "nf_tables", "loop", "zram"};
 
 static const struct {
 	const char *path, *value, *why;
@@ -30,15 +28,42 @@ static const struct {
 	{"/proc/sys/net/core/bpf_jit_enable", "1", "the switch is BPF"},
 };
 
+/* NULL if the processor has none, or its firmware does not let us. */
+static const char *
+kvm_module(void)
+{
+	static const struct {
+		const char *flag, *module;
+	} kinds[] = {{"svm", "kvm_amd"}, {"vmx", "kvm_intel"}};
+	cleanup_free char *text = NULL;
+	cleanup_strv struct strv words = STRV_INIT;
+	char *end;
+
+	if (file_read("/proc/cpuinfo", 0, &text, NULL, NULL) < 0)
+		return NULL;
+	/* The first processor is like the others. */
+	end = strstr(text, "\n\n");
+	if (end)
+		*end = '\0';
+	strv_words(&words, text, " \t\n");
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (strv_has(&words, kinds[i].flag))
+			return kinds[i].module;
+	return NULL;
+}
+
 int
 main(int argc, char **argv)
 {
 	cleanup_error struct error err = ERROR_INIT;
+	const char *module;
 
 	method_init("smartdc/init");
-	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
-		if (RUN(&err, "modprobe", "-q", modules[i]) < 0)
-			method_log("no module %s", modules[i]);
+	module = kvm_module();
+	if (!module)
+		method_log("this processor runs no virtual machines");
+	else if (RUN(&err, "modprobe", "-q", module) < 0)
+		method_log("%s", error_message(&err));
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
 		if (file_write(settings[i].path, settings[i].value, &err) < 0)
 			method_log("%s (%s): %s", settings[i].path, settings[i].why,
