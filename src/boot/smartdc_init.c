@@ -4,6 +4,7 @@
  * drivers are loaded when their node is opened (see device_local.c) or by the
  * kernel when it is asked for a veth or a rule set.
  */
+#include <glob.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -11,22 +12,45 @@
 #include "boot/method.h"
 #include "os/run.h"
 
-static const struct {
-	const char *path, *value, *why;
-} settings[] = {
-	{"/proc/sys/kernel/dmesg_restrict", "1", "zones see no kernel log"},
-	{"/proc/sys/kernel/kptr_restrict", "1", "nor kernel addresses"},
-	{"/proc/sys/kernel/unprivileged_bpf_disabled", "1", "BPF is the platform's"},
-	{"/proc/sys/kernel/sysrq", "1", "a console may ask for help"},
-	{"/proc/sys/kernel/pid_max", "4194304", "many zones, many processes"},
-	{"/proc/sys/fs/inotify/max_user_instances", "65536", "an init system in every zone"},
-	{"/proc/sys/fs/inotify/max_user_watches", "1048576", "likewise"},
-	{"/proc/sys/kernel/keys/maxkeys", "65536", "likewise"},
-	{"/proc/sys/vm/max_map_count", "1048576", "databases"},
-	{"/proc/sys/vm/swappiness", "10", "swap is a zvol: for emergencies"},
-	{"/proc/sys/net/ipv4/neigh/default/gc_thresh3", "65536", "many VNICs"},
-	{"/proc/sys/net/core/bpf_jit_enable", "1", "the switch is BPF"},
-};
+#define SETTINGS "/etc/sysctl.d/*.conf"
+
+/* "fs.protected_links = 1", as sysctl.conf has it; a '/' in a name stays one. */
+static int
+set(char *line, struct error *err)
+{
+	cleanup_free char *path = NULL;
+	char *value = strchr(line, '=');
+
+	if (!value)
+		return error_set(err, EINVAL, "no '='");
+	*value++ = '\0';
+	path = str_printf("/proc/sys/%s", str_trim(line));
+	if (!strchr(path + strlen("/proc/sys/"), '/'))
+		for (char *p = path + strlen("/proc/sys/"); *p; p++)
+			if (*p == '.')
+				*p = '/';
+	return file_write(path, str_trim(value), err);
+}
+
+static void
+set_all(const char *file)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_strv struct strv lines = STRV_INIT;
+	cleanup_free char *text = NULL;
+
+	if (file_read(file, 0, &text, NULL, &err) < 0) {
+		method_log("%s", error_message(&err));
+		return;
+	}
+	strv_words(&lines, text, "\n");
+	for (size_t i = 0; i < lines.n; i++) {
+		char *line = str_trim(lines.v[i]);
+
+		if (*line && !strchr("#;", *line) && set(line, &err) < 0)
+			method_log("%s: %s: %s", file, line, error_message(&err));
+	}
+}
 
 /* NULL if the processor has none, or its firmware does not let us. */
 static const char *
@@ -57,6 +81,7 @@ main(int argc, char **argv)
 {
 	cleanup_error struct error err = ERROR_INIT;
 	const char *module;
+	glob_t files = {0};
 
 	method_init("smartdc/init");
 	module = kvm_module();
@@ -64,9 +89,10 @@ main(int argc, char **argv)
 		method_log("this processor runs no virtual machines");
 	else if (RUN(&err, "modprobe", "-q", module) < 0)
 		method_log("%s", error_message(&err));
-	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
-		if (file_write(settings[i].path, settings[i].value, &err) < 0)
-			method_log("%s (%s): %s", settings[i].path, settings[i].why,
-				   error_message(&err));
+	/* In the order of their names, the later one wins. */
+	if (glob(SETTINGS, 0, NULL, &files) == 0)
+		for (size_t i = 0; i < files.gl_pathc; i++)
+			set_all(files.gl_pathv[i]);
+	globfree(&files);
 	return SMF_EXIT_OK;
 }
