@@ -14,7 +14,7 @@ help:
 	@echo 'make system   the system tests only (T=name for one of tests/*.t)'
 	@echo 'make image    ISO, disk image, netboot tree and tar in build/image, with a table of sizes'
 	@echo 'make images   images of zones and virtual machines to run on a node'
-	@echo 'make bench    measurements, as ratios'
+	@echo 'make bench    measurements against peers, as one table of ratios (B=name for one)'
 	@echo 'make format   clang-format of what changed;  make clean removes build/ (the cache stays)'
 
 run:
@@ -27,7 +27,7 @@ images: host
 	@tools/images build
 
 bench: host
-	@set -e; for b in bench/*/run; do [ -x $$b ] || continue; echo "== $$b"; $$b; done
+	@bench/run $(B)
 
 check: host
 	@tools/check $(T)
