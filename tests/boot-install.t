@@ -10,8 +10,10 @@ look='zpool list -H -o health zones; zpool status zones | grep -oE "(mirror|raid
 zfs list -H -o name,mountpoint | paste -sd";"; svcs -H -o state,fmri | grep -v ^online; hostname
 ls /usbkey /usbkey/ssh /etc/zones -d; blkid -s TYPE -o value /dev/vda2; sysinfo | json "Zpool Disks" 2>/dev/null'
 
+# The node with one disk may be the saved one: that was set up like the others.
 for n in 1 2 4; do
-	out=$(node --fresh --disks $n -- "$look" 2>&1)
+	fresh=--fresh; [ $n -gt 1 ] || fresh=
+	out=$(node $fresh --disks $n -- "$look" 2>&1)
 	like "$n disks: the pool is there" "$out" '^ONLINE$'
 	case $n in
 	1) like '1 disk: one vdev' "$out" '^vda3$' ;;
