@@ -1,7 +1,7 @@
 #!/bin/bash
 # What the image may take: 160 MiB of ISO, 256 MiB of memory at the login prompt with no zones.
 . "$(dirname "$0")/lib.sh"
-plan 3
+plan 5
 iso=$(stat -c %s build/image/atoll-*.iso)
 ok "the ISO has $((iso >> 20)) MiB of at most 160" [ "$iso" -le $((160 << 20)) ]
 # Memory that is neither free nor given back on demand; the image itself counts (Shmem).
@@ -12,7 +12,12 @@ ok "$out MiB of memory in use of at most 256" [ "${out:-999}" -le 256 ]
 stamp=$(sed 's/^\(....\)\(..\)\(..\)T\(..\)\(..\)\(..\)Z$/\1-\2-\3 \4:\5:\6/' build/image/stamp)
 SOURCE_DATE_EPOCH=$(date -u -d "$stamp" +%s)
 export SOURCE_DATE_EPOCH
-was=$(sha256sum <build/image/boot_archive)
-tools/image archive >/dev/null 2>&1
-is 'the boot archive built again has the same bytes' "$(sha256sum <build/image/boot_archive)" "$was"
+export ATOLL_IMAGE_OUT=$top/build/image.budget
+rm -rf "$ATOLL_IMAGE_OUT"
+# What is killed, at whatever moment, does not get in the way of the next.
+for i in 1 2 3; do timeout -s KILL $((RANDOM % 5 + 1)) tools/image archive >/dev/null 2>&1; done
+ok 'a build after builds that were killed succeeds' tools/image archive
+is 'the boot archive built again has the same bytes' "$(sha256sum <"$ATOLL_IMAGE_OUT/boot_archive")" "$(sha256sum <build/image/boot_archive)"
+is 'nothing is left of those that were killed' "$(cd "$ATOLL_IMAGE_OUT" && ls -d work.* 2>/dev/null)" ''
+rm -rf "$ATOLL_IMAGE_OUT"
 finish

@@ -2,7 +2,7 @@
 # What a new user does: `make run` sets a node up and leaves one at its login prompt; the node
 # reboots, leaves on Ctrl-A x, and the next `make run` finds the same pool.
 . "$(dirname "$0")/lib.sh"
-plan 7
+plan 10
 export RUN_MEM=3072 RUN_DISK_SIZE=16G RUN_DIR=$top/build/run.test
 rm -rf "$RUN_DIR"; mkdir -p "$RUN_DIR"
 cat >"$RUN_DIR/drive" <<'END'
@@ -55,6 +55,19 @@ like 'the next make run finds the same pool' "$log" '^REACHED pool-after-exit'
 # Stages before QEMU, all of them nothing to do by now.
 spent=$(sed -n 's/^==> .* \([0-9.]*\) s.*/\1/p' "$RUN_DIR/second.log" | awk '{ s += $1 } END { printf "%d", s }')
 ok "QEMU starts within 10 s (${spent} s)" [ "${spent:-99}" -le 10 ]
+
+# What stands in the way is said, in the last line.
+cache=$(mktemp -d)
+first_build() { env -u ATOLL_IN_SYSROOT ATOLL_CACHE="$cache" "$@" tools/sysroot build 2>&1 | tail -1; }
+like 'a mirror that does not answer' "$(first_build ATOLL_MIRROR=http://127.0.0.1:9/debian)" \
+	'^sysroot: mmdebstrap failed: is the mirror http://127.0.0.1:9/debian reachable'
+mount -t tmpfs -o size=20M none "$cache"
+like 'a disk with no room' "$(first_build)" '^sysroot: .* has 20 MiB free, the sysroot takes about 2000'
+like 'and no new build is begun on it' "$(env -u ATOLL_IN_SYSROOT ATOLL_CACHE="$cache" tools/run 2>&1 | head -1)" \
+	'^host: .* has 20 MiB free; a first build takes about 12000'
+umount "$cache"
+rm -rf --one-file-system "$cache"
+
 [ $tests_failed -gt 0 ] || rm -rf "$RUN_DIR"
 [ $tests_failed -eq 0 ] || tail -30 "$RUN_DIR"/*.log | sed 's/^/# /'
 finish
