@@ -1,11 +1,8 @@
 /*
- * Start method of svc:/system/device/local: udevd, then the devices there are
- * are announced again, so that drivers are loaded and links made.
- *
- * Announcing takes most of the time of a boot, so that only what somebody acts
- * on is announced: no driver is waiting for a memory block or for one of 64
- * virtual terminals, and devtmpfs makes their nodes as they have to be.  What
- * comes later is announced by the kernel itself, whatever it is.
+ * Start method of svc:/system/device/local: udevd, then the devices that may
+ * be disks, NICs and consoles are announced again and waited for.  The rest
+ * (sensors, buttons, the processors' own drivers) follows when the node is as
+ * good as up, and nobody waits for it (smartdc_init.c).
  *
  * A driver whose device is no hardware (vhost-net, tun, fuse) is loaded by the
  * kernel when its node is opened; the nodes come from modules.devname.
@@ -17,21 +14,12 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "boot/coldplug.h"
 #include "boot/method.h"
 #include "os/run.h"
 
 #define COLDPLUG_SECONDS 180
 #define UDEVD "/usr/lib/systemd/systemd-udevd"
-
-/* Subsystems none of whose devices has a driver to load or a link to get. */
-static const char *const quiet[] = {
-	"ata_device", "ata_link",	"ata_port",	"bdi",		  "clockevents",
-	"clocksource", "container",	"cpuid",	"event_source",	  "graphics",
-	"leds",	      "machinecheck",	"mem",		"memory",	  "memory_tiering",
-	"msr",	      "node",		"pci_bus",	"pci_express",	  "powercap",
-	"regulator",  "scsi_host",	"serial-base",	"thermal",	  "tty",
-	"vc",	      "vtconsole",	"wakeup",	"workqueue",
-};
 
 /* One line of modules.devname: "vhost_net vhost-net c10:238". */
 static int
@@ -79,22 +67,6 @@ make_nodes(struct error *err)
 	return r;
 }
 
-static int
-announce(struct error *err)
-{
-	cleanup_strv struct strv args = STRV_INIT;
-	const char *argv[ARRAY_SIZE(quiet) + 8];
-	size_t n = 0;
-
-	strv_addl(&args, "udevadm", "trigger", "--action=add", NULL);
-	for (size_t i = 0; i < ARRAY_SIZE(quiet); i++)
-		strv_addf(&args, "--subsystem-nomatch=%s", quiet[i]);
-	for (; n < args.n; n++)
-		argv[n] = args.v[n];
-	argv[n] = NULL;
-	return run_capture(argv, NULL, NULL, err);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -109,7 +81,7 @@ main(int argc, char **argv)
 		return method_fail(&err, "udev");
 	if (!file_exists("/run/udev/control") && RUN(&err, UDEVD, "--daemon") < 0)
 		return method_fail(&err, "udevd does not start");
-	if (announce(&err) < 0)
+	if (coldplug_announce(false, &err) < 0)
 		return method_fail(&err, "devices cannot be announced");
 	/* A driver that hangs must not keep the rest of the node down. */
 	if (METHOD_RUN("waiting for devices", COLDPLUG_SECONDS, &err, "udevadm", "settle",

@@ -1,14 +1,16 @@
 /*
  * Start method of svc:/system/smartdc/init: the kernel parameters that zones
- * and virtual machines rely on, and this processor's virtualization.  Other
- * drivers are loaded when their node is opened (see device_local.c) or by the
- * kernel when it is asked for a veth or a rule set.
+ * and virtual machines rely on, this processor's virtualization, and the
+ * devices that device/local did not announce.  Other drivers are loaded when
+ * their node is opened (see device_local.c) or when the kernel is asked for a
+ * veth or a rule set.
  */
 #include <glob.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/str.h"
+#include "boot/coldplug.h"
 #include "boot/method.h"
 #include "os/run.h"
 
@@ -88,6 +90,8 @@ main(int argc, char **argv)
 	if (!module)
 		method_log("this processor runs no virtual machines");
 	else if (RUN(&err, "modprobe", "-q", module) < 0)
+		method_log("%s", error_message(&err));
+	if (coldplug_announce(true, &err) < 0)
 		method_log("%s", error_message(&err));
 	/* In the order of their names, the later one wins. */
 	if (glob(SETTINGS, 0, NULL, &files) == 0)

@@ -82,8 +82,11 @@ static void blocks_shani(uint32_t state[8], const uint8_t *p, size_t blocks)
 	for (; blocks > 0; blocks--, p += BLOCK) {
 		__m128i w[4], abef0 = abef, cdgh0 = cdgh;
 
+#pragma GCC unroll 4
 		for (int i = 0; i < 4; i++)
 			w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)p + i), swap);
+		/* Unrolled, the message stays in registers. */
+#pragma GCC unroll 16
 		for (int i = 0; i < 16; i++) {
 			__m128i k = _mm_add_epi32(w[i & 3], _mm_load_si128((const __m128i *)K + i));
 
