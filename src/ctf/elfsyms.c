@@ -23,6 +23,10 @@ struct segment {
 struct elfsyms {
 	Elf *elf, *debug; /* kept: names point into them */
 	GElf_Ehdr head;
+	struct {
+		char *data;
+		size_t len;
+	} kept[1]; /* of kept_sections */
 	struct segment *segments;
 	size_t n_segments;
 	struct elfsym *syms;
@@ -45,6 +49,8 @@ elfsyms_free(struct elfsyms *e)
 	free(e->syms);
 	free(e->notes);
 	free(e->interp);
+	for (size_t i = 0; i < ARRAY_SIZE(e->kept); i++)
+		free(e->kept[i].data);
 	free(e);
 }
 
@@ -377,6 +383,35 @@ read_segments(struct elfsyms *e, int fd)
 	}
 }
 
+/* Sections that others read, small ones. */
+static const char *const kept_sections[] = {".dtrace.providers"};
+
+static void
+keep_section(struct elfsyms *e, size_t i)
+{
+	GElf_Shdr sh;
+	Elf_Scn *scn = section_named(e->elf, kept_sections[i], &sh);
+	Elf_Data *data = scn && sh.sh_size <= 1 << 20 ? section_data(scn) : NULL;
+
+	if (!data || !data->d_buf)
+		return;
+	e->kept[i].data = xcalloc(1, data->d_size + 1);
+	memcpy(e->kept[i].data, data->d_buf, data->d_size);
+	e->kept[i].len = data->d_size;
+}
+
+char *
+elfsyms_section(const struct elfsyms *e, const char *name, size_t *ret_len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(e->kept); i++) {
+		if (!str_eq(kept_sections[i], name) || !e->kept[i].data)
+			continue;
+		*ret_len = e->kept[i].len;
+		return xmemdup(e->kept[i].data, e->kept[i].len + 1);
+	}
+	return NULL;
+}
+
 int
 elfsyms_open(int fd, int root_fd, const char *path, struct elfsyms **ret, struct error *err)
 {
@@ -399,6 +434,8 @@ elfsyms_open(int fd, int root_fd, const char *path, struct elfsyms **ret, struct
 	if (!table && root_fd >= 0)
 		find_debug(e, root_fd, path);
 	read_notes(e);
+	for (size_t i = 0; i < ARRAY_SIZE(e->kept); i++)
+		keep_section(e, i);
 	/* All that is wanted was read: the descriptor is needed no more. */
 	elf_cntl(e->elf, ELF_C_FDDONE);
 	sort_symbols(e);

@@ -55,6 +55,9 @@ const struct elfsym *elfsyms_function(const struct elfsyms *e, const char *name)
 size_t elfsyms_n_notes(const struct elfsyms *e);
 const struct sdt_note *elfsyms_note(const struct elfsyms *e, size_t i);
 
+/* A section's bytes (the caller's, NUL-terminated), or NULL. */
+char *elfsyms_section(const struct elfsyms *e, const char *name, size_t *ret_len);
+
 uint64_t elfsyms_entry(const struct elfsyms *e);
 bool elfsyms_is_32bit(const struct elfsyms *e);
 /* The interpreter's path, or NULL (a static program). */

@@ -162,6 +162,8 @@ dt_close(struct dt *dt)
 		if (h->table_fd >= 0)
 			close(h->table_fd);
 		free(h->fds);
+		if (h->n && h->probes[0]->ops->hook_done)
+			h->probes[0]->ops->hook_done(h);
 		free(h->own);
 		free(h->probes);
 		free(h);
@@ -208,6 +210,7 @@ dt_close(struct dt *dt)
 	strv_done(&dt->opts.defines);
 	strv_done(&dt->opts.undefs);
 	strv_done(&dt->opts.incdirs);
+	strv_done(&dt->opts.usdtfiles);
 	map_free(dt->loaded);
 	map_free(dt->library_names);
 	free(dt->opts.syslibdir);
@@ -216,8 +219,8 @@ dt_close(struct dt *dt)
 	free(dt);
 }
 
-static bool
-is_type(const char *name, void *arg)
+bool
+dt_is_type(const char *name, void *arg)
 {
 	struct dt *dt = arg;
 	/* Names of variables and functions are asked for too: those D knows are no types. */
@@ -230,7 +233,7 @@ int
 dt_parse(struct dt *dt, const char *text, size_t len, const char *file, struct ast **ret,
 	 struct error *err)
 {
-	const struct parse_opts opts = {is_type, dt, &dt->region};
+	const struct parse_opts opts = {dt_is_type, dt, &dt->region};
 	int r = parse_program(text, len, file, &opts, ret, err);
 
 	if (r < 0)
@@ -310,6 +313,7 @@ static const struct {
 	{"strsize", OPT_UINT, AT(strsize), false},
 	{"switchrate", OPT_RATE, AT(switchrate_ns), true},
 	{"syslibdir", OPT_STR, AT(syslibdir), false},
+	{"usdtfile", OPT_LIST, AT(usdtfiles), false},
 	{"undef", OPT_LIST, AT(undefs), false},
 	{"ustackframes", OPT_UINT, AT(ustackframes), false},
 	{"zdefs", OPT_FLAG, AT(zdefs), false},

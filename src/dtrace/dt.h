@@ -56,7 +56,7 @@ struct dt_opts {
 	char *syslibdir;     /* the D library */
 	char *cpppath;	     /* the C preprocessor */
 	struct strv libdirs; /* more of it */
-	struct strv defines, undefs, incdirs;
+	struct strv defines, undefs, usdtfiles, incdirs;
 	int aggsortpos, aggsortkeypos;
 	int evaltime; /* enum evaltime */
 	bool nouprobemulti;
@@ -216,6 +216,8 @@ struct provider {
 	int (*gen_arg)(struct gen *g, const struct hook *h, unsigned i, struct error *err);
 	/* Loads insns (type and attach point are the provider's) and attaches. */
 	int (*attach)(struct dt *dt, struct hook *h, struct gen *g, struct error *err);
+	/* Frees what h->own points to besides itself; may be NULL. */
+	void (*hook_done)(struct hook *h);
 	/* Fires by itself when the consumer says (BEGIN, END). */
 	bool manual;
 	/* May a description call p's module by that name too?  NULL: only by its own. */
@@ -227,7 +229,8 @@ struct provider {
 extern const struct provider provider_dtrace, provider_profile, provider_tick, provider_syscall,
 	provider_rawtp, provider_fbt, provider_sdt, provider_proc, provider_sched, provider_io,
 	provider_vminfo, provider_sysinfo, provider_lockstat, provider_ip, provider_tcp, provider_udp,
-	provider_fsinfo, provider_vfs, provider_zfs, provider_cpc, provider_pid;
+	provider_fsinfo, provider_vfs, provider_zfs, provider_cpc, provider_pid,
+	provider_usdt;
 
 /* --- the consumer */
 
@@ -306,6 +309,8 @@ int dt_parse(struct dt *dt, const char *text, size_t len, const char *file, stru
 int dt_compile(struct dt *dt, const char *text, size_t len, const char *file, struct error *err);
 /* The same while the program runs: setopt(). */
 int dt_set_runtime_option(struct dt *dt, const char *assignment, struct error *err);
+/* For parsers of D: is that a type's name?  arg is the dt. */
+bool dt_is_type(const char *name, void *arg);
 /* "name=value" or "name" */
 int dt_set_option(struct dt *dt, const char *assignment, struct error *err);
 /* "dtrace: description 'x' matched N probes" on stderr. */

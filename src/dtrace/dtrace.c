@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "dtrace/dt.h"
 #include "dtrace/proc.h"
+#include "dtrace/usdt_make.h"
 
 static volatile sig_atomic_t interrupted;
 
@@ -19,7 +20,7 @@ on_signal(int sig)
 }
 
 static const char usage_text[] =
-	"usage: dtrace [-32|-64] [-aACeFHlqSvVwZ] [-b BUFSZ] [-c CMD] [-D NAME[=DEF]] [-I PATH]\n"
+	"usage: dtrace [-32|-64] [-aACeFGhHlqSvVwZ] [-b BUFSZ] [-c CMD] [-D NAME[=DEF]] [-I PATH]\n"
 	"              [-j] [-L PATH] [-o FILE] [-p PID] [-s SCRIPT] [-U NAME] [-x OPT[=VAL]] [-X a|c|s|t]\n"
 	"              [-P PROVIDER [[PRED] ACTION]] [-m MODULE ...] [-f FUNCTION ...]\n"
 	"              [-n NAME [[PRED] ACTION]] [-i ID [[PRED] ACTION]] [ARG...]\n"
@@ -30,6 +31,8 @@ static const char usage_text[] =
 	"  -D  define a name for it      -s  D script\n"
 	"  -e  compile, enable nothing   -S  show the compiled program\n"
 	"  -F  indent by entry, return   -U  undefine a name\n"
+	"  -G  make an object with the USDT providers of -s\n"
+	"  -h  make a header of them\n"
 	"  -H  show included files       -v  show stability and arguments\n"
 	"  -I  search for included files -V  show the version\n"
 	"  -j  JSON, a record a line     -w  allow destructive actions\n"
@@ -47,6 +50,8 @@ struct command {
 	struct job *jobs, *targets;
 	size_t n_jobs, n_targets;
 	bool list, verbose, compile_only;
+	const char *output; /* -o */
+	int make;	    /* 'h' or 'G': a header or an object is made, nothing is traced */
 };
 
 /* "read" of "-n read{...}": what messages call a program by; the caller's. */
@@ -310,7 +315,12 @@ take_option(struct command *c, int letter, const char *value, struct error *err)
 		c->targets[c->n_targets++] = (struct job){(char)letter, value};
 		return 0;
 	case 'o':
-		return open_output(c->dt, value, err);
+		c->output = value;
+		return 0;
+	case 'G':
+	case 'h':
+		c->make = letter;
+		return 0;
 	case 'x':
 		return dt_set_option(c->dt, value, err);
 	case 'B':
@@ -343,7 +353,7 @@ take_command_line(struct command *c, int argc, char **argv, struct error *err)
 			argv[n++] = argv[i];
 	}
 	argv[n] = NULL;
-	while ((opt = getopt(n, argv, "aAb:Bc:CD:eFf:Hi:I:jlL:m:n:o:p:P:qs:SU:vVwx:X:Z")) != -1) {
+	while ((opt = getopt(n, argv, "aAb:Bc:CD:eFf:GhHi:I:jlL:m:n:o:p:P:qs:SU:vVwx:X:Z")) != -1) {
 		if (opt == 'V') {
 			printf("dtrace: Sun D 1.13\n");
 			return 1;
@@ -357,11 +367,47 @@ take_command_line(struct command *c, int argc, char **argv, struct error *err)
 	}
 	for (int i = optind; i < n; i++)
 		strv_add(&c->dt->args, argv[i]);
-	if (!c->n_jobs && !c->list) {
+	if (!c->n_jobs && !c->list && !c->make) {
 		fputs(usage_text, stderr);
 		return -EDOM;
 	}
 	return 0;
+}
+
+/* -h and -G: from "dir/foo.d" to "foo.h" or "foo.o", unless -o says where. */
+static int
+make_one(struct command *c, const struct job *job, struct error *err)
+{
+	const char *slash = strrchr(job->arg, '/'), *base = slash ? slash + 1 : job->arg;
+	size_t len = str_ends(base, ".d") ? strlen(base) - 2 : strlen(base);
+	cleanup_free char *path = c->output ? xstrdup(c->output)
+					    : str_printf("%.*s.%c", (int)len, base,
+							 c->make == 'h' ? 'h' : 'o');
+	cleanup_free char *text = NULL;
+	cleanup_fclose FILE *out = NULL;
+	size_t size;
+	int r;
+
+	if (job->kind != 's')
+		return error_set(err, EINVAL, "-%c needs -s FILE", c->make);
+	if ((r = job_text(c->dt, job, &text, &size, err)) < 0)
+		return r;
+	if (c->make == 'G')
+		return dt_usdt_object(c->dt, text, size, job->arg, &c->dt->args, path, err);
+	out = str_eq(path, "-") ? fdopen(dup(STDOUT_FILENO), "w") : fopen(path, "we");
+	if (!out)
+		return error_set_errno(err, errno, "cannot write %s", path);
+	return dt_usdt_header(c->dt, text, size, job->arg, out, err);
+}
+
+static int
+make_all(struct command *c, struct error *err)
+{
+	int r = c->n_jobs ? 0 : error_set(err, EINVAL, "-%c needs -s FILE", c->make);
+
+	for (size_t i = 0; i < c->n_jobs && r == 0; i++)
+		r = make_one(c, &c->jobs[i], err);
+	return r;
 }
 
 /* Everything; the exit status, or a negative number with err set. */
@@ -369,9 +415,12 @@ static int
 trace(struct command *c, struct error *err)
 {
 	struct dt *dt = c->dt;
-	int r = hold_targets(dt, c->targets, c->n_targets, err);
+	int r;
 
-	if (r < 0)
+	if (c->make)
+		return make_all(c, err);
+	if ((c->output && (r = open_output(dt, c->output, err)) < 0) ||
+	    (r = hold_targets(dt, c->targets, c->n_targets, err)) < 0)
 		return r;
 	if (c->list)
 		return list(c, err);

@@ -47,7 +47,7 @@ struct search {
 	const char *const *part;
 	pid_t pid;
 	const char *module;
-	const struct ufile *file;
+	struct ufile *file;
 	size_t found;
 };
 

@@ -10,6 +10,7 @@
 #include "dtrace/uprobe.h"
 
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@ ufile_free(void *p)
 		return;
 	close(f->fd);
 	elfsyms_free(f->syms);
+	free(f->definitions);
 	free(f);
 }
 
@@ -78,7 +80,7 @@ open_file(pid_t pid, const struct procmap *m)
 	return f;
 }
 
-const struct ufile *
+struct ufile *
 ufile_of(struct dt *dt, pid_t pid, const struct procmap *m)
 {
 	cleanup_free char *key = str_printf("%llx:%llu", (unsigned long long)m->dev,
@@ -90,6 +92,26 @@ ufile_of(struct dt *dt, pid_t pid, const struct procmap *m)
 	return map_get(files, key);
 }
 
+struct ufile *
+ufile_at(struct dt *dt, const char *path)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY),
+			  root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct map *files = uprobes_of(dt)->files;
+	struct elfsyms *syms;
+	struct ufile *f;
+
+	if (map_has(files, path))
+		return map_get(files, path);
+	if (fd < 0 || elfsyms_open(fd, root_fd, path, &syms, NULL) < 0)
+		return NULL;
+	f = xcalloc(1, sizeof(*f));
+	f->fd = steal_fd(&fd);
+	f->syms = syms;
+	map_set(files, path, f);
+	return f;
+}
+
 const char *
 module_of(const struct procmap *m)
 {
@@ -98,10 +120,10 @@ module_of(const struct procmap *m)
 	return slash ? slash + 1 : m->path;
 }
 
-const struct usite *
+struct usite *
 usite_of(const struct probe *p)
 {
-	return (const struct usite *)(uintptr_t)p->data;
+	return (struct usite *)(uintptr_t)p->data;
 }
 
 struct probe *
@@ -112,13 +134,13 @@ uprobe_add(struct dt *dt, const struct provider *ops, const char *const names[4]
 	struct uprobes *u = uprobes_of(dt);
 	struct usite *s;
 
-	for (s = (struct usite *)(uintptr_t)p->data; s; s = s->next)
+	for (s = usite_of(p); s; s = s->next)
 		if (s->file == place->file && s->offset == place->offset)
 			return p;
 	s = xmemdup(place, sizeof(*place));
 	/* Behind the first: what the first is decides how the probe is grouped. */
 	if (p->data) {
-		struct usite *first = (struct usite *)(uintptr_t)p->data;
+		struct usite *first = usite_of(p);
 
 		s->next = first->next;
 		first->next = s;
@@ -143,6 +165,7 @@ uprobe_gen_probe(struct gen *g, const struct hook *h, struct error *err)
 	}
 	asm_mov(&g->a, R1, R6);
 	asm_call(&g->a, BPF_FUNC_get_attach_cookie);
+	asm_extend(&g->a, R0, 4, false); /* above it: the site's variant */
 	return 0;
 }
 
@@ -226,7 +249,7 @@ collect(const struct hook *h, struct places *ret)
 	for (size_t i = 0; i < h->n; i++) {
 		for (const struct usite *s = usite_of(h->probes[i]); s; s = s->next, n++) {
 			sites[n] = s;
-			cookies[n] = h->probes[i]->id;
+			cookies[n] = (uint64_t)s->variant << 32 | h->probes[i]->id;
 			order[n] = n;
 		}
 	}

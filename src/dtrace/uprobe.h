@@ -12,21 +12,28 @@
 struct ufile {
 	int fd;
 	struct elfsyms *syms;
+	struct ast **definitions; /* of USDT providers (prov_usdt.c); dt's */
+	size_t n_definitions;
+	bool definitions_read;
 };
 
 /* A probe's place; a probe may have several (functions of one name, sites of one USDT probe). */
 struct usite {
-	const struct ufile *file;
+	struct ufile *file;
 	uint64_t offset;    /* in the file */
 	uint64_t semaphore; /* offset of the counter that says "somebody looks"; 0: none */
 	pid_t pid;	    /* traced in this process only; 0: in all */
 	bool at_return;
 	const char *args; /* of a USDT site: where its arguments are */
+	const struct sdt_note *note;
+	uint32_t variant; /* of USDT sites: sort of args in its hook */
 	struct usite *next;
 };
 
 /* The file behind a mapping; NULL if it is no ELF file or the process is gone. */
-const struct ufile *ufile_of(struct dt *dt, pid_t pid, const struct procmap *m);
+struct ufile *ufile_of(struct dt *dt, pid_t pid, const struct procmap *m);
+/* The same of a path; a file that no process maps stays known too. */
+struct ufile *ufile_at(struct dt *dt, const char *path);
 /* "libc.so.6" of its path. */
 const char *module_of(const struct procmap *m);
 /*
@@ -35,7 +42,7 @@ const char *module_of(const struct procmap *m);
  */
 struct probe *uprobe_add(struct dt *dt, const struct provider *ops, const char *const names[4],
 			 const struct usite *place);
-const struct usite *usite_of(const struct probe *p);
+struct usite *usite_of(const struct probe *p);
 void uprobes_free(struct dt *dt);
 
 /* For providers. */

@@ -123,7 +123,7 @@ TEST(what_is_not_there_is_named)
 		{"pid$target:nolib::entry", "has no object \"nolib\""},
 		{"pid$target:a.out:victim_sum:fffff", "no such function or instruction"},
 		{"pid99999999:::entry", "no process has the id 99999999"},
-		{"pid$nothing:::entry", "macro $nothing"},
+		{"pid$nothing:::entry", "$nothing is not known"},
 	};
 
 	need_root();
@@ -204,6 +204,110 @@ TEST(evaltimes_differ_in_what_is_loaded)
 					     "pid$target:libc.so.6:exit:entry { exit(0) }", NULL},
 		       &status);
 	check_int(status, !=, 0);
+}
+
+/* --- USDT */
+
+static const char *
+victim_usdt(void)
+{
+	return program("src/dtrace/dtrace-victim-usdt");
+}
+
+TEST(probes_of_a_program_have_their_arguments)
+{
+	cleanup_free char *out = NULL, *want = NULL;
+
+	need_root();
+	/* Two sites of one probe, with their operands in different places. */
+	out = DTRACE("-c", victim_usdt(), "-n",
+		     "victim$target:::step { printf(\"%s %d %s\\n\", probefunc, args[0],"
+		     " arg0 < 0 ? copyinstr((uintptr_t)args[1]) : \"-\") }");
+	check_str(out, "victim_steps 0 -\nvictim_steps 1 -\nvictim_steps 2 -\nvictim_steps -7 seven\n");
+}
+
+TEST(arguments_have_the_types_of_the_definition)
+{
+	cleanup_free char *out = NULL;
+
+	need_root();
+	out = DTRACE("-c", victim_usdt(), "-n",
+		     "victim$target:::box-made { printf(\"%d x %d, %d\\n\", args[0]->width,"
+		     " args[0]->height, args[1]) }");
+	check_has(out, "3 x 4, 9\n");
+	check_has(out, "4 x 4, 8\n");
+	check_has(out, "5 x 4, 7\n");
+	check_has(out, "seen\n"); /* the counter was raised */
+}
+
+TEST(nobody_looks_and_nothing_is_seen)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_free char *alone = NULL, *other = NULL;
+
+	need_root();
+	check_ok(RUN_OUTPUT(&alone, &err, victim_usdt()), &err);
+	check_str(alone, "");
+	other = DTRACE("-c", victim_usdt(), "-n", "victim$target:::quiet { printf(\"q\") }");
+	check_str(other, "qqq");
+}
+
+TEST(a_provider_without_a_number_is_whoever_runs_the_file)
+{
+	static const char text[] = "victim:::quiet { printf(\"%s:%s \", probeprov, probename) }";
+	cleanup_free char *out = NULL, *later = NULL, *file = NULL, *command = NULL;
+
+	need_root();
+	out = DTRACE("-c", victim_usdt(), "-n", text);
+	check_str(out, "victim:quiet victim:quiet victim:quiet ");
+	/* Nobody maps the file when the probes are set. */
+	file = str_printf("-xusdtfile=%s", victim_usdt());
+	command = str_printf("env %s", victim_usdt());
+	later = DTRACE(file, "-xevaltime=exec", "-c", command, "-n", text);
+	check_str(later, "victim:quiet victim:quiet victim:quiet ");
+}
+
+TEST(wildcards_find_the_process)
+{
+	cleanup_free char *out = NULL;
+
+	need_root();
+	out = DTRACE("-l", "-c", victim_usdt(), "-n", "vict*$target:::");
+	check_has(out, "victim");
+	check_has(out, "box-made");
+	check_has(out, "quiet");
+	check_has(out, "step");
+}
+
+TEST(objects_and_headers_are_made)
+{
+	cleanup_free char *dir = xstrdup(test_tmpdir()), *d = str_printf("%s/p.d", dir),
+			  *o = str_printf("%s/p.o", dir), *h = str_printf("%s/p.h", dir),
+			  *data = NULL;
+	static const char text[] = "provider p { probe a__b(int); };";
+	cleanup_error struct error err = ERROR_INIT, none = ERROR_INIT, bad = ERROR_INIT;
+	cleanup_elfsyms struct elfsyms *e = NULL;
+	cleanup_close int fd = -1;
+	size_t len;
+
+	check_ok(file_write_atomic(d, text, strlen(text), 0600, &err), &err);
+	check_ok(RUN(&err, dtrace_path(), "-G", "-s", d, "-o", o), &err);
+	fd = open(o, O_RDONLY | O_CLOEXEC);
+	check_ok(elfsyms_open(fd, -1, o, &e, &err), &err);
+	require(e);
+	data = elfsyms_section(e, ".dtrace.providers", &len);
+	check_str(data, text);
+	free(steal_ptr(&data));
+	check_ok(RUN(&err, dtrace_path(), "-h", "-s", d, "-o", h), &err);
+	check_ok(file_read(h, 0, &data, NULL, &err), &err);
+	check_has(data, "#define P_A_B(arg0)");
+	check_has(data, "#define P_A_B_ENABLED()");
+	/* An object without a site of the provider; a file without a provider. */
+	check_int(RUN(&none, dtrace_path(), "-G", "-s", d, "-o", o, o), <, 0);
+	check_has(error_message(&none), "no probe sites found for declared provider \"p\"");
+	check_ok(file_write_atomic(d, "BEGIN", 5, 0600, &err), &err);
+	check_int(RUN(&bad, dtrace_path(), "-h", "-s", d, "-o", h), <, 0);
+	check_has(error_message(&bad), "defines no provider");
 }
 
 /* --- a process that runs already */

@@ -1,0 +1,440 @@
+/*
+ * USDT: probes that a program was given by its author, NAMEPID:MODULE:FUNCTION:PROBE.
+ *
+ * The sites stand in the file as SDT notes: those of dtrace -h and of SystemTap's
+ * <sys/sdt.h>, which many of Debian's programs and libraries have.  "__" in a
+ * note's name is "-" in the probe's.  A provider is each process's own:
+ *
+ *	python1234	that process
+ *	python*		every process that has it now
+ *	python		the file, whoever runs it, now or later
+ *
+ * Files are found by the processes that map them now, and by -x usdtfile=PATH.
+ *
+ * Sites with a counter ("semaphore") have it raised while they are traced: that is
+ * what FOO_BAR_ENABLED() asks.
+ *
+ * Arguments are where the note says at each site, so sites whose operands differ
+ * have programs of their own.  Their types are in the section .dtrace.providers,
+ * the text of the provider's definition, if dtrace -h made the header; else they are
+ * numbers of the operand's size.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/user.h>
+#include <unistd.h>
+
+#include "dtrace/check.h"
+#include "dtrace/uprobe.h"
+#include "dtrace/usdt_arg.h"
+
+/* "a__b" to "a-b". */
+static char *
+shown_name(const char *name)
+{
+	cleanup_strbuf struct strbuf b = STRBUF_INIT;
+
+	for (; *name; name++) {
+		if (name[0] == '_' && name[1] == '_') {
+			strbuf_addc(&b, '-');
+			name++;
+		} else {
+			strbuf_addc(&b, *name);
+		}
+	}
+	return strbuf_steal(&b);
+}
+
+struct search {
+	struct dt *dt;
+	const char *const *part;
+	pid_t pid; /* 0: whoever has the file */
+	const char *module;
+	struct ufile *file;
+};
+
+static void
+add_note(struct search *s, const struct sdt_note *n)
+{
+	cleanup_free char *prov = s->pid ? str_printf("%s%d", n->provider, (int)s->pid)
+					 : xstrdup(n->provider);
+	cleanup_free char *name = shown_name(n->name);
+	const struct elfsym *sym = elfsyms_at(s->file->syms, n->pc);
+	const char *const names[4] = {prov, s->module, sym ? sym->name : "", name};
+	struct usite place = {.file = s->file, .pid = s->pid, .args = n->args, .note = n};
+
+	if (!dt_part_matches(s->part[0], prov) || !dt_part_matches(s->part[2], names[2]) ||
+	    !dt_part_matches(s->part[3], name) ||
+	    !elfsyms_to_offset(s->file->syms, n->pc, &place.offset))
+		return;
+	if (n->semaphore && !elfsyms_to_offset(s->file->syms, n->semaphore, &place.semaphore))
+		return;
+	uprobe_add(s->dt, &provider_usdt, names, &place);
+}
+
+static void
+search_file(struct search *s)
+{
+	for (size_t i = 0; s->file && i < elfsyms_n_notes(s->file->syms); i++)
+		add_note(s, elfsyms_note(s->file->syms, i));
+}
+
+/* by_pid: probes of this process alone; else of its files, whoever maps them. */
+static void
+search_process(struct dt *dt, const char *const part[4], pid_t pid, bool by_pid)
+{
+	struct search s = {.dt = dt, .part = part, .pid = by_pid ? pid : 0};
+	cleanup_procmaps struct procmaps maps = {0};
+
+	if (pid == getpid() || procmaps_read(pid, &maps, NULL) < 0)
+		return;
+	for (size_t i = 0; i < maps.n; i++) {
+		const struct procmap *m = &maps.v[i];
+
+		if (!m->exec || !m->inode)
+			continue;
+		s.module = module_of(m);
+		if (!dt_part_matches(part[1], s.module))
+			continue;
+		s.file = ufile_of(dt, pid, m);
+		search_file(&s);
+	}
+}
+
+static void
+search_all(struct dt *dt, const char *const part[4], bool by_pid)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *e;
+	int pid;
+
+	while (d && (e = readdir(d)))
+		if (str_to_int(e->d_name, &pid) == 0)
+			search_process(dt, part, pid, by_pid);
+	if (d)
+		closedir(d);
+}
+
+/* "foo1234": the process, if there is one of that number. */
+static pid_t
+pid_in(const char *prov)
+{
+	size_t len = strlen(prov), digits = len;
+	int pid;
+
+	while (digits > 0 && isdigit((unsigned char)prov[digits - 1]))
+		digits--;
+	/* A name may end in a digit itself: the longest tail that is a process. */
+	for (; digits > 0 && digits < len; digits++) {
+		cleanup_free char *dir = str_printf("/proc/%s", prov + digits);
+
+		if (prov[digits] != '0' && access(dir, F_OK) == 0 &&
+		    str_to_int(prov + digits, &pid) == 0)
+			return pid;
+	}
+	return 0;
+}
+
+/* Names that other providers have: nobody wants all files of all processes read for them. */
+static bool
+is_taken(const char *prov)
+{
+	static const char *const taken[] = {"dtrace", "profile", "tick", "syscall", "rawtp", "sdt",
+					    "fbt", "proc", "sched", "io", "ip", "tcp", "udp",
+					    "vminfo", "sysinfo", "lockstat", "fsinfo", "vfs", "cpc",
+					    "zfs"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
+		if (str_eq(taken[i], prov))
+			return true;
+	return !*prov || str_eq(prov, "*");
+}
+
+static int
+usdt_provide(struct dt *dt, const char *const part[4], struct error *err)
+{
+	struct search s = {.dt = dt, .part = part};
+	const char *prov = part[0];
+	pid_t pid;
+
+	if (is_taken(prov) || str_after(prov, "pid"))
+		return 0;
+	for (size_t i = 0; i < dt->opts.usdtfiles.n; i++) {
+		const char *path = dt->opts.usdtfiles.v[i], *slash = strrchr(path, '/');
+
+		s.module = slash ? slash + 1 : path;
+		s.file = ufile_at(dt, path);
+		if (!s.file)
+			return error_set(err, ENOENT, "usdtfile: %s is no ELF file that can be read",
+					 path);
+		if (dt_part_matches(part[1], s.module))
+			search_file(&s);
+	}
+	if (!dt_is_glob(prov) && (pid = pid_in(prov)) > 0) {
+		search_process(dt, part, pid, true);
+	} else {
+		search_all(dt, part, dt_is_glob(prov));
+	}
+	/* -Z: whoever starts one of these files later, too. */
+	if (dt_is_glob(prov) && dt->opts.zdefs)
+		search_all(dt, part, false);
+	return 0;
+}
+
+/* One probe of several processes: one program. */
+static bool
+usdt_together(const struct probe *a, const struct probe *b)
+{
+	const struct sdt_note *x = usite_of(a)->note, *y = usite_of(b)->note;
+
+	return str_eq(x->provider, y->provider) && str_eq(x->name, y->name);
+}
+
+/* Do the two sites have their arguments in the same places? */
+static bool
+is_alike(const struct usite *a, const struct usite *b)
+{
+	if (strstr(a->args, "(%rip)")) /* from the instruction: no two sites are alike */
+		return a->file == b->file && a->offset == b->offset;
+	return str_eq(a->args, b->args);
+}
+
+/* The sites of the hook by the places of their arguments: each sort is a variant. */
+struct variants {
+	const struct usite **first; /* of each sort */
+	size_t n;
+};
+
+static int
+usdt_prepare(struct dt *dt, struct hook *h, struct error *err)
+{
+	struct variants *v = h->own;
+
+	if (v)
+		return 0;
+	h->own = v = xcalloc(1, sizeof(*v));
+	for (size_t i = 0; i < h->n; i++) {
+		for (struct usite *s = usite_of(h->probes[i]); s; s = s->next) {
+			for (s->variant = 0; s->variant < v->n; s->variant++)
+				if (is_alike(v->first[s->variant], s))
+					break;
+			if (s->variant < v->n)
+				continue;
+			v->first = xreallocarray(v->first, v->n + 1, sizeof(*v->first));
+			v->first[v->n++] = s;
+		}
+	}
+	return 0;
+}
+
+/* --- types */
+
+/* The definitions that the file carries, read when first asked for. */
+static void
+read_definitions(struct dt *dt, struct ufile *f, const char *module)
+{
+	cleanup_free char *text = NULL;
+	size_t len;
+
+	if (f->definitions_read)
+		return;
+	f->definitions_read = true;
+	text = elfsyms_section(f->syms, ".dtrace.providers", &len);
+	for (size_t at = 0; text && at < len; at += strlen(text + at) + 1) {
+		cleanup_error struct error err = ERROR_INIT;
+		struct ast *ast;
+
+		/* A file may carry anything: what is not D, or declares what is known, is passed over. */
+		if (!text[at] || dt_parse(dt, text + at, strlen(text + at), module, &ast, &err) < 0)
+			continue;
+		(void)dt_check(dt, ast, &err);
+		f->definitions = xreallocarray(f->definitions, f->n_definitions + 1,
+					       sizeof(*f->definitions));
+		f->definitions[f->n_definitions++] = ast;
+	}
+}
+
+/* The definition of the probe; NULL if its file has none. */
+static const struct node *
+definition_of(struct dt *dt, const struct probe *p)
+{
+	const struct usite *s = usite_of(p);
+
+	read_definitions(dt, s->file, p->mod);
+	for (size_t i = 0; i < s->file->n_definitions; i++) {
+		for (const struct node *n = s->file->definitions[i]->top; n; n = n->next) {
+			if (n->kind != N_PROVIDER || !str_eq(n->name, s->note->provider))
+				continue;
+			for (const struct node *probe = n->body; probe; probe = probe->next)
+				if (str_eq(probe->name, s->note->name))
+					return probe;
+		}
+	}
+	return NULL;
+}
+
+/* A parameter's type in words that live as long as dt; NULL if it is not known here. */
+static const char *
+type_name(struct dt *dt, const struct node *param)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	const struct ctf_type *t;
+
+	if (dt_type(dt, param, param->type_expr, &t, &err) < 0)
+		return NULL;
+	return ctf_spelling(dt, t);
+}
+
+static bool
+plain_arg(const struct probe *p, unsigned i, struct probe_arg *ret)
+{
+	static const char *const names[2][4] = {{"uint8_t", "uint16_t", "uint32_t", "uint64_t"},
+						{"int8_t", "int16_t", "int32_t", "int64_t"}};
+	struct usdt_arg a;
+	int r = usdt_arg_parse(usite_of(p)->args, i, &a);
+
+	if (r == 0)
+		return false;
+	*ret = (struct probe_arg){.native = "uint64_t", .from = i, .is_user = true};
+	if (r > 0)
+		ret->native = names[a.is_signed][a.size == 1 ? 0 : a.size == 2 ? 1 : a.size == 4 ? 2 : 3];
+	return true;
+}
+
+static bool
+usdt_arg(struct dt *dt, const struct probe *p, unsigned i, struct probe_arg *ret)
+{
+	const struct node *def = definition_of(dt, p), *own, *shown;
+	const char *native, *xlate = NULL;
+	unsigned from = i, k = 0;
+
+	if (!def)
+		return plain_arg(p, i, ret);
+	shown = def->body ? def->body : def->args;
+	for (; shown && k < i; k++)
+		shown = shown->next;
+	if (!shown)
+		return false;
+	own = shown;
+	/* probe p(struct foo *f) : (fooinfo_t *f): the argument of the same name, translated. */
+	if (def->body) {
+		from = 0;
+		for (own = def->args; own && !str_eq(own->name, shown->name); own = own->next)
+			from++;
+		if (!own)
+			return false;
+	}
+	native = type_name(dt, own);
+	if (own != shown)
+		xlate = type_name(dt, shown);
+	if (!native || (own != shown && !xlate))
+		return plain_arg(p, from, ret);
+	*ret = (struct probe_arg){.native = native, .from = from, .is_user = true,
+				  .xlate = xlate && !str_eq(xlate, native) ? xlate : NULL};
+	return true;
+}
+
+/* --- code */
+
+static void
+gen_memory(struct gen *g, const struct usite *s, const struct usdt_arg *a)
+{
+	int64_t value = a->value;
+	const struct elfsym *sym = NULL;
+
+	for (size_t i = 0; *a->symbol && !sym && i < elfsyms_count(s->file->syms); i++)
+		if (str_eq(elfsyms_sym(s->file->syms, i)->name, a->symbol))
+			sym = elfsyms_sym(s->file->syms, i);
+	if (sym)
+		value += (int64_t)(sym->addr - s->note->pc);
+	if (a->reg >= 0)
+		uprobe_gen_reg(g, a->reg);
+	else
+		asm_imm(&g->a, R0, 0);
+	if (a->index >= 0) {
+		asm_load(&g->a, 8, R1, R6, a->index);
+		asm_alui(&g->a, BPF_MUL, R1, (int32_t)a->scale);
+		asm_alu(&g->a, BPF_ADD, R0, R1);
+	}
+	asm_imm(&g->a, R1, value);
+	asm_alu(&g->a, BPF_ADD, R0, R1);
+	uprobe_gen_load(g, a->size, a->is_signed);
+}
+
+static int
+gen_arg_at(struct gen *g, const struct probe *p, const struct usite *s, unsigned i,
+	   struct error *err)
+{
+	struct usdt_arg a;
+	int r = usdt_arg_parse(s->args, i, &a);
+
+	if (r < 0)
+		return d_error(err, g->clause->node->line, "D_ARGS_XLATOR",
+			       "argument %u of %s:%s:%s:%s stands where it cannot be read (%s)", i,
+			       p->prov, p->mod, p->func, p->name, s->args);
+	if (r == 0 || a.where == USDT_CONST) {
+		asm_imm(&g->a, R0, r ? a.value : 0);
+		return 0;
+	}
+	if (a.where == USDT_MEMORY) {
+		gen_memory(g, s, &a);
+		return 0;
+	}
+	uprobe_gen_reg(g, a.reg);
+	if (a.shift)
+		asm_alui(&g->a, BPF_RSH, R0, (int32_t)a.shift);
+	if (a.size < 8)
+		asm_extend(&g->a, R0, a.size, a.is_signed);
+	return 0;
+}
+
+/* The cookie tells which sort of site this is; the last needs no question. */
+static int
+usdt_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err)
+{
+	const struct variants *v = h->own;
+	struct asmb *a = &g->a;
+	int done = asm_label(a), next, r;
+
+	for (size_t k = 0; k < v->n; k++) {
+		next = asm_label(a);
+		if (k + 1 < v->n) {
+			asm_mov(a, R1, R6);
+			asm_call(a, BPF_FUNC_get_attach_cookie);
+			asm_alui(a, BPF_RSH, R0, 32);
+			asm_jcci(a, BPF_JNE, R0, (int32_t)k, next);
+		}
+		if ((r = gen_arg_at(g, h->probes[0], v->first[k], i, err)) < 0)
+			return r;
+		if (k + 1 < v->n)
+			asm_jmp(a, done);
+		asm_here(a, next);
+	}
+	asm_here(a, done);
+	return 0;
+}
+
+static void
+usdt_hook_done(struct hook *h)
+{
+	struct variants *v = h->own;
+
+	if (v)
+		free(v->first);
+}
+
+const struct provider provider_usdt = {
+	.name = "usdt",
+	.provide = usdt_provide,
+	.together = usdt_together,
+	.arg = usdt_arg,
+	.prepare = usdt_prepare,
+	.hook_done = usdt_hook_done,
+	.gen_probe = uprobe_gen_probe,
+	.gen_arg = usdt_gen_arg,
+	.attach = uprobe_attach,
+};

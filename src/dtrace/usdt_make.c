@@ -1,0 +1,314 @@
+/*
+ * dtrace -h and dtrace -G.
+ *
+ * The header holds everything that a probe needs: PROVIDER_PROBE(args) is a nop
+ * and a note that says where it is and where its arguments are (operands, chosen
+ * by the compiler); PROVIDER_PROBE_ENABLED() reads a counter that the kernel
+ * raises while somebody traces the probe.  The note has SystemTap's format, so
+ * gdb, perf and bpftrace see the probes too.  Nothing is left to do at link
+ * time; the object of -G has the counters (stronger than the header's weak
+ * ones) so that build rules written for DTrace, which link it, go on working.
+ *
+ * Both carry the text of the definitions in the section .dtrace.providers:
+ * that is how dtrace knows the arguments' types (prov_usdt.c).
+ */
+#include "dtrace/usdt_make.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/map.h"
+#include "ctf/elfsyms.h"
+
+#define PROBES ".probes"
+#define PROVIDERS ".dtrace.providers"
+
+/* What all headers share; the numbers of local labels are far from what people use. */
+static const char common[] =
+	"#ifndef DTRACE_SITE\n"
+	"#ifdef __LP64__\n"
+	"#define DTRACE_ADDRESS_ \".8byte \"\n"
+	"#else\n"
+	"#define DTRACE_ADDRESS_ \".4byte \"\n"
+	"#endif\n"
+	"#define DTRACE_SITE(provider, probe, args) \\\n"
+	"\t\"9990: nop\\n\" \\\n"
+	"\t\".pushsection .note.stapsdt,\\\"?\\\",\\\"note\\\"\\n.balign 4\\n\" \\\n"
+	"\t\".4byte 9992f-9991f, 9994f-9993f, 3\\n\" \\\n"
+	"\t\"9991: .asciz \\\"stapsdt\\\"\\n9992: .balign 4\\n\" \\\n"
+	"\t\"9993: \" DTRACE_ADDRESS_ \"9990b\\n\" \\\n"
+	"\tDTRACE_ADDRESS_ \"_.stapsdt.base\\n\" \\\n"
+	"\tDTRACE_ADDRESS_ provider \"_\" probe \"_semaphore\\n\" \\\n"
+	"\t\".asciz \\\"\" provider \"\\\"\\n.asciz \\\"\" probe \"\\\"\\n\" \\\n"
+	"\t\".asciz \\\"\" args \"\\\"\\n9994: .balign 4\\n.popsection\\n\" \\\n"
+	"\t\".ifndef _.stapsdt.base\\n\" \\\n"
+	"\t\".pushsection .stapsdt.base,\\\"aG\\\",\\\"progbits\\\",.stapsdt.base,comdat\\n\" \\\n"
+	"\t\".weak _.stapsdt.base\\n.hidden _.stapsdt.base\\n\" \\\n"
+	"\t\"_.stapsdt.base: .space 1\\n.size _.stapsdt.base, 1\\n.popsection\\n.endif\\n\"\n"
+	"#endif\n\n";
+
+static char *
+macro_name(const char *provider, const char *probe)
+{
+	cleanup_strbuf struct strbuf b = STRBUF_INIT;
+
+	strbuf_addf(&b, "%s_", provider);
+	for (; *probe; probe++) {
+		strbuf_addc(&b, *probe);
+		if (probe[0] == '_' && probe[1] == '_')
+			probe++;
+	}
+	for (size_t i = 0; i < b.len; i++)
+		b.data[i] = (char)toupper((unsigned char)b.data[i]);
+	return strbuf_steal(&b);
+}
+
+static void
+add_probe(struct strbuf *b, const char *provider, const struct node *probe)
+{
+	cleanup_free char *macro = macro_name(provider, probe->name);
+	size_t n = 0, i;
+
+	for (const struct node *a = probe->args; a; a = a->next)
+		n++;
+	strbuf_addf(b, "extern volatile unsigned short %s_%s_semaphore;\n", provider, probe->name);
+	strbuf_addf(b,
+		    "__attribute__((weak, visibility(\"hidden\"), section(\"" PROBES "\")))\n"
+		    "volatile unsigned short %s_%s_semaphore = 0;\n",
+		    provider, probe->name);
+	strbuf_addf(b, "#define %s_ENABLED() __builtin_expect(%s_%s_semaphore, 0)\n", macro, provider,
+		    probe->name);
+	strbuf_addf(b, "#define %s(", macro);
+	for (i = 0; i < n; i++)
+		strbuf_addf(b, "%sarg%zu", i ? ", " : "", i);
+	strbuf_addf(b, ") \\\n\t__asm__ volatile(DTRACE_SITE(\"%s\", \"%s\", \"", provider, probe->name);
+	for (i = 0; i < n; i++)
+		strbuf_addf(b, "%s-8@%%%zu", i ? " " : "", i);
+	strbuf_adds(b, "\") \\\n\t\t::");
+	for (i = 0; i < n; i++)
+		strbuf_addf(b, "%s \"nor\"((long)(arg%zu))", i ? "," : "", i);
+	strbuf_adds(b, ")\n\n");
+}
+
+/* A text as a string of the assembler, inside a string of C. */
+static void
+add_quoted(struct strbuf *b, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c == '"' || c == '\\')
+			strbuf_addf(b, "\\\\\\%c", c);
+		else if (c == '\n')
+			strbuf_adds(b, "\\\\n");
+		else if (c == '\t')
+			strbuf_addc(b, ' ');
+		else if (c >= ' ' && c < 0x7f)
+			strbuf_addc(b, (char)c);
+	}
+}
+
+static int
+parse(struct dt *dt, const char *text, size_t len, const char *file, struct ast **ret,
+      struct error *err)
+{
+	int r = dt_parse(dt, text, len, file, ret, err);
+
+	if (r < 0)
+		return r;
+	for (const struct node *n = (*ret)->top; n; n = n->next)
+		if (n->kind == N_PROVIDER)
+			return 0;
+	return error_set(err, ENOENT, "%s defines no provider", file);
+}
+
+int
+dt_usdt_header(struct dt *dt, const char *text, size_t len, const char *file, FILE *out,
+	       struct error *err)
+{
+	cleanup_strbuf struct strbuf b = STRBUF_INIT;
+	struct ast *ast;
+	int r = parse(dt, text, len, file, &ast, err);
+
+	if (r < 0)
+		return r;
+	strbuf_addf(&b, "/* Made by dtrace -h from %s. */\n#pragma once\n\n", file);
+	strbuf_adds(&b, common);
+	strbuf_adds(&b, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+	for (const struct node *n = ast->top; n; n = n->next) {
+		if (n->kind != N_PROVIDER)
+			continue;
+		for (const struct node *probe = n->body; probe; probe = probe->next)
+			add_probe(&b, n->name, probe);
+		/* Once in a program, whoever includes it: a group of its own. */
+		strbuf_addf(&b,
+			    "__asm__(\".pushsection " PROVIDERS ",\\\"G\\\",@progbits,%s.providers,comdat\\n\"\n"
+			    "\t\".asciz \\\"",
+			    n->name);
+		add_quoted(&b, text, len);
+		strbuf_adds(&b, "\\\"\\n.popsection\\n\");\n\n");
+	}
+	strbuf_adds(&b, "#ifdef __cplusplus\n}\n#endif\n");
+	return fwrite(b.data, 1, b.len, out) == b.len && fflush(out) == 0
+		       ? 0
+		       : error_set_errno(err, errno, "cannot write the header");
+}
+
+/* --- the object */
+
+struct object {
+	Elf *elf;
+	struct strbuf names, sections; /* string tables */
+	struct strbuf symbols;
+};
+
+static uint32_t
+add_name(struct strbuf *b, const char *name)
+{
+	uint32_t at = (uint32_t)b->len;
+
+	strbuf_add(b, name, strlen(name) + 1);
+	return at;
+}
+
+static Elf_Scn *
+add_section(struct object *o, const char *name, uint32_t type, uint64_t flags, void *data, size_t len,
+	    size_t align, Elf_Type what)
+{
+	Elf_Scn *scn = elf_newscn(o->elf);
+	Elf64_Shdr *sh = scn ? elf64_getshdr(scn) : NULL;
+	Elf_Data *d = sh ? elf_newdata(scn) : NULL;
+
+	if (!d)
+		abort();
+	sh->sh_name = add_name(&o->sections, name);
+	sh->sh_type = type;
+	sh->sh_flags = flags;
+	*d = (Elf_Data){.d_buf = data, .d_size = len, .d_align = align, .d_type = what,
+			.d_version = EV_CURRENT};
+	return scn;
+}
+
+/* Two bytes for each probe, each with its symbol. */
+static size_t
+add_counters(struct object *o, const struct ast *ast)
+{
+	size_t n = 0;
+
+	for (const struct node *p = ast->top; p; p = p->next) {
+		for (const struct node *probe = p->kind == N_PROVIDER ? p->body : NULL; probe;
+		     probe = probe->next) {
+			cleanup_free char *name = str_printf("%s_%s_semaphore", p->name, probe->name);
+			Elf64_Sym sym = {.st_name = add_name(&o->names, name),
+					 .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_OBJECT),
+					 .st_other = STV_HIDDEN,
+					 .st_shndx = 1,
+					 .st_value = 2 * n,
+					 .st_size = 2};
+
+			strbuf_add(&o->symbols, &sym, sizeof(sym));
+			n++;
+		}
+	}
+	return n;
+}
+
+static int
+write_object(int fd, const struct ast *ast, const char *text, size_t len, struct error *err)
+{
+	struct object o = {.elf = elf_begin(fd, ELF_C_WRITE, NULL)};
+	const Elf64_Sym none = {0};
+	cleanup_free char *counters = NULL, *copy = xcalloc(1, len + 1);
+	Elf64_Ehdr *head;
+	Elf64_Shdr *sh;
+	Elf_Scn *scn;
+	size_t n;
+	int r = 0;
+
+	memcpy(copy, text, len);
+	if (!o.elf || !(head = elf64_newehdr(o.elf)))
+		return error_set(err, EIO, "cannot make an object: %s", elf_errmsg(-1));
+	*head = (Elf64_Ehdr){.e_type = ET_REL, .e_machine = EM_X86_64, .e_version = EV_CURRENT};
+	memcpy(head->e_ident, ELFMAG, SELFMAG);
+	head->e_ident[EI_CLASS] = ELFCLASS64;
+	head->e_ident[EI_DATA] = ELFDATA2LSB;
+	strbuf_addc(&o.names, '\0');
+	strbuf_addc(&o.sections, '\0');
+	strbuf_add(&o.symbols, &none, sizeof(none));
+	n = add_counters(&o, ast);
+	counters = xcalloc(n + 1, 2);
+	add_section(&o, PROBES, SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, counters, 2 * n, 2, ELF_T_BYTE);
+	add_section(&o, PROVIDERS, SHT_PROGBITS, 0, copy, len + 1, 1, ELF_T_BYTE);
+	add_section(&o, ".note.GNU-stack", SHT_PROGBITS, 0, NULL, 0, 1, ELF_T_BYTE);
+	scn = add_section(&o, ".strtab", SHT_STRTAB, 0, o.names.data, o.names.len, 1, ELF_T_BYTE);
+	n = elf_ndxscn(scn);
+	scn = add_section(&o, ".symtab", SHT_SYMTAB, 0, o.symbols.data, o.symbols.len, 8, ELF_T_SYM);
+	sh = elf64_getshdr(scn);
+	sh->sh_link = (Elf64_Word)n;
+	sh->sh_info = 1; /* no local symbols but the first */
+	sh->sh_entsize = sizeof(Elf64_Sym);
+	add_name(&o.sections, ".shstrtab");
+	scn = add_section(&o, ".shstrtab", SHT_STRTAB, 0, o.sections.data, o.sections.len, 1,
+			  ELF_T_BYTE);
+	/* Its own name is in it twice: the table was taken before it moved. */
+	elf_getdata(scn, NULL)->d_buf = o.sections.data;
+	elf_getdata(scn, NULL)->d_size = o.sections.len;
+	head->e_shstrndx = (Elf64_Half)elf_ndxscn(scn);
+	if (elf_update(o.elf, ELF_C_WRITE) < 0)
+		r = error_set(err, EIO, "cannot write an object: %s", elf_errmsg(-1));
+	elf_end(o.elf);
+	strbuf_done(&o.names);
+	strbuf_done(&o.sections);
+	strbuf_done(&o.symbols);
+	return r;
+}
+
+/* Has the object a site of that provider? */
+static int
+has_site(const char *path, const char *provider, bool *ret, struct error *err)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	cleanup_elfsyms struct elfsyms *e = NULL;
+	int r;
+
+	if (fd < 0)
+		return error_set_errno(err, errno, "cannot open %s", path);
+	if ((r = elfsyms_open(fd, -1, path, &e, err)) < 0)
+		return r;
+	for (size_t i = 0; i < elfsyms_n_notes(e); i++)
+		*ret |= str_eq(elfsyms_note(e, i)->provider, provider);
+	return 0;
+}
+
+int
+dt_usdt_object(struct dt *dt, const char *text, size_t len, const char *file,
+	       const struct strv *objects, const char *path, struct error *err)
+{
+	cleanup_close int fd = -1;
+	struct ast *ast;
+	int r = parse(dt, text, len, file, &ast, err);
+
+	if (r < 0)
+		return r;
+	for (const struct node *p = ast->top; p; p = p->next) {
+		bool found = !objects->n;
+
+		if (p->kind != N_PROVIDER)
+			continue;
+		for (size_t i = 0; i < objects->n; i++)
+			if ((r = has_site(objects->v[i], p->name, &found, err)) < 0)
+				return r;
+		if (!found)
+			return error_set(err, ENOENT,
+					 "no probe sites found for declared provider \"%s\"", p->name);
+	}
+	elf_version(EV_CURRENT);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return error_set_errno(err, errno, "cannot write %s", path);
+	return write_object(fd, ast, text, len, err);
+}
