@@ -61,4 +61,17 @@ size_mask(unsigned size)
 	return size >= 8 ? UINT64_MAX : (1ULL << (size * 8)) - 1;
 }
 
+/* A register of 64 bits, of which 32 are written. */
+static inline uint64_t
+with_low(uint64_t old, uint64_t low)
+{
+	return (old & ~0xffffffffULL) | (uint32_t)low;
+}
+
+static inline uint64_t
+with_high(uint64_t old, uint64_t high)
+{
+	return (uint32_t)old | high << 32;
+}
+
 #endif

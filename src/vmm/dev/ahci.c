@@ -16,15 +16,11 @@
 #include <sys/eventfd.h>
 
 #include "base/str.h"
-#include "vmm/backend/scsi.h"
+#include "vmm/dev/ahci.h"
 #include "vmm/pci_ids.h"
-#include "vmm/virtio/virtq.h"
 #include "vmm/vm.h"
-#include "vmm/worker.h"
 
 #define ICH9_AHCI 0x2922
-#define MAX_PORTS 6
-#define SLOTS 32
 #define MAX_IOV 1024
 #define PORT_BASE 0x100U
 #define PORT_SIZE 0x80U
@@ -50,9 +46,6 @@ enum {
 #define IS_PSS 2U
 #define IS_SDBS 8U
 #define IS_TFES 0x40000000U
-#define TFD_READY 0x50U /* DRDY, seek complete */
-#define TFD_ERROR 0x41U
-#define ABORTED 4U
 #define SSTS_UP 0x133U /* present, 6 Gb/s, active */
 #define SIG_DISK 0x00000101U
 #define SIG_ATAPI 0xeb140101U
@@ -74,60 +67,10 @@ struct prd {
 _Static_assert(sizeof(struct header) == 32 && sizeof(struct prd) == 16, "AHCI layout");
 #define HEADER_WRITE 0x40U
 
-struct port;
-
-struct slot {
-	struct port *port;
-	unsigned n;
-	bool queued, pio;
-	uint8_t fis[20];
-	uint64_t table;
-	struct blk_req io;
-	struct iovec *iov;
-	unsigned n_iov;
-	uint64_t room; /* bytes the PRDs hold */
-	struct {
-		uint64_t offset, len;
-	} range[64]; /* of a TRIM, one after the other */
-	unsigned n_ranges, at_range;
-};
-
-struct port {
-	struct ahci *hba;
-	unsigned n;
-	struct scsi_lun lun;
-	struct worker worker;
-	int kick_fd;
-	/* Registers, under the controller's lock. */
-	uint64_t clb, fb;
-	uint32_t is, ie, cmd, tfd, sctl, serr, sact, ci;
-	/* The worker's. */
-	struct slot slot[SLOTS];
-	uint32_t taken, done_bits; /* done_bits: queued commands to report */
-	unsigned n_queued;
-	bool alone, halted;	   /* a command that wants the port for itself; after an error */
-	uint8_t error_log[512];
-	struct scsi_cmd packet;
-};
-
-struct ahci {
-	struct pci_dev pci;
-	pthread_mutex_t control, lock;
-	uint32_t ghc, is;
-	unsigned n_ports;
-	struct port port[MAX_PORTS];
-};
-
 static const struct mem *
-ram(const struct port *p)
+ram(const struct ahci_port *p)
 {
 	return &p->hba->pci.vm->mem;
-}
-
-static const struct blk_info *
-info(const struct port *p)
-{
-	return blk_info(p->lun.blk);
 }
 
 /* ---- interrupts and received FISes ---- */
@@ -145,7 +88,7 @@ update_irq(struct ahci *a)
 
 /* Lock held.  A received FIS goes to memory if the driver wants it. */
 static void
-receive_fis(struct port *p, unsigned at, const void *fis, size_t len, uint32_t cause)
+receive_fis(struct ahci_port *p, unsigned at, const void *fis, size_t len, uint32_t cause)
 {
 	if (p->cmd & CMD_FRE)
 		mem_write(ram(p), p->fb + at, fis, len);
@@ -154,7 +97,7 @@ receive_fis(struct port *p, unsigned at, const void *fis, size_t len, uint32_t c
 
 /* Lock held.  The register FIS of a device after reset or a command. */
 static void
-device_fis(struct port *p, const uint8_t *cmd, uint8_t status, uint8_t error, uint32_t cause)
+device_fis(struct ahci_port *p, const uint8_t *cmd, uint8_t status, uint8_t error, uint32_t cause)
 {
 	uint8_t f[20] = {FIS_DEVICE, cause ? 0x40 : 0, status, error};
 
@@ -172,13 +115,13 @@ device_fis(struct port *p, const uint8_t *cmd, uint8_t status, uint8_t error, ui
 
 /* ---- completion, in the worker ---- */
 
-static void
-finish(struct slot *s, uint64_t moved, uint8_t error)
+void
+ahci_finish(struct ahci_slot *s, uint64_t moved, uint8_t error)
 {
-	struct port *p = s->port;
+	struct ahci_port *p = s->port;
 	struct ahci *a = p->hba;
 	uint32_t bit = 1U << s->n, done = (uint32_t)moved;
-	uint8_t status = error ? TFD_ERROR : TFD_READY;
+	uint8_t status = error ? ATA_ERROR : ATA_READY;
 
 	mem_write(ram(p), p->clb + s->n * sizeof(struct header) + 4, &done, sizeof(done));
 	p->taken &= ~bit;
@@ -198,10 +141,10 @@ finish(struct slot *s, uint64_t moved, uint8_t error)
 		p->alone = false;
 		/* Data in by PIO announces itself, with the status it ends in. */
 		if (s->pio && !error) {
-			uint8_t f[20] = {FIS_PIO, 0x60, TFD_READY};
+			uint8_t f[20] = {FIS_PIO, 0x60, ATA_READY};
 
 			memcpy(f + 4, s->fis + 4, 9);
-			f[15] = TFD_READY;
+			f[15] = ATA_READY;
 			memcpy(f + 16, &done, 2);
 			receive_fis(p, AT_PIO, f, sizeof(f), IS_PSS);
 		}
@@ -216,9 +159,9 @@ finish(struct slot *s, uint64_t moved, uint8_t error)
 
 /* One FIS tells of all queued commands that ended in this turn. */
 static void
-report_queued(struct port *p)
+report_queued(struct ahci_port *p)
 {
-	uint8_t f[8] = {FIS_BITS, 0x40, TFD_READY & 0x70};
+	uint8_t f[8] = {FIS_BITS, 0x40, ATA_READY & 0x70};
 
 	if (!p->done_bits)
 		return;
@@ -226,53 +169,19 @@ report_queued(struct port *p)
 	memcpy(f + 4, &p->done_bits, 4);
 	p->sact &= ~p->done_bits;
 	p->done_bits = 0;
-	p->tfd = TFD_READY;
+	p->tfd = ATA_READY;
 	receive_fis(p, AT_BITS, f, sizeof(f), IS_SDBS);
 	update_irq(p->hba);
 	pthread_mutex_unlock(&p->hba->lock);
-}
-
-static void
-io_done(struct blk_req *io, void *arg)
-{
-	struct slot *s = container_of(io, struct slot, io);
-	struct port *p = s->port;
-
-	if (io->result == 0 && ++s->at_range < s->n_ranges) {
-		io->offset = s->range[s->at_range].offset;
-		io->len = s->range[s->at_range].len;
-		blk_submit(p->lun.blk, io);
-		return;
-	}
-	if (p->lun.cdrom) {
-		scsi_finish(&p->lun, &p->packet, io->result);
-		finish(s, io->result ? 0 : io->len,
-		       io->result ? (uint8_t)(p->packet.sense[2] << 4) | ABORTED : 0);
-		return;
-	}
-	if (io->result && s->queued) {
-		/* What READ LOG tells of the failed one. */
-		memset(p->error_log, 0, sizeof(p->error_log));
-		p->error_log[0] = (uint8_t)s->n;
-		p->error_log[2] = TFD_ERROR;
-		p->error_log[3] = 0x40; /* uncorrectable */
-		memcpy(p->error_log + 4, s->fis + 4, 9);
-		uint8_t sum = 0;
-		for (unsigned i = 0; i < 511; i++)
-			sum += p->error_log[i];
-		p->error_log[511] = (uint8_t)-sum;
-	}
-	finish(s, io->result || (io->op != BLK_READ && io->op != BLK_WRITE) ? 0 : io->len,
-	       io->result ? 0x40 | ABORTED : 0);
 }
 
 /* ---- data ---- */
 
 /* PRDs to host addresses, neighbours joined.  False if they leave memory or are too many. */
 static bool
-map_prds(struct slot *s, const struct header *h)
+map_prds(struct ahci_slot *s, const struct header *h)
 {
-	struct port *p = s->port;
+	struct ahci_port *p = s->port;
 
 	s->n_iov = 0;
 	s->room = 0;
@@ -302,327 +211,13 @@ map_prds(struct slot *s, const struct header *h)
 	return true;
 }
 
-static void
-answer(struct slot *s, const void *data, size_t len)
-{
-	s->pio = true;
-	finish(s, iov_from_buf(s->iov, s->n_iov, 0, data, len), 0);
-}
-
-/* Cuts the scatter list to len bytes and starts; the PRDs may hold more than the command moves. */
-static void
-start_io(struct slot *s, enum blk_op op, uint64_t offset, uint64_t len)
-{
-	uint64_t left = len;
-	unsigned n = 0;
-
-	while (left) {
-		if (s->iov[n].iov_len > left)
-			s->iov[n].iov_len = left;
-		left -= s->iov[n++].iov_len;
-	}
-	s->io = (struct blk_req){.op = op, .offset = offset, .len = len, .iov = s->iov, .n_iov = n,
-				 .done = io_done};
-	blk_submit(s->port->lun.blk, &s->io);
-}
-
-static void
-flush(struct slot *s)
-{
-	s->io = (struct blk_req){.op = BLK_FLUSH, .done = io_done};
-	blk_submit(s->port->lun.blk, &s->io);
-}
-
-/* ---- ATA ---- */
-
-static uint64_t
-lba28(const uint8_t *f)
-{
-	return (uint64_t)f[4] | (uint64_t)f[5] << 8 | (uint64_t)f[6] << 16 |
-	       (uint64_t)(f[7] & 0x0f) << 24;
-}
-
-static uint64_t
-lba48(const uint8_t *f)
-{
-	return (uint64_t)f[4] | (uint64_t)f[5] << 8 | (uint64_t)f[6] << 16 |
-	       (uint64_t)f[8] << 24 | (uint64_t)f[9] << 32 | (uint64_t)f[10] << 40;
-}
-
-static bool
-in_disk(const struct port *p, uint64_t lba, uint64_t count)
-{
-	uint64_t total = info(p)->size / info(p)->sector;
-
-	return lba <= total && count <= total - lba;
-}
-
-static void
-transfer(struct slot *s, enum blk_op op, uint64_t lba, uint64_t count)
-{
-	struct port *p = s->port;
-	uint64_t len = count * info(p)->sector;
-
-	if (!in_disk(p, lba, count) || len > s->room || (op == BLK_WRITE && info(p)->readonly))
-		finish(s, 0, ABORTED);
-	else
-		start_io(s, op, lba * info(p)->sector, len);
-}
-
-static void
-put_text(uint16_t *w, const char *text, unsigned words)
-{
-	size_t len = strlen(text);
-
-	for (unsigned i = 0; i < words; i++) {
-		uint8_t a = 2 * i < len ? (uint8_t)text[2 * i] : ' ';
-		uint8_t b = 2 * i + 1 < len ? (uint8_t)text[2 * i + 1] : ' ';
-
-		w[i] = (uint16_t)(a << 8 | b);
-	}
-}
-
-static void
-identify_common(struct port *p, uint16_t *w)
-{
-	put_text(w + 10, info(p)->serial, 10);
-	put_text(w + 23, "1.0", 4);
-	w[49] = 0x0300; /* LBA, DMA */
-	w[53] = 6;	/* words 64 to 70 and 88 are valid */
-	w[63] = 7;
-	w[64] = 3;
-	w[65] = w[66] = w[67] = w[68] = 120;
-	w[76] = 0x000e; /* three generations of SATA */
-	w[80] = 0x01f0; /* up to ATA8 */
-	w[88] = 0x407f; /* UDMA 6 */
-	w[222] = 0x1020;
-}
-
-static void
-identify_disk(struct slot *s)
-{
-	struct port *p = s->port;
-	uint64_t n = info(p)->size / info(p)->sector;
-	uint32_t small = n < 0x0fffffff ? (uint32_t)n : 0x0fffffff, log_words = info(p)->sector / 2;
-	unsigned exponent = (unsigned)__builtin_ctz(info(p)->physical / info(p)->sector);
-	uint16_t w[256] = {0};
-	uint8_t *b = (uint8_t *)w, sum = 0;
-
-	identify_common(p, w);
-	w[0] = 0x0040;
-	w[1] = w[54] = 16383;
-	w[3] = w[55] = 16;
-	w[6] = w[56] = 63;
-	put_text(w + 27, "Atoll SATA disk", 20);
-	w[47] = 0x8001;
-	w[48] = 0x4000;
-	w[50] = 0x4000;
-	memcpy(w + 60, &small, 4);
-	w[75] = SLOTS - 1;
-	w[76] |= 0x0100; /* queueing */
-	w[82] = 0x4020;	 /* NOP, write cache */
-	w[83] = 0x7400;	 /* flush, flush ext, 48 bits */
-	w[84] = 0x4020;	 /* general purpose logging */
-	w[85] = info(p)->write_cache ? 0x4020 : 0x4000;
-	w[86] = 0x3400;
-	w[87] = 0x4020;
-	memcpy(w + 100, &n, 8);
-	w[106] = (uint16_t)(0x4000 | (exponent ? 0x2000 | exponent : 0) |
-			    (log_words > 256 ? 0x1000 : 0));
-	memcpy(w + 117, &log_words, 4);
-	if (info(p)->discard) {
-		w[69] = 0x4020; /* what is trimmed reads as zero */
-		w[105] = 1;
-		w[169] = 1;
-	}
-	w[217] = 1; /* does not rotate */
-	b[510] = 0xa5;
-	for (unsigned i = 0; i < 511; i++)
-		sum += b[i];
-	b[511] = (uint8_t)-sum;
-	answer(s, w, sizeof(w));
-}
-
-static void
-identify_cdrom(struct slot *s)
-{
-	uint16_t w[256] = {0};
-
-	identify_common(s->port, w);
-	w[0] = 0x85c0; /* packets of 12 bytes, CD-ROM, removable */
-	put_text(w + 27, "Atoll CD-ROM", 20);
-	w[82] = w[85] = 0x4210; /* NOP, device reset, packets */
-	w[83] = w[84] = w[87] = 0x4000;
-	answer(s, w, sizeof(w));
-}
-
-/* DATA SET MANAGEMENT: 64 ranges of 48 bits of address and 16 of length. */
-static void
-trim(struct slot *s)
-{
-	struct port *p = s->port;
-	uint64_t entry[64];
-
-	s->n_ranges = s->at_range = 0;
-	if (!(s->fis[3] & 1) || s->fis[12] != 1 || s->fis[13] || !info(p)->discard ||
-	    iov_to_buf(s->iov, s->n_iov, 0, entry, sizeof(entry)) != sizeof(entry)) {
-		finish(s, 0, ABORTED);
-		return;
-	}
-	for (unsigned i = 0; i < ARRAY_SIZE(entry); i++) {
-		uint64_t lba = entry[i] & 0xffffffffffffULL, count = entry[i] >> 48;
-
-		if (!in_disk(p, lba, count)) {
-			finish(s, 0, ABORTED);
-			return;
-		}
-		if (!count)
-			continue;
-		s->range[s->n_ranges].offset = lba * info(p)->sector;
-		s->range[s->n_ranges++].len = count * info(p)->sector;
-	}
-	if (!s->n_ranges) {
-		finish(s, 0, 0);
-		return;
-	}
-	s->io = (struct blk_req){.op = BLK_DISCARD, .offset = s->range[0].offset,
-				 .len = s->range[0].len, .done = io_done};
-	blk_submit(p->lun.blk, &s->io);
-}
-
-static void
-read_log(struct slot *s)
-{
-	struct port *p = s->port;
-	uint8_t log = s->fis[4], page[512] = {0};
-	unsigned count = s->fis[12] | s->fis[13] << 8;
-
-	if (count != 1 || s->fis[5] || (log != 0 && log != 0x10)) {
-		finish(s, 0, ABORTED);
-		return;
-	}
-	if (log == 0) { /* the directory: itself, and the queued command's error */
-		page[0] = 1;
-		page[0x20] = 1;
-	} else {
-		memcpy(page, p->error_log, sizeof(page));
-	}
-	answer(s, page, sizeof(page));
-}
-
-static void
-packet(struct slot *s)
-{
-	struct port *p = s->port;
-	struct scsi_cmd *c = &p->packet;
-
-	memset(c->cdb, 0, sizeof(c->cdb));
-	c->out_len = 0;
-	if (!mem_read(ram(p), s->table + 0x40, c->cdb, 16)) {
-		finish(s, 0, ABORTED);
-		return;
-	}
-	if (scsi_start(&p->lun, c) == SCSI_IO) {
-		if (c->op != BLK_FLUSH && c->len <= s->room) {
-			start_io(s, c->op, c->offset, c->len);
-			return;
-		}
-		scsi_refuse(&p->lun, c);
-	}
-	/* The error register has the sense key. */
-	finish(s, iov_from_buf(s->iov, s->n_iov, 0, c->answer, c->answer_len),
-	       c->status ? (uint8_t)(c->sense[2] << 4) | ABORTED : 0);
-}
-
-static void
-read_native_max(struct slot *s)
-{
-	uint64_t last = info(s->port)->size / info(s->port)->sector - 1;
-
-	if (s->fis[2] == 0xf8 && last > 0x0fffffff)
-		last = 0x0fffffff;
-	for (unsigned i = 0; i < 3; i++) {
-		s->fis[4 + i] = (uint8_t)(last >> (8 * i));
-		s->fis[8 + i] = s->fis[2] == 0x27 ? (uint8_t)(last >> (24 + 8 * i)) : 0;
-	}
-	if (s->fis[2] == 0xf8)
-		s->fis[7] = (uint8_t)(0x40 | last >> 24);
-	finish(s, 0, 0);
-}
-
-static void
-start_command(struct slot *s)
-{
-	struct port *p = s->port;
-	uint8_t *f = s->fis;
-	unsigned count28 = f[12] ? f[12] : 256;
-	unsigned count48 = f[12] | f[13] << 8, queued = f[3] | f[11] << 8;
-
-	switch (f[2]) {
-	case 0xec:
-		if (!p->lun.cdrom)
-			return identify_disk(s);
-		/* What a packet device says to it: its signature. */
-		f[4] = f[12] = 1;
-		f[5] = 0x14;
-		f[6] = 0xeb;
-		return finish(s, 0, ABORTED);
-	case 0xa1:
-		return p->lun.cdrom ? identify_cdrom(s) : finish(s, 0, ABORTED);
-	case 0xa0:
-		return p->lun.cdrom ? packet(s) : finish(s, 0, ABORTED);
-	case 0x08: /* DEVICE RESET */
-	case 0x10: /* RECALIBRATE */
-	case 0x91: /* INITIALIZE DEVICE PARAMETERS */
-	case 0xc6: /* SET MULTIPLE */
-	case 0xe0: case 0xe1: case 0xe2: case 0xe3: case 0xe6: /* power modes */
-	case 0xef: /* SET FEATURES: speeds, caches: all the same here */
-		return finish(s, 0, 0);
-	case 0x90: /* EXECUTE DEVICE DIAGNOSTIC */
-		return finish(s, 0, 0);
-	case 0xe5: /* CHECK POWER MODE: active */
-		f[12] = 0xff;
-		return finish(s, 0, 0);
-	}
-	if (p->lun.cdrom)
-		return finish(s, 0, ABORTED);
-	s->pio = f[2] == 0x20 || f[2] == 0x24 || f[2] == 0xc4 || f[2] == 0x29;
-	switch (f[2]) {
-	case 0x20: case 0x21: case 0xc4: case 0xc8:
-		return transfer(s, BLK_READ, lba28(f), count28);
-	case 0x30: case 0x31: case 0xc5: case 0xca:
-		return transfer(s, BLK_WRITE, lba28(f), count28);
-	case 0x24: case 0x25: case 0x29:
-		return transfer(s, BLK_READ, lba48(f), count48 ? count48 : 65536);
-	case 0x34: case 0x35: case 0x39: case 0x3d:
-		return transfer(s, BLK_WRITE, lba48(f), count48 ? count48 : 65536);
-	case 0x60:
-		return transfer(s, BLK_READ, lba48(f), queued ? queued : 65536);
-	case 0x61:
-		return transfer(s, BLK_WRITE, lba48(f), queued ? queued : 65536);
-	case 0x40: case 0x41:
-		return finish(s, 0, in_disk(p, lba28(f), count28) ? 0 : ABORTED);
-	case 0x42:
-		return finish(s, 0, in_disk(p, lba48(f), count48 ? count48 : 65536) ? 0 : ABORTED);
-	case 0xe7: case 0xea:
-		return flush(s);
-	case 0x06:
-		return trim(s);
-	case 0x2f: case 0x47:
-		return read_log(s);
-	case 0x27: case 0xf8:
-		return read_native_max(s);
-	}
-	finish(s, 0, ABORTED);
-}
-
 /* ---- the worker ---- */
 
 /* Reads a slot's command; false if it must wait for others to end. */
 static bool
-take(struct port *p, unsigned n)
+take(struct ahci_port *p, unsigned n)
 {
-	struct slot *s = &p->slot[n];
+	struct ahci_slot *s = &p->slot[n];
 	struct header h;
 	bool ok = mem_read(ram(p), p->clb + n * sizeof(h), &h, sizeof(h));
 
@@ -646,7 +241,7 @@ take(struct port *p, unsigned n)
 	pthread_mutex_unlock(&p->hba->lock);
 	s->table = h.table;
 	if (!ok || s->fis[0] != FIS_HOST || !map_prds(s, &h)) {
-		finish(s, 0, ABORTED);
+		ahci_finish(s, 0, ATA_ABORTED);
 	} else if (!(s->fis[1] & 0x80)) {
 		/* Device control (soft reset): the signature follows when SRST goes down. */
 		pthread_mutex_lock(&p->hba->lock);
@@ -654,25 +249,25 @@ take(struct port *p, unsigned n)
 		p->taken &= ~(1U << n);
 		p->ci &= ~(1U << n);
 		if (!(s->fis[15] & 4))
-			device_fis(p, NULL, p->lun.cdrom ? 0 : TFD_READY, 1, 0);
+			device_fis(p, NULL, p->lun.cdrom ? 0 : ATA_READY, 1, 0);
 		else
-			p->tfd = TFD_READY;
+			p->tfd = ATA_READY;
 		pthread_mutex_unlock(&p->hba->lock);
 	} else {
-		start_command(s);
+		ata_start(s);
 	}
 	return true;
 }
 
 static void
-serve(struct port *p)
+serve(struct ahci_port *p)
 {
 	uint32_t ci;
 
 	pthread_mutex_lock(&p->hba->lock);
 	ci = p->ci & ~p->taken;
 	pthread_mutex_unlock(&p->hba->lock);
-	for (unsigned n = 0; n < SLOTS && !p->halted; n++) {
+	for (unsigned n = 0; n < AHCI_SLOTS && !p->halted; n++) {
 		if ((ci >> n & 1) && !take(p, n))
 			break;
 	}
@@ -682,7 +277,7 @@ serve(struct port *p)
 static void
 drain(void *arg)
 {
-	struct port *p = arg;
+	struct ahci_port *p = arg;
 	uint64_t events;
 
 	while (blk_in_flight(p->lun.blk) && blk_poll(p->lun.blk, true, &events) == 0)
@@ -693,7 +288,7 @@ drain(void *arg)
 static void *
 work(void *arg)
 {
-	struct port *p = arg;
+	struct ahci_port *p = arg;
 	int fds[2] = {p->kick_fd, p->worker.ctl_fd};
 	uint64_t events;
 
@@ -715,7 +310,7 @@ work(void *arg)
 
 /* The worker may want the registers' lock to end what it does. */
 static void
-stop_port(struct port *p)
+stop_port(struct ahci_port *p)
 {
 	pthread_mutex_unlock(&p->hba->lock);
 	worker_stop(&p->worker);
@@ -729,16 +324,16 @@ stop_port(struct port *p)
 }
 
 static void
-reset_link(struct port *p)
+reset_link(struct ahci_port *p)
 {
 	stop_port(p);
 	p->serr = 0;
 	/* A packet device shows no status until its first command. */
-	device_fis(p, NULL, p->lun.cdrom ? 0x10 : TFD_READY, 1, 0);
+	device_fis(p, NULL, p->lun.cdrom ? 0x10 : ATA_READY, 1, 0);
 }
 
 static void
-set_cmd(struct port *p, uint32_t value)
+set_cmd(struct ahci_port *p, uint32_t value)
 {
 	uint32_t was = p->cmd;
 
@@ -755,7 +350,7 @@ set_cmd(struct port *p, uint32_t value)
 }
 
 static uint32_t
-port_read(const struct port *p, unsigned at)
+port_read(const struct ahci_port *p, unsigned at)
 {
 	switch (at) {
 	case PX_CLB:
@@ -791,23 +386,23 @@ port_read(const struct port *p, unsigned at)
 }
 
 static void
-port_write(struct port *p, unsigned at, uint32_t v)
+port_write(struct ahci_port *p, unsigned at, uint32_t v)
 {
 	bool started = p->cmd & CMD_ST;
 	uint64_t one = 1;
 
 	switch (at) {
 	case PX_CLB:
-		p->clb = started ? p->clb : (p->clb & ~0xffffffffULL) | (v & ~0x3ffU);
+		p->clb = started ? p->clb : with_low(p->clb, v & ~0x3ffU);
 		return;
 	case PX_CLBU:
-		p->clb = started ? p->clb : (uint32_t)p->clb | (uint64_t)v << 32;
+		p->clb = started ? p->clb : with_high(p->clb, v);
 		return;
 	case PX_FB:
-		p->fb = started ? p->fb : (p->fb & ~0xffffffffULL) | (v & ~0xffU);
+		p->fb = started ? p->fb : with_low(p->fb, v & ~0xffU);
 		return;
 	case PX_FBU:
-		p->fb = started ? p->fb : (uint32_t)p->fb | (uint64_t)v << 32;
+		p->fb = started ? p->fb : with_high(p->fb, v);
 		return;
 	case PX_IS:
 		p->is &= ~v;
@@ -847,7 +442,7 @@ static void
 hba_reset(struct ahci *a)
 {
 	for (unsigned i = 0; i < a->n_ports; i++) {
-		struct port *p = &a->port[i];
+		struct ahci_port *p = &a->port[i];
 
 		reset_link(p);
 		p->is = p->ie = p->sctl = 0;
@@ -863,7 +458,7 @@ static uint32_t
 capabilities(const struct ahci *a)
 {
 	/* 32 slots, AHCI only, 6 Gb/s, list override, queueing, 64 bits. */
-	return (a->n_ports - 1) | (SLOTS - 1) << 8 | 1U << 18 | 3U << 20 | 1U << 24 | 1U << 30 |
+	return (a->n_ports - 1) | (AHCI_SLOTS - 1) << 8 | 1U << 18 | 3U << 20 | 1U << 24 | 1U << 30 |
 	       1U << 31;
 }
 
@@ -944,12 +539,12 @@ static int
 add_port(struct ahci *a, struct config *node, struct error *err)
 {
 	static const char *const types[] = {"hd", "cd", NULL};
-	struct port *p = &a->port[a->n_ports];
+	struct ahci_port *p = &a->port[a->n_ports];
 	unsigned type;
 	int r;
 
-	if (a->n_ports == MAX_PORTS)
-		return error_set(err, E2BIG, "more than %d ports", MAX_PORTS);
+	if (a->n_ports == AHCI_PORTS)
+		return error_set(err, E2BIG, "more than %d ports", AHCI_PORTS);
 	if ((r = config_enum(node, "type", types, 0, &type, err)) < 0 ||
 	    (type == 1 && (r = config_set(node, "ro", "true", err)) < 0) ||
 	    (r = blk_open(node, &p->lun.blk, err)) < 0)
@@ -961,7 +556,7 @@ add_port(struct ahci *a, struct config *node, struct error *err)
 	p->lun.cdrom = type == 1;
 	p->lun.model = "SATA CD-ROM";
 	p->kick_fd = -1;
-	for (unsigned i = 0; i < SLOTS; i++) {
+	for (unsigned i = 0; i < AHCI_SLOTS; i++) {
 		p->slot[i].port = p;
 		p->slot[i].n = i;
 	}
@@ -1010,7 +605,7 @@ ahci_state(struct pci_dev *d, struct state *s)
 	STATE(s, a->ghc);
 	STATE(s, a->is);
 	for (unsigned i = 0; i < a->n_ports; i++) {
-		struct port *p = &a->port[i];
+		struct ahci_port *p = &a->port[i];
 
 		STATE(s, p->clb);
 		STATE(s, p->fb);
@@ -1051,12 +646,12 @@ ahci_done(struct pci_dev *d)
 	struct ahci *a = (struct ahci *)d;
 
 	for (unsigned i = 0; i < a->n_ports; i++) {
-		struct port *p = &a->port[i];
+		struct ahci_port *p = &a->port[i];
 
 		worker_done(&p->worker);
 		blk_close(p->lun.blk);
 		cleanup_closep(&p->kick_fd);
-		for (unsigned n = 0; n < SLOTS; n++)
+		for (unsigned n = 0; n < AHCI_SLOTS; n++)
 			free(p->slot[n].iov);
 	}
 	pthread_mutex_destroy(&a->control);

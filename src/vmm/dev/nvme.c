@@ -823,16 +823,16 @@ reg_write(struct nvme *n, uint64_t at, uint32_t v)
 		n->aqa = v;
 		return;
 	case REG_ASQ:
-		n->asq = (n->asq & ~0xffffffffULL) | v;
+		n->asq = with_low(n->asq, v);
 		return;
 	case REG_ASQ + 4:
-		n->asq = (uint32_t)n->asq | (uint64_t)v << 32;
+		n->asq = with_high(n->asq, v);
 		return;
 	case REG_ACQ:
-		n->acq = (n->acq & ~0xffffffffULL) | v;
+		n->acq = with_low(n->acq, v);
 		return;
 	case REG_ACQ + 4:
-		n->acq = (uint32_t)n->acq | (uint64_t)v << 32;
+		n->acq = with_high(n->acq, v);
 		return;
 	}
 }

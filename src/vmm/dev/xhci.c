@@ -18,6 +18,7 @@
 #include "vmm/pci.h"
 #include "vmm/pci_ids.h"
 #include "vmm/usb/usb.h"
+#include "vmm/usb/xhci.h"
 #include "vmm/vm.h"
 
 #define SLOTS 8
@@ -25,64 +26,6 @@
 #define USB2_PORTS 2
 #define ENDPOINTS 31
 #define BUDGET 256 /* TRBs a doorbell */
-
-enum { AT_OPER = 0x20, AT_PORTS = 0x420, AT_XCAPS = 0x500, AT_RUNTIME = 0x1000, AT_BELLS = 0x2000 };
-enum { OP_CMD = 0x00, OP_STS = 0x04, OP_PAGE = 0x08, OP_DNCTRL = 0x14, OP_CRCR = 0x18,
-       OP_DCBAAP = 0x30, OP_CONFIG = 0x38 };
-enum { RT_IMAN = 0x20, RT_IMOD = 0x24, RT_ERSTSZ = 0x28, RT_ERSTBA = 0x30, RT_ERDP = 0x38 };
-
-#define CMD_RUN 1U
-#define CMD_RESET 2U
-#define CMD_INTE 4U
-#define STS_HALTED 1U
-#define STS_EINT 8U
-#define STS_PORT 0x10U
-#define CRCR_STOP 6U /* stop, abort */
-#define IMAN_PENDING 1U
-#define IMAN_ENABLE 2U
-#define ERDP_BUSY 8U
-
-#define PORT_CONNECTED (1U << 0)
-#define PORT_ENABLED (1U << 1)
-#define PORT_RESET (1U << 4)
-#define PORT_LINK (15U << 5)
-#define PORT_POWER (1U << 9)
-#define PORT_LINK_WRITE (1U << 16)
-#define PORT_CONNECT_CHANGE (1U << 17)
-#define PORT_RESET_CHANGE (1U << 21)
-#define PORT_LINK_CHANGE (1U << 22)
-#define PORT_CHANGES (0x7fU << 17)
-#define PORT_WARM_RESET (1U << 31)
-#define LINK_POLLING 7U
-#define LINK_DETECT 5U
-#define HIGH_SPEED 3U
-
-enum {
-	TRB_NORMAL = 1, TRB_SETUP, TRB_DATA, TRB_STATUS, TRB_ISOCH, TRB_LINK, TRB_EVENT_DATA,
-	TRB_NOOP, TRB_ENABLE_SLOT, TRB_DISABLE_SLOT, TRB_ADDRESS, TRB_CONFIGURE, TRB_EVALUATE,
-	TRB_RESET_EP, TRB_STOP_EP, TRB_SET_DEQUEUE, TRB_RESET_DEVICE, TRB_NOOP_COMMAND = 23,
-	TRB_TRANSFER_EVENT = 32, TRB_COMPLETION, TRB_PORT_CHANGE
-};
-#define TRB_TYPE(c) ((c) >> 10 & 0x3f)
-#define TRB_CYCLE 1U
-#define TRB_TOGGLE 2U /* of a link */
-#define TRB_SHORT 4U  /* interrupt on a short packet */
-#define TRB_CHAIN 0x10U
-#define TRB_IOC 0x20U
-#define TRB_IMMEDIATE 0x40U
-#define TRB_FLAG 0x200U /* BSR, deconfigure, direction in */
-
-enum {
-	OK = 1, TRANSACTION_ERROR = 4, TRB_ERROR = 5, STALL = 6, NO_SLOTS = 9, SLOT_NOT_ENABLED = 11,
-	EP_NOT_ENABLED = 12, SHORT_PACKET = 13, PARAMETER_ERROR = 17, CONTEXT_ERROR = 19,
-	RING_STOPPED = 24
-};
-
-struct trb {
-	uint64_t param;
-	uint32_t status, control;
-};
-_Static_assert(sizeof(struct trb) == 16, "xHCI layout");
 
 struct ring {
 	uint64_t at;
@@ -111,8 +54,10 @@ struct slot {
 struct xhci {
 	struct pci_dev pci;
 	pthread_mutex_t lock;
-	uint32_t cmd, sts, dnctrl, config, iman, imod, erstsz;
-	uint64_t crcr, dcbaap, erstba, erdp;
+	struct { /* registers */
+		uint32_t cmd, sts, config, iman, imod, erstsz;
+		uint64_t crcr, dcbaap, erstba, erdp;
+	} r;
 	struct ring commands;
 	struct {
 		uint64_t base;
@@ -135,12 +80,12 @@ ram(const struct xhci *x)
 static void
 interrupt(struct xhci *x)
 {
-	bool on = (x->iman & IMAN_ENABLE) && (x->cmd & CMD_INTE) && (x->iman & IMAN_PENDING);
+	bool on = (x->r.iman & IMAN_ENABLE) && (x->r.cmd & CMD_INTE) && (x->r.iman & IMAN_PENDING);
 
 	if (!pci_msix_enabled(&x->pci)) {
 		pci_irq_level(&x->pci, on);
 	} else if (on) {
-		x->iman &= ~IMAN_PENDING; /* a message takes it along */
+		x->r.iman &= ~IMAN_PENDING; /* a message takes it along */
 		pci_msix_notify(&x->pci, 0);
 	}
 }
@@ -148,10 +93,10 @@ interrupt(struct xhci *x)
 static void
 announce(struct xhci *x)
 {
-	x->sts |= STS_EINT;
-	if (!(x->erdp & ERDP_BUSY)) {
-		x->erdp |= ERDP_BUSY;
-		x->iman |= IMAN_PENDING;
+	x->r.sts |= STS_EINT;
+	if (!(x->r.erdp & ERDP_BUSY)) {
+		x->r.erdp |= ERDP_BUSY;
+		x->r.iman |= IMAN_PENDING;
 	}
 	interrupt(x);
 }
@@ -164,8 +109,8 @@ post(struct xhci *x, uint64_t param, uint32_t status, unsigned type, uint32_t fl
 	uint32_t next = x->events.size ? (x->events.at + 1) % x->events.size : 0;
 
 	/* No ring, or a full one: the driver has lost its way. */
-	if (!(x->cmd & CMD_RUN) || !x->events.size ||
-	    x->events.base + next * sizeof(t) == (x->erdp & ~15ULL))
+	if (!(x->r.cmd & CMD_RUN) || !x->events.size ||
+	    x->events.base + next * sizeof(t) == (x->r.erdp & ~15ULL))
 		return;
 	t.control |= x->events.cycle;
 
@@ -190,7 +135,7 @@ load_event_ring(struct xhci *x)
 	} segment;
 
 	memset(&x->events, 0, sizeof(x->events));
-	if (!mem_read(ram(x), x->erstba & ~63ULL, &segment, sizeof(segment)))
+	if (!mem_read(ram(x), x->r.erstba & ~63ULL, &segment, sizeof(segment)))
 		return;
 	segment.size &= 0xffff;
 	if (segment.base % 64 || segment.size < 16 || segment.size > 4096)
@@ -406,7 +351,7 @@ serve_endpoint(struct xhci *x, unsigned id, unsigned n)
 	unsigned budget = BUDGET;
 	struct trb t;
 
-	if (!(x->cmd & CMD_RUN) || !s->enabled || !d || e->state != EP_RUNNING)
+	if (!(x->r.cmd & CMD_RUN) || !s->enabled || !d || e->state != EP_RUNNING)
 		return;
 	while (e->state == EP_RUNNING && peek(x, &e->ring, &t, &budget)) {
 		bool go = true;
@@ -449,9 +394,8 @@ on_wake(void *arg)
 	struct xhci *x = arg;
 
 	pthread_mutex_lock(&x->lock);
-	for (unsigned id = 1; id <= SLOTS; id++)
-		for (unsigned n = 2; n <= ENDPOINTS; n++)
-			serve_endpoint(x, id, n);
+	for (unsigned i = 0; i < SLOTS * ENDPOINTS; i++)
+		serve_endpoint(x, 1 + i / ENDPOINTS, 1 + i % ENDPOINTS);
 	pthread_mutex_unlock(&x->lock);
 }
 
@@ -460,7 +404,7 @@ on_wake(void *arg)
 static unsigned
 enable_slot(struct xhci *x, unsigned *id)
 {
-	for (unsigned i = 1; i <= SLOTS && i <= (x->config & 0xff); i++) {
+	for (unsigned i = 1; i <= SLOTS && i <= (x->r.config & 0xff); i++) {
 		if (x->slot[i].enabled)
 			continue;
 		memset(&x->slot[i], 0, sizeof(x->slot[i]));
@@ -486,7 +430,7 @@ address_device(struct xhci *x, unsigned id, const struct trb *t)
 	uint64_t input = t->param & ~15ULL;
 	uint32_t c[8], flags[2];
 
-	if (!mem_read(ram(x), x->dcbaap + 8ULL * id, &s->context, 8) ||
+	if (!mem_read(ram(x), x->r.dcbaap + 8ULL * id, &s->context, 8) ||
 	    !mem_read(ram(x), input, flags, sizeof(flags)) ||
 	    !mem_read(ram(x), input + 32, c, sizeof(c)))
 		return TRB_ERROR;
@@ -505,6 +449,15 @@ address_device(struct xhci *x, unsigned id, const struct trb *t)
 	return OK;
 }
 
+static void
+drop_endpoints(struct xhci *x, struct slot *s, uint32_t which)
+{
+	for (unsigned n = 2; n <= ENDPOINTS; n++) {
+		if ((which >> n & 1) && s->ep[n].state != EP_DISABLED)
+			set_ep_state(x, s, n, EP_DISABLED);
+	}
+}
+
 static unsigned
 configure(struct xhci *x, unsigned id, const struct trb *t)
 {
@@ -516,9 +469,8 @@ configure(struct xhci *x, unsigned id, const struct trb *t)
 		return CONTEXT_ERROR;
 	if (!(t->control & TRB_FLAG) && !mem_read(ram(x), input, flags, sizeof(flags)))
 		return TRB_ERROR;
+	drop_endpoints(x, s, flags[0]);
 	for (unsigned n = 2; n <= ENDPOINTS; n++) {
-		if ((flags[0] >> n & 1) && s->ep[n].state != EP_DISABLED)
-			set_ep_state(x, s, n, EP_DISABLED);
 		if ((flags[1] >> n & 1) && !start_endpoint(x, s, n, input))
 			return TRB_ERROR;
 	}
@@ -579,10 +531,7 @@ reset_device(struct xhci *x, unsigned id)
 
 	if (s->state < 2)
 		return CONTEXT_ERROR;
-	for (unsigned n = 2; n <= ENDPOINTS; n++) {
-		if (s->ep[n].state != EP_DISABLED)
-			set_ep_state(x, s, n, EP_DISABLED);
-	}
+	drop_endpoints(x, s, ~3U);
 	set_slot_state(x, id, 1);
 	return OK;
 }
@@ -624,7 +573,7 @@ serve_commands(struct xhci *x)
 	unsigned budget = BUDGET;
 	struct trb t;
 
-	while ((x->cmd & CMD_RUN) && peek(x, &x->commands, &t, &budget)) {
+	while ((x->r.cmd & CMD_RUN) && peek(x, &x->commands, &t, &budget)) {
 		uint64_t at = x->commands.at;
 		unsigned id = 0, code = command(x, &t, &id);
 
@@ -638,7 +587,7 @@ serve_commands(struct xhci *x)
 static void
 port_event(struct xhci *x, unsigned n)
 {
-	x->sts |= STS_PORT;
+	x->r.sts |= STS_PORT;
 	post(x, (uint64_t)(n + 1) << 24, OK << 24, TRB_PORT_CHANGE, 0);
 }
 
@@ -678,11 +627,9 @@ port_write(struct xhci *x, unsigned n, uint32_t v)
 static void
 reset(struct xhci *x)
 {
-	x->cmd = 0;
-	x->sts = STS_HALTED;
-	x->dnctrl = x->config = x->iman = x->erstsz = 0;
-	x->imod = 4000;
-	x->crcr = x->dcbaap = x->erstba = x->erdp = 0;
+	memset(&x->r, 0, sizeof(x->r));
+	x->r.sts = STS_HALTED;
+	x->r.imod = 4000;
 	memset(&x->events, 0, sizeof(x->events));
 	memset(&x->commands, 0, sizeof(x->commands));
 	memset(x->slot, 0, sizeof(x->slot));
@@ -697,14 +644,14 @@ reset(struct xhci *x)
 static void
 set_command(struct xhci *x, uint32_t v)
 {
-	bool started = !(x->cmd & CMD_RUN) && (v & CMD_RUN);
+	bool started = !(x->r.cmd & CMD_RUN) && (v & CMD_RUN);
 
 	if (v & CMD_RESET) {
 		reset(x);
 		return;
 	}
-	x->cmd = v & 0xf0d;
-	x->sts = v & CMD_RUN ? x->sts & ~STS_HALTED : x->sts | STS_HALTED;
+	x->r.cmd = v & 0xf0d;
+	x->r.sts = v & CMD_RUN ? x->r.sts & ~STS_HALTED : x->r.sts | STS_HALTED;
 	for (unsigned i = 0; started && i < PORTS; i++) {
 		if (x->portsc[i] & PORT_CHANGES)
 			port_event(x, i);
@@ -739,21 +686,19 @@ oper_read(const struct xhci *x, unsigned at)
 {
 	switch (at) {
 	case OP_CMD:
-		return x->cmd;
+		return x->r.cmd;
 	case OP_STS:
-		return x->sts;
+		return x->r.sts;
 	case OP_PAGE:
 		return 1;
-	case OP_DNCTRL:
-		return x->dnctrl;
 	case OP_CRCR:
-		return x->cmd & CMD_RUN ? 8 : 0; /* running; the pointer reads as zero */
+		return x->r.cmd & CMD_RUN ? 8 : 0; /* running; the pointer reads as zero */
 	case OP_DCBAAP:
-		return (uint32_t)x->dcbaap;
+		return (uint32_t)x->r.dcbaap;
 	case OP_DCBAAP + 4:
-		return (uint32_t)(x->dcbaap >> 32);
+		return (uint32_t)(x->r.dcbaap >> 32);
 	case OP_CONFIG:
-		return x->config;
+		return x->r.config;
 	}
 	return 0;
 }
@@ -765,19 +710,19 @@ runtime_read(const struct xhci *x, unsigned at)
 	case 0: /* MFINDEX, in 125 us */
 		return (uint32_t)(time_mono_ns() / 125000) & 0x3fff;
 	case RT_IMAN:
-		return x->iman;
+		return x->r.iman;
 	case RT_IMOD:
-		return x->imod;
+		return x->r.imod;
 	case RT_ERSTSZ:
-		return x->erstsz;
+		return x->r.erstsz;
 	case RT_ERSTBA:
-		return (uint32_t)x->erstba;
+		return (uint32_t)x->r.erstba;
 	case RT_ERSTBA + 4:
-		return (uint32_t)(x->erstba >> 32);
+		return (uint32_t)(x->r.erstba >> 32);
 	case RT_ERDP:
-		return (uint32_t)x->erdp;
+		return (uint32_t)x->r.erdp;
 	case RT_ERDP + 4:
-		return (uint32_t)(x->erdp >> 32);
+		return (uint32_t)(x->r.erdp >> 32);
 	}
 	return 0;
 }
@@ -813,28 +758,16 @@ xhci_read(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size)
 	return v;
 }
 
-static uint64_t
-low(uint64_t old, uint32_t v)
-{
-	return (old & ~0xffffffffULL) | v;
-}
-
-static uint64_t
-high(uint64_t old, uint32_t v)
-{
-	return (uint32_t)old | (uint64_t)v << 32;
-}
-
 static void
 set_crcr(struct xhci *x, unsigned at, uint32_t v)
 {
-	if (at == OP_CRCR && (v & CRCR_STOP) && (x->cmd & CMD_RUN)) {
+	if (at == OP_CRCR && (v & CRCR_STOP) && (x->r.cmd & CMD_RUN)) {
 		post(x, x->commands.at, RING_STOPPED << 24, TRB_COMPLETION, 0);
 		return;
 	}
-	x->crcr = at == OP_CRCR ? low(x->crcr, v) : high(x->crcr, v);
-	x->commands.at = x->crcr & ~63ULL;
-	x->commands.cycle = x->crcr & 1;
+	x->r.crcr = at == OP_CRCR ? with_low(x->r.crcr, v) : with_high(x->r.crcr, v);
+	x->commands.at = x->r.crcr & ~63ULL;
+	x->commands.cycle = x->r.crcr & 1;
 }
 
 static void
@@ -845,23 +778,20 @@ oper_write(struct xhci *x, unsigned at, uint32_t v)
 		set_command(x, v);
 		return;
 	case OP_STS:
-		x->sts &= ~(v & (STS_EINT | STS_PORT));
-		return;
-	case OP_DNCTRL:
-		x->dnctrl = v & 0xffff;
+		x->r.sts &= ~(v & (STS_EINT | STS_PORT));
 		return;
 	case OP_CRCR:
 	case OP_CRCR + 4:
 		set_crcr(x, at, v);
 		return;
 	case OP_DCBAAP:
-		x->dcbaap = low(x->dcbaap, v & ~63U);
+		x->r.dcbaap = with_low(x->r.dcbaap, v & ~63U);
 		return;
 	case OP_DCBAAP + 4:
-		x->dcbaap = high(x->dcbaap, v);
+		x->r.dcbaap = with_high(x->r.dcbaap, v);
 		return;
 	case OP_CONFIG:
-		x->config = v & 0xff;
+		x->r.config = v & 0xff;
 		return;
 	}
 }
@@ -871,9 +801,9 @@ set_erdp(struct xhci *x, uint32_t v)
 {
 	uint64_t next = x->events.base + x->events.at * sizeof(struct trb);
 
-	x->erdp = low(x->erdp, (v & ~15U) | ((uint32_t)x->erdp & ~v & ERDP_BUSY));
+	x->r.erdp = with_low(x->r.erdp, (v & ~15U) | ((uint32_t)x->r.erdp & ~v & ERDP_BUSY));
 	/* What came while the driver was busy is told when it is done. */
-	if ((v & ERDP_BUSY) && x->events.size && (x->erdp & ~15ULL) != next)
+	if ((v & ERDP_BUSY) && x->events.size && (x->r.erdp & ~15ULL) != next)
 		announce(x);
 }
 
@@ -882,28 +812,28 @@ runtime_write(struct xhci *x, unsigned at, uint32_t v)
 {
 	switch (at) {
 	case RT_IMAN:
-		x->iman = ((x->iman & ~v) & IMAN_PENDING) | (v & IMAN_ENABLE);
+		x->r.iman = ((x->r.iman & ~v) & IMAN_PENDING) | (v & IMAN_ENABLE);
 		interrupt(x);
 		return;
 	case RT_IMOD:
-		x->imod = v;
+		x->r.imod = v;
 		return;
 	case RT_ERSTSZ:
-		x->erstsz = v & 0xffff;
+		x->r.erstsz = v & 0xffff;
 		return;
 	case RT_ERSTBA:
-		x->erstba = low(x->erstba, v & ~63U);
+		x->r.erstba = with_low(x->r.erstba, v & ~63U);
 		load_event_ring(x);
 		return;
 	case RT_ERSTBA + 4:
-		x->erstba = high(x->erstba, v);
+		x->r.erstba = with_high(x->r.erstba, v);
 		load_event_ring(x);
 		return;
 	case RT_ERDP:
 		set_erdp(x, v);
 		return;
 	case RT_ERDP + 4:
-		x->erdp = high(x->erdp, v);
+		x->r.erdp = with_high(x->r.erdp, v);
 		return;
 	}
 }
@@ -991,17 +921,7 @@ xhci_state(struct pci_dev *d, struct state *s)
 {
 	struct xhci *x = (struct xhci *)d;
 
-	STATE(s, x->cmd);
-	STATE(s, x->sts);
-	STATE(s, x->dnctrl);
-	STATE(s, x->config);
-	STATE(s, x->iman);
-	STATE(s, x->imod);
-	STATE(s, x->erstsz);
-	STATE(s, x->crcr);
-	STATE(s, x->dcbaap);
-	STATE(s, x->erstba);
-	STATE(s, x->erdp);
+	STATE(s, x->r);
 	STATE(s, x->commands);
 	STATE(s, x->events);
 	STATE(s, x->portsc);

@@ -184,18 +184,6 @@ common_read(struct virtio *v, uint64_t offset)
 	return 0;
 }
 
-static uint64_t
-with_low(uint64_t old, uint64_t low)
-{
-	return (old & ~0xffffffffULL) | (uint32_t)low;
-}
-
-static uint64_t
-with_high(uint64_t old, uint64_t high)
-{
-	return (uint32_t)old | high << 32;
-}
-
 static uint16_t
 valid_vector(struct virtio *v, uint64_t value)
 {
