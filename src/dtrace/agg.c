@@ -13,6 +13,7 @@
 
 struct row {
 	char *key;	/* as in the map */
+	char *shown;	/* the same, with names for addresses; owns them */
 	int64_t *words; /* summed over CPUs */
 };
 
@@ -22,13 +23,41 @@ struct rows {
 };
 
 static void
-rows_free(struct rows *rows)
+row_free(const struct agg *a, struct row *row)
 {
-	for (size_t i = 0; i < rows->n; i++) {
-		free(rows->v[i].key);
-		free(rows->v[i].words);
+	for (size_t i = 0; row->shown && i < a->n_keys; i++) {
+		char *text;
+
+		if (!show_by_name(&a->keys[i]))
+			continue;
+		memcpy(&text, row->shown + a->keys[i].offset, sizeof(text));
+		free(text);
 	}
+	free(row->shown);
+	free(row->key);
+	free(row->words);
+}
+
+static void
+rows_free(const struct agg *a, struct rows *rows)
+{
+	for (size_t i = 0; i < rows->n; i++)
+		row_free(a, &rows->v[i]);
 	free(rows->v);
+}
+
+static void
+make_shown(struct dt *dt, const struct agg *a, struct row *row)
+{
+	row->shown = xmemdup(row->key, a->key_size + 8);
+	for (size_t i = 0; i < a->n_keys; i++) {
+		char *text;
+
+		if (!show_by_name(&a->keys[i]))
+			continue;
+		text = show_key(dt, &a->keys[i], row->key);
+		memcpy(row->shown + a->keys[i].offset, &text, sizeof(text));
+	}
 }
 
 /* to += from, as the function adds. */
@@ -106,6 +135,7 @@ read_rows(struct dt *dt, struct agg *a, struct rows *rows, struct error *err)
 			continue;
 		}
 		row.key = xmemdup(key, a->key_size + 8);
+		make_shown(dt, a, &row);
 		rows->v = xreallocarray(rows->v, rows->n + 1, sizeof(*rows->v));
 		rows->v[rows->n++] = row;
 	}
@@ -157,7 +187,7 @@ by_value(const void *px, const void *py, void *arg)
 	int r = (a > b) - (a < b);
 
 	if (opts->aggsortkey || !r)
-		r = compare_keys(o->dt, o->a, x->key, y->key, (size_t)opts->aggsortkeypos);
+		r = compare_keys(o->dt, o->a, x->shown, y->shown, (size_t)opts->aggsortkeypos);
 	return opts->aggsortrev ? -r : r;
 }
 
@@ -166,8 +196,8 @@ by_key(const void *px, const void *py, void *arg)
 {
 	struct order *o = arg;
 
-	return compare_keys(o->dt, o->a, ((const struct row *)px)->key,
-			    ((const struct row *)py)->key, 0);
+	return compare_keys(o->dt, o->a, ((const struct row *)px)->shown,
+			    ((const struct row *)py)->shown, 0);
 }
 
 static int
@@ -181,10 +211,9 @@ collect(struct dt *dt, struct agg *a, struct rows *rows, struct error *err)
 		return r;
 	qsort_r(rows->v, rows->n, sizeof(*rows->v), by_key, &order);
 	for (size_t i = 1; i < rows->n; i++) {
-		if (compare_keys(dt, a, rows->v[to].key, rows->v[i].key, 0) == 0) {
+		if (compare_keys(dt, a, rows->v[to].shown, rows->v[i].shown, 0) == 0) {
 			merge(a, rows->v[to].words, rows->v[i].words);
-			free(rows->v[i].key);
-			free(rows->v[i].words);
+			row_free(a, &rows->v[i]);
 		} else {
 			rows->v[++to] = rows->v[i];
 		}
@@ -336,7 +365,7 @@ print_json_row(struct dt *dt, const struct agg *a, const struct row *row)
 		if (id->kind == ID_AGGFUNC && id->aggfunc == a->func)
 			json_set_str(j, "function", id->name);
 	for (size_t i = 0; i < a->n_keys; i++) {
-		struct value v = show_value(dt, &a->keys[i], row->key);
+		struct value v = show_value(dt, &a->keys[i], row->shown);
 
 		json_push(key, show_json_value(&v));
 	}
@@ -365,9 +394,11 @@ static void
 print_row(struct dt *dt, const struct agg *a, const struct row *row)
 {
 	for (size_t i = 0; i < a->n_keys; i++) {
-		struct value v = show_value(dt, &a->keys[i], row->key);
+		struct value v = show_value(dt, &a->keys[i], row->shown);
 
-		if (v.text)
+		if (a->keys[i].kind == REC_STACK || a->keys[i].kind == REC_USTACK)
+			fputs(v.text, dt->out);
+		else if (v.text)
 			fprintf(dt->out, "  %-*s", a->n_keys == 1 ? 50 : 27, v.text);
 		else
 			fprintf(dt->out, " %*lld", 16, (long long)v.number);
@@ -394,7 +425,7 @@ next_key(void *arg, struct value *ret)
 
 	if (v->i >= v->a->n_keys)
 		return false;
-	*ret = show_value(v->dt, &v->a->keys[v->i++], v->row->key);
+	*ret = show_value(v->dt, &v->a->keys[v->i++], v->row->shown);
 	return true;
 }
 
@@ -428,7 +459,7 @@ print_agg(struct dt *dt, struct agg *a, const struct format *f, struct error *er
 		else
 			print_row(dt, a, &rows.v[i]);
 	}
-	rows_free(&rows);
+	rows_free(a, &rows);
 	return r;
 }
 
@@ -472,7 +503,7 @@ truncate_agg(struct dt *dt, struct agg *a, int64_t n, struct error *err)
 	for (size_t i = 0; r == 0 && i < rows.n; i++)
 		if (n < 0 ? i >= keep : i + keep < rows.n)
 			remove_row(a, &rows.v[i], cpus);
-	rows_free(&rows);
+	rows_free(a, &rows);
 	return r;
 }
 
@@ -488,7 +519,7 @@ clear_agg(struct dt *dt, struct agg *a, struct error *err)
 	for (size_t i = 0; r == 0 && i < rows.n; i++)
 		bpf_map_update_elem(a->fd, a->n_keys ? (void *)rows.v[i].key : (void *)&zero, zeros,
 				    BPF_ANY);
-	rows_free(&rows);
+	rows_free(a, &rows);
 	return r;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "dtrace/check.h"
+#include "dtrace/show.h"
 
 const char *
 ctf_spelling(struct dt *dt, const struct ctf_type *t)
@@ -338,6 +339,82 @@ agg_get(struct dt *dt, const char *name)
 	return a;
 }
 
+/* stack(n), ustack(n): addresses, zeros behind the last; a user's with the process in front. */
+static int
+stack_rec(struct checker *c, struct node *n, enum action action, struct rec *ret,
+	  struct error *err)
+{
+	struct dt *dt = c->dt;
+	unsigned frames = action == A_STACK ? dt->opts.stackframes : dt->opts.ustackframes;
+	int r;
+
+	if (n->args) {
+		if ((r = check_expr(c, n->args, err)) < 0)
+			return r;
+		if (!n->args->is_const || n->args->value < 1 || n->args->value > 127)
+			return d_error(err, n->line, "D_STACK_SIZE",
+				       "%s( ) size must be a constant from 1 to 127", n->name);
+		frames = (unsigned)n->args->value;
+	}
+	*ret = (struct rec){.kind = action == A_STACK ? REC_STACK : REC_USTACK,
+			    .size = 8 * (size_t)(frames + (action != A_STACK)),
+			    .action = action};
+	n->number = frames;
+	return 0;
+}
+
+/* A key that is an action: a stack, or an address to be shown by name. */
+static int
+action_rec(struct checker *c, struct node *n, const struct ident *row, struct rec *ret,
+	   struct error *err)
+{
+	int r;
+
+	n->ident = (struct ident *)(uintptr_t)row;
+	n->type = c->dt->t_int;
+	switch (row->action) {
+	case A_STACK:
+	case A_USTACK:
+	case A_JSTACK:
+		return stack_rec(c, n, row->action, ret, err);
+	case A_SYM:
+	case A_FUNC:
+	case A_MOD:
+		*ret = (struct rec){.kind = REC_KSYM, .size = 8, .action = row->action};
+		break;
+	case A_USYM:
+	case A_UFUNC:
+	case A_UMOD:
+	case A_UADDR:
+		*ret = (struct rec){.kind = REC_USYM, .size = 16, .action = row->action};
+		break;
+	default:
+		return d_error(err, n->line, "D_PROTO_ACT", "%s( ) is an action and has no value",
+			       n->name);
+	}
+	if (!n->args || n->args->next)
+		return d_error(err, n->line, "D_PROTO_LEN", "%s( ) takes one argument", n->name);
+	if ((r = check_expr(c, n->args, err)) < 0)
+		return r;
+	if (!ctf_is_integral(n->args->type) && !ctf_is_pointer(n->args->type))
+		return d_error(err, n->line, "D_PROTO_ARG", "%s( ) takes an address", n->name);
+	return 0;
+}
+
+static int
+key_rec(struct checker *c, struct node *k, struct rec *ret, struct error *err)
+{
+	const struct ident *row = k->kind == N_CALL ? ident_lookup(k->name) : NULL;
+	int r;
+
+	if (row && row->kind == ID_ACTION)
+		return action_rec(c, k, row, ret, err);
+	if ((r = check_expr(c, k, err)) < 0)
+		return r;
+	*ret = value_rec(c->dt, k);
+	return 0;
+}
+
 static int
 agg_keys(struct checker *c, struct node *n, struct agg *a, bool first, struct error *err)
 {
@@ -347,12 +424,11 @@ agg_keys(struct checker *c, struct node *n, struct agg *a, bool first, struct er
 	for (struct node *k = n->args; k; k = k->next, i++) {
 		struct rec rec;
 
-		if ((r = check_expr(c, k, err)) < 0)
+		if ((r = key_rec(c, k, &rec, err)) < 0)
 			return r;
 		if (i == DT_MAX_KEYS || (!first && i >= a->n_keys))
 			return d_error(err, n->line, "D_PROTO_LEN",
 				       "@%s[ ] has more keys than before", n->name);
-		rec = value_rec(c->dt, k);
 		if (rec.kind == REC_BYTES)
 			return d_error(err, n->line, "D_PROTO_ARG",
 				       "key %zu of @%s is neither number nor string", i + 1, n->name);
@@ -364,7 +440,11 @@ agg_keys(struct checker *c, struct node *n, struct agg *a, bool first, struct er
 		}
 		if (a->keys[i].kind == REC_INT && rec.kind == REC_INT)
 			continue;
-		if (a->keys[i].kind == REC_INT || rec.kind == REC_INT)
+		if (show_by_name(&rec) && rec.kind == a->keys[i].kind &&
+		    rec.size == a->keys[i].size && rec.action == a->keys[i].action)
+			continue;
+		if (a->keys[i].kind == REC_INT || rec.kind == REC_INT || show_by_name(&rec) ||
+		    show_by_name(&a->keys[i]))
 			return d_error(err, n->line, "D_PROTO_ARG",
 				       "key %zu of @%s has another type than before", i + 1, n->name);
 		/* Texts of two sorts meet as strings, of the longer bound. */
@@ -595,23 +675,13 @@ check_agg_action(struct checker *c, struct node *n, struct act *a, struct error 
 static int
 check_stack(struct checker *c, struct node *n, struct act *a, struct error *err)
 {
-	struct dt *dt = c->dt;
-	unsigned frames = a->action == A_STACK ? dt->opts.stackframes : dt->opts.ustackframes;
-	int r;
+	struct rec rec;
+	int r = stack_rec(c, n, a->action, &rec, err);
 
-	if (n->args) {
-		if ((r = check_expr(c, n->args, err)) < 0)
-			return r;
-		if (!n->args->is_const || n->args->value < 1 || n->args->value > 127)
-			return d_error(err, n->line, "D_STACK_SIZE",
-				       "%s( ) size must be a constant from 1 to 127", n->name);
-		frames = (unsigned)n->args->value;
-	}
-	add_rec(c->clause, a,
-		(struct rec){.kind = a->action == A_STACK ? REC_STACK : REC_USTACK,
-			     .size = 8 * (size_t)(frames + (a->action != A_STACK))});
+	if (r < 0)
+		return r;
+	add_rec(c->clause, a, rec);
 	n->slot = (int)a->recs[a->n_recs - 1].offset;
-	n->number = frames;
 	return 0;
 }
 

@@ -56,10 +56,8 @@ static void
 show_sym(struct dt *dt, const struct act *a, const char *data)
 {
 	struct value v = show_value(dt, &a->recs[0], data);
-	cleanup_free char *text = show_symbol(dt, (uint64_t)v.number, false);
+	cleanup_free char *text = show_ksym(dt, a->action, (uint64_t)v.number);
 
-	if (a->action == A_MOD)
-		text[strcspn(text, "`")] = '\0';
 	fprintf(dt->out, "  %-50s", text);
 }
 

@@ -82,13 +82,17 @@ struct dt_shared {
 
 /* --- records */
 
-enum rec_kind { REC_INT, REC_STRING, REC_BYTES, REC_PROBE, REC_STACK, REC_USTACK, REC_USYM };
+enum rec_kind {
+	REC_INT, REC_STRING, REC_BYTES, REC_PROBE, REC_STACK, REC_USTACK, REC_USYM,
+	REC_KSYM, /* an address of the kernel, shown by name: key of an aggregation only */
+};
 
 struct rec {
 	enum rec_kind kind;
 	size_t offset, size;
 	bool is_signed;
 	enum builtin part; /* REC_PROBE: which of the probe's four names */
+	enum action action; /* REC_KSYM, REC_USYM: sym, func, mod, usym ... */
 };
 
 /* Every record begins with this. */

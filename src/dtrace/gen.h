@@ -97,6 +97,9 @@ struct place gen_rt_place(struct gen *g, size_t off); /* of struct rt */
 /* Makes an offset known to the functions. */
 int gen_rt_offset(struct gen *g, const struct node *where, enum rt_offset which,
 		  struct error *err);
+/* gen_act.c: stack(n) and ustack(n): addresses, zeros behind the last; a user's behind its process */
+void gen_stack(struct gen *g, struct place to, size_t size, bool user);
+void gen_pid_to(struct gen *g, struct place to);
 /* func.c */
 int gen_func(struct gen *g, struct node *n, struct error *err);
 int gen_func_text(struct gen *g, struct node *n, struct place to, size_t size, struct error *err);

@@ -31,12 +31,13 @@ gen_record(struct gen *g, struct node *n, const struct rec *rec, struct error *e
 	case REC_STACK:
 	case REC_USTACK:
 	case REC_USYM:
+	case REC_KSYM:
 		break;
 	}
 	abort();
 }
 
-static void
+void
 gen_pid_to(struct gen *g, struct place to)
 {
 	asm_call(&g->a, BPF_FUNC_get_current_pid_tgid);
@@ -54,14 +55,10 @@ gen_return_address(struct gen *g, struct place to)
 	asm_call(&g->a, BPF_FUNC_probe_read_user);
 }
 
-/* stack(n) and ustack(n): addresses, zeros behind the last. */
-static int
-gen_stack(struct gen *g, const struct act *a)
+void
+gen_stack(struct gen *g, struct place to, size_t size, bool user)
 {
-	const struct rec *rec = &a->recs[0];
-	struct place to = gen_record_at(g, rec->offset);
-	bool user = a->action != A_STACK, caller;
-	size_t size = rec->size;
+	bool caller;
 
 	gen_zero(g, to, size);
 	if (user) {
@@ -85,7 +82,6 @@ gen_stack(struct gen *g, const struct act *a)
 		asm_store(&g->a, 8, to.reg, to.off - 8, R0);
 		gen_return_address(g, to);
 	}
-	return 0;
 }
 
 static int
@@ -300,7 +296,9 @@ gen_one(struct gen *g, struct node *n, const struct act *a, struct error *err)
 	case A_STACK:
 	case A_USTACK:
 	case A_JSTACK:
-		return gen_stack(g, a);
+		gen_stack(g, gen_record_at(g, a->recs[0].offset), a->recs[0].size,
+			  a->action != A_STACK);
+		return 0;
 	case A_TRACEMEM:
 		return gen_tracemem(g, n, a, err);
 	case A_USYM:

@@ -18,6 +18,19 @@ gen_keys(struct gen *g, struct node *keys, const struct rec *recs, struct place 
 		case REC_PROBE:
 			asm_store(&g->a, 8, to.reg, to.off, R8);
 			break;
+		case REC_STACK:
+		case REC_USTACK:
+			gen_stack(g, to, recs[i].size, recs[i].kind == REC_USTACK);
+			break;
+		case REC_USYM:
+			gen_pid_to(g, to);
+			r = gen_scalar(g, keys->args, err);
+			asm_store(&g->a, 8, to.reg, to.off + 8, R0);
+			break;
+		case REC_KSYM:
+			r = gen_scalar(g, keys->args, err);
+			asm_store(&g->a, 8, to.reg, to.off, R0);
+			break;
 		default:
 			r = gen_scalar(g, keys, err);
 			asm_store(&g->a, 8, to.reg, to.off, R0);

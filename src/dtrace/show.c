@@ -2,6 +2,7 @@
 #include "dtrace/show.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dtrace/ksyms.h"
@@ -18,6 +19,48 @@ show_symbol(struct dt *dt, uint64_t addr, bool offset)
 	if (offset && off)
 		return str_printf("%s`%s+0x%llx", module, name, (unsigned long long)off);
 	return str_printf("%s`%s", module, name);
+}
+
+char *
+show_ksym(struct dt *dt, enum action action, uint64_t addr)
+{
+	char *text = show_symbol(dt, addr, false);
+
+	if (action == A_MOD)
+		text[strcspn(text, "`")] = '\0';
+	return text;
+}
+
+/* A key that is shown by name. */
+char *
+show_key(struct dt *dt, const struct rec *rec, const char *data)
+{
+	const uint64_t *p = (const uint64_t *)(const void *)(data + rec->offset);
+	FILE *out = dt->out;
+	char *text = NULL;
+	size_t len;
+
+	if (rec->kind == REC_KSYM)
+		return show_ksym(dt, rec->action, *p);
+	if (rec->kind == REC_USYM)
+		return show_usym(dt, rec->action, p);
+	dt->out = open_memstream(&text, &len);
+	if (!dt->out)
+		abort();
+	if (rec->kind == REC_STACK)
+		show_stack(dt, p, rec->size / 8);
+	else
+		show_ustack(dt, p[0], p + 1, rec->size / 8 - 1);
+	fclose(dt->out);
+	dt->out = out;
+	return text;
+}
+
+bool
+show_by_name(const struct rec *rec)
+{
+	return rec->kind == REC_STACK || rec->kind == REC_USTACK || rec->kind == REC_KSYM ||
+	       rec->kind == REC_USYM;
 }
 
 void
@@ -88,6 +131,12 @@ show_value(struct dt *dt, const struct rec *rec, const char *data)
 	switch (rec->kind) {
 	case REC_STRING:
 		v.text = p;
+		break;
+	case REC_STACK:
+	case REC_USTACK:
+	case REC_KSYM:
+	case REC_USYM: /* what show_key() made of it, put there by agg.c */
+		memcpy(&v.text, p, sizeof(v.text));
 		break;
 	case REC_PROBE:
 		memcpy(&id, p, sizeof(id));
