@@ -214,6 +214,7 @@ dt_close(struct dt *dt)
 	map_free(dt->loaded);
 	map_free(dt->library_names);
 	free(dt->opts.syslibdir);
+	free(dt->opts.zone);
 	free(dt->opts.cpppath);
 	free(dt->script);
 	free(dt);
@@ -316,6 +317,7 @@ static const struct {
 	{"usdtfile", OPT_LIST, AT(usdtfiles), false},
 	{"undef", OPT_LIST, AT(undefs), false},
 	{"ustackframes", OPT_UINT, AT(ustackframes), false},
+	{"zone", OPT_STR, AT(zone), false},
 	{"zdefs", OPT_FLAG, AT(zdefs), false},
 	{"aggpercpu", OPT_NONE, 0, false},
 	{"amin", OPT_NONE, 0, false},

@@ -54,6 +54,7 @@ struct dt_opts {
 	int bufpolicy; /* enum buf_policy */
 	unsigned stackindent;
 	char *syslibdir;     /* the D library */
+	char *zone;	     /* -z */
 	char *cpppath;	     /* the C preprocessor */
 	struct strv libdirs; /* more of it */
 	struct strv defines, undefs, usdtfiles, incdirs;
@@ -300,6 +301,7 @@ struct dt {
 	bool header_shown;
 	struct ksyms *ksyms; /* dt_ksyms() */
 	struct usyms *usyms;
+	uint64_t zone_id; /* of -z: its cgroup's; 0: all are traced */
 	struct dt_proc *procs; /* of -c and -p */
 	struct uprobes *uprobes;
 };
@@ -367,6 +369,9 @@ const char *dt_probe_part(const struct probe *p, enum builtin part);
 /* gen.c */
 int dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err);
 void gen_free(struct gen *g);
+
+/* zone.c: what -z names */
+int dt_find_zone(struct dt *dt, struct error *err);
 
 /* enable.c */
 int dt_enable(struct dt *dt, struct error *err);

@@ -22,7 +22,7 @@ on_signal(int sig)
 static const char usage_text[] =
 	"usage: dtrace [-32|-64] [-aACeFGhHlqSvVwZ] [-b BUFSZ] [-c CMD] [-D NAME[=DEF]] [-I PATH]\n"
 	"              [-j] [-L PATH] [-o FILE] [-p PID] [-s SCRIPT] [-U NAME] [-x OPT[=VAL]] [-X a|c|s|t]\n"
-	"              [-P PROVIDER [[PRED] ACTION]] [-m MODULE ...] [-f FUNCTION ...]\n"
+	"              [-z ZONE] [-P PROVIDER [[PRED] ACTION]] [-m MODULE ...] [-f FUNCTION ...]\n"
 	"              [-n NAME [[PRED] ACTION]] [-i ID [[PRED] ACTION]] [ARG...]\n"
 	"  -b  size of the buffer        -n  probe description and clause\n"
 	"  -B  write each line at once   -o  append output to FILE\n"
@@ -37,7 +37,8 @@ static const char usage_text[] =
 	"  -I  search for included files -V  show the version\n"
 	"  -j  JSON, a record a line     -w  allow destructive actions\n"
 	"  -l  list probes               -x  set an option\n"
-	"  -L  more of the D library     -Z  descriptions may match nothing\n";
+	"  -L  more of the D library     -z  only that zone's processes\n"
+	"  -Z  descriptions may match nothing\n";
 
 struct job {
 	char kind;
@@ -296,7 +297,7 @@ static const struct {
 } settings[] = {{'b', "bufsize"}, {'C', "cpp"},	   {'D', "define"}, {'F', "flowindent"},
 		{'H', "cpphdrs"}, {'I', "incdir"}, {'j', "json"},   {'L', "libdir"},
 		{'q', "quiet"},	  {'S', "showcode"}, {'U', "undef"}, {'w', "destructive"},
-		{'X', "stdc"},	  {'Z', "zdefs"}};
+		{'X', "stdc"},	  {'z', "zone"},   {'Z', "zdefs"}};
 
 static int
 take_option(struct command *c, int letter, const char *value, struct error *err)
@@ -353,7 +354,7 @@ take_command_line(struct command *c, int argc, char **argv, struct error *err)
 			argv[n++] = argv[i];
 	}
 	argv[n] = NULL;
-	while ((opt = getopt(n, argv, "aAb:Bc:CD:eFf:GhHi:I:jlL:m:n:o:p:P:qs:SU:vVwx:X:Z")) != -1) {
+	while ((opt = getopt(n, argv, "aAb:Bc:CD:eFf:GhHi:I:jlL:m:n:o:p:P:qs:SU:vVwx:X:z:Z")) != -1) {
 		if (opt == 'V') {
 			printf("dtrace: Sun D 1.13\n");
 			return 1;

@@ -429,7 +429,8 @@ dt_enable(struct dt *dt, struct error *err)
 {
 	int r;
 
-	if ((r = compile_aux(dt, err)) < 0 || (r = make_maps(dt, err)) < 0)
+	if ((r = dt_find_zone(dt, err)) < 0 || (r = compile_aux(dt, err)) < 0 ||
+	    (r = make_maps(dt, err)) < 0)
 		return r;
 	group_probes(dt);
 	if ((r = make_scratch(dt, err)) < 0)

@@ -433,6 +433,7 @@ dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err)
 	r = p->ops->gen_probe(g, h, err); /* id to r0, or a jump to g->leave */
 	if (r == 0) {
 		asm_mov(a, R8, R0);
+		gen_zone(g);
 		if (g->scratch)
 			gen_prologue_scratch(g);
 		if (g->scratch && dt->uses_alloca) {

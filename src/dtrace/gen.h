@@ -83,6 +83,8 @@ void gen_agg_drop(struct gen *g);
 int gen_action(struct gen *g, struct node *n, const struct act **next, struct error *err);
 /* At a function's first instruction: where it returns to; 0 if that cannot be read. */
 void gen_return_address(struct gen *g, struct place to);
+/* zone.c: leaves the program unless the process is of the zone traced */
+void gen_zone(struct gen *g);
 /* gen_agg.c */
 int gen_aggregate(struct gen *g, struct node *n, struct error *err);
 /* A key's parts to `to`. */

@@ -3,6 +3,7 @@
  * root, and a kernel with BTF and uprobes.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "base/str.h"
 #include "base/test.h"
 #include "ctf/elfsyms.h"
+#include "os/cgroup.h"
 #include "os/procmap.h"
 #include "os/run.h"
 
@@ -373,6 +375,54 @@ TEST(the_end_of_the_process_ends_the_trace)
 	check_int(byte, ==, '.');
 	check_ok(run_wait(&d, &status, NULL), &(struct error)ERROR_INIT);
 	check_int(status, ==, 0);
+}
+
+/* --- zones: a cgroup is all that makes one here */
+
+TEST(a_zone_is_traced_alone)
+{
+	cleanup_free char *name = str_printf("dttest%d", (int)getpid()), *path = str_printf("zones/%s", name);
+	cleanup_free char *lib = str_printf("-xsyslibdir=%s", test_data("src/dtrace/lib")), *all = NULL;
+	const struct run_opts opts = {.in = RUN_NULL, .out = RUN_PIPE, .err = RUN_INHERIT};
+	const char *argv[] = {dtrace_path(), lib, "-qz", name, "-xusdtfile", "-n",
+			      "BEGIN { printf(\"!\") } victim:::quiet { printf(\"%s\", zonename == $$1 ? \"+\" : \"-\") }"
+			      "victim:::step /arg0 == -7/ { printf(\".\"); exit(0) }",
+			      name, NULL};
+	cleanup_free char *file = str_printf("-xusdtfile=%s", victim_usdt());
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_close int cgroup = -1;
+	struct run_child d;
+	char out[16] = "";
+	pid_t pid;
+
+	need_root();
+	if (!cgroup_root() || cgroup_create(path, &cgroup, &err) < 0)
+		test_skip("no cgroup can be made here");
+	argv[4] = file;
+	check_ok(run_start(argv, &opts, &d, &err), &err);
+	require(read(d.out, out, 1) == 1);
+	/* Until the zone's own comes through, others run outside: none of them may be seen. */
+	for (int seen = 0; !seen;) {
+		struct pollfd p = {.fd = d.out, .events = POLLIN};
+
+		check_ok(RUN(&err, victim_usdt()), &err);
+		pid = cgroup_fork(cgroup, 0, NULL, &err);
+		if (pid == 0) {
+			execl(victim_usdt(), "victim", NULL);
+			_exit(127);
+		}
+		require(pid > 0);
+		waitpid(pid, NULL, 0);
+		seen = poll(&p, 1, 10) > 0;
+	}
+	require(fd_read_all(d.out, out + 1, sizeof(out) - 2) > 0);
+	check(!strchr(out, '-'));
+	check_has(out, "+");
+	check_has(out, ".");
+	run_abort(&d);
+	check_ok(cgroup_remove(path, &err), &err);
+	check_int(RUN(&err, dtrace_path(), lib, "-z", name, "-n", "BEGIN"), <, 0);
+	check_has(error_message(&err), "no such zone is running");
 }
 
 /* First byte of victim_sum() in the process: 0xcc is a breakpoint. */
