@@ -19,7 +19,7 @@
 /* Keys whose meaning is known and not there yet: better refused than passed over. */
 static const struct {
 	const char *key, *option;
-} unsupported[] = {{"domains", "-n"}, {"lpc.tpm", "-l tpm"}};
+} unsupported[] = {{"domains", "-n"}};
 
 static int
 refuse_unsupported(struct vm *vm, struct error *err)

@@ -86,6 +86,8 @@ static const struct {
 	{"com3", {"lpc.com3.path"}, true, "BACKEND"},
 	{"com4", {"lpc.com4.path"}, true, "BACKEND"},
 	{"fwcfg", {"lpc.fwcfg"}, false, "qemu           how firmware is told about the machine"},
+	{"tpm", {"lpc.tpm.type", "lpc.tpm.path", "lpc.tpm.version"}, false,
+	 "swtpm,SOCKET   TPM 2.0 by swtpm; or passthru,DEVICE"},
 	{"kernel", {"boot.kernel"}, true, "FILE           boot this Linux kernel without firmware"},
 	{"initrd", {"boot.initrd"}, true, "FILE           with this initial RAM disk"},
 	{"cmdline", {"boot.cmdline"}, true, "TEXT           and this command line"},

@@ -389,16 +389,35 @@ build_mcfg(struct vm *vm, struct acpi *a)
 	return at;
 }
 
+static size_t
+build_tpm2(struct acpi *a)
+{
+	struct {
+		uint16_t class, reserved;
+		uint64_t control;
+		uint32_t method; /* 7: by the control area */
+		uint8_t parameters[12];
+	} __attribute__((packed)) t = {.control = TPM_CONTROL_AREA, .method = 7};
+	size_t at = table_begin(a, "TPM2", 4);
+
+	strbuf_add(&a->tables, &t, sizeof(t));
+	table_end(a, at);
+	return at;
+}
+
 void
 acpi_build(struct vm *vm, struct acpi *ret)
 {
 	struct acpi a = {0};
 	size_t facs = build_facs(&a);
 	size_t dsdt = build_dsdt(vm, &a);
-	uint64_t tables[3] = {build_fadt(vm, &a, facs, dsdt), build_madt(vm, &a), build_mcfg(vm, &a)};
+	uint64_t tables[4] = {build_fadt(vm, &a, facs, dsdt), build_madt(vm, &a), build_mcfg(vm, &a)};
+	unsigned n = 3;
 
+	if (tpm_present(vm))
+		tables[n++] = build_tpm2(&a);
 	a.xsdt = table_begin(&a, "XSDT", 1);
-	for (unsigned i = 0; i < ARRAY_SIZE(tables); i++) {
+	for (unsigned i = 0; i < n; i++) {
 		add_pointer(&a, a.tables.len, 8);
 		strbuf_add(&a.tables, &tables[i], sizeof(tables[i]));
 	}

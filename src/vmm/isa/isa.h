@@ -26,6 +26,10 @@ void isa_aml(struct vm *vm, struct aml *a);
 /* isa/i8042.c: has the machine a keyboard controller? */
 bool i8042_present(struct vm *vm);
 
+/* isa/tpm.c: has it a TPM, with its control area here? */
+bool tpm_present(struct vm *vm);
+#define TPM_CONTROL_AREA 0xfed40040U
+
 /* isa/pm.c */
 #define PM_BASE 0x600
 #define PM_SCI 9
