@@ -55,6 +55,8 @@ return_value(int action)
 		return SECCOMP_RET_ALLOW;
 	if (action == SCMP_KILL)
 		return SECCOMP_RET_KILL_PROCESS;
+	if (action == SCMP_TRAP)
+		return SECCOMP_RET_TRAP;
 	return SECCOMP_RET_ERRNO | ((uint32_t)action & SECCOMP_RET_DATA);
 }
 

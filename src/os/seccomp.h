@@ -17,11 +17,12 @@
 #include "base/error.h"
 
 #define SCMP_ALLOW 0
-#define SCMP_KILL (-1) /* else an errno that the call fails with */
+#define SCMP_KILL (-1)
+#define SCMP_TRAP (-2) /* SIGSYS; else an errno that the call fails with */
 
 struct seccomp_rule {
 	const char *name; /* of the system call: "keyctl" */
-	int action;       /* SCMP_ALLOW, SCMP_KILL, or an errno */
+	int action;       /* SCMP_ALLOW, SCMP_KILL, SCMP_TRAP, or an errno */
 };
 struct seccomp_policy {
 	const struct seccomp_rule *rules;

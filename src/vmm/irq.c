@@ -4,6 +4,10 @@
 
 #include "base/cleanup.h"
 #include "os/kvm.h"
+#include "vmm/sandbox.h"
+
+/* Interrupts are sent from anywhere; a back end in the kernel gets an eventfd for its own. */
+SANDBOX_NEEDS(SANDBOX_ALL, "ioctl", "eventfd2");
 
 void
 irqs_init(struct irqs *q, int vm_fd)

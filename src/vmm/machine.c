@@ -14,6 +14,7 @@
 #include "vmm/isa/isa.h"
 #include "vmm/migrate.h"
 #include "vmm/pci.h"
+#include "vmm/sandbox.h"
 #include "vmm/snapshot.h"
 
 /* Keys whose meaning is known and not there yet: better refused than passed over. */
@@ -110,12 +111,14 @@ machine_run(struct config *config, struct error *err)
 	cleanup_event struct event_loop *loop = NULL;
 	cleanup_vm struct vm *vm = NULL;
 	struct event_source *end, *term;
-	bool suspended;
+	bool suspended, sandbox;
 	int r;
 
 	/* A peer that went away is an error of that connection, no more. */
 	signal(SIGPIPE, SIG_IGN);
-	if ((r = event_new(&loop, err)) < 0 || (r = vm_new(config, loop, &vm, err)) < 0)
+	if ((r = config_bool(config, "sandbox", true, &sandbox, err)) < 0 ||
+	    (r = sandbox ? sandbox_prepare(err) : 0) < 0 || (r = event_new(&loop, err)) < 0 ||
+	    (r = vm_new(config, loop, &vm, err)) < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		r = steps[i].run(vm, err);
@@ -131,6 +134,7 @@ machine_run(struct config *config, struct error *err)
 	r = vm_start(vm, err);
 	if (r < 0)
 		return r;
+	sandbox_enter(SANDBOX_MAIN);
 	if (!suspended && !waits_for_debugger(vm))
 		vm_resume(vm);
 	r = event_run(loop);

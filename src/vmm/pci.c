@@ -6,6 +6,7 @@
  * machine's own.  Class hooks (bar_*) are called without either; cfg_written
  * and bar_mapped with d->lock held.
  */
+#include "vmm/boot/boot.h"
 #include "vmm/pci.h"
 
 #include <linux/pci_regs.h>
@@ -64,7 +65,10 @@ bar_flags(const struct pci_bar *b)
 	return 0;
 }
 
-/* size is a power of two: at least 4 for ports, 16 for memory. */
+/*
+ * size is a power of two: at least 4 for ports, 16 for memory.  A BAR of ports has all 32 bits,
+ * as SeaBIOS expects when it works out their size.
+ */
 void
 pci_add_bar(struct pci_dev *d, unsigned bar, enum pci_bar_type type, uint64_t size)
 {
@@ -80,8 +84,6 @@ pci_add_bar(struct pci_dev *d, unsigned bar, enum pci_bar_type type, uint64_t si
 	pci_set32(d, off, bar_flags(b));
 	for (unsigned i = 0; i < 4; i++)
 		d->wmask[off + i] = (uint8_t)(mask >> (8 * i));
-	if (type == PCI_BAR_IO)
-		d->wmask[off + 2] = d->wmask[off + 3] = 0; /* 64 KiB of ports */
 	if (type == PCI_BAR_MEM64) {
 		for (unsigned i = 4; i < 8; i++)
 			d->wmask[off + i] = (uint8_t)(mask >> (8 * i));
@@ -685,7 +687,7 @@ pci_root_new(struct vm *vm, struct pci_root **ret, struct error *err)
 	pthread_mutex_init(&root->lock, NULL);
 	root->ports = (struct bus_range){.base = 0xcf8, .size = 8, .read = ports_read,
 					 .write = ports_write, .dev = root};
-	root->ecam = (struct bus_range){.base = PCI_ECAM_BASE, .size = 1 << 20,
+	root->ecam = (struct bus_range){.base = boot_ecam_base(vm->config), .size = 1 << 20,
 					.read = ecam_read, .write = ecam_write, .dev = root};
 	bus_add(&vm->pio, &root->ports);
 	bus_add(&vm->mmio, &root->ecam);

@@ -11,7 +11,10 @@
 #include <sys/mman.h>
 
 #include "os/kvm.h"
+#include "vmm/sandbox.h"
 #include "vmm/vm.h"
+
+SANDBOX_NEEDS(SANDBOX_VCPU, "ioctl");
 
 /* The run page of the thread's own vcpu, for the signal handler. */
 static __thread struct kvm_run *volatile this_run;
@@ -213,6 +216,7 @@ vcpu_thread(void *arg)
 	struct kvm_run *run = v->run;
 
 	this_run = run;
+	sandbox_enter(SANDBOX_VCPU);
 	while (vcpu_gate(v)) {
 		if (ioctl(v->fd, KVM_RUN, 0) < 0) {
 			run->immediate_exit = 0;

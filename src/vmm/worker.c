@@ -5,6 +5,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "vmm/sandbox.h"
+
+SANDBOX_NEEDS(SANDBOX_IO, "poll", "ppoll", "read");
 
 /* Workers keep their requests elsewhere. */
 #define STACK_SIZE (128 * 1024)
@@ -17,6 +20,15 @@ worker_init(struct worker *w, void (*drain)(void *arg), void *arg, struct error 
 	pthread_cond_init(&w->changed, NULL);
 	w->ctl_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return w->ctl_fd < 0 ? error_set_errno(err, errno, "eventfd") : 0;
+}
+
+static void *
+run(void *arg)
+{
+	struct worker *w = arg;
+
+	sandbox_enter(SANDBOX_IO);
+	return w->fn(w->arg);
 }
 
 int
@@ -32,7 +44,8 @@ worker_spawn(struct worker *w, void *(*fn)(void *arg), struct error *err)
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
 #endif
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	code = pthread_create(&w->thread, &attr, fn, w->arg);
+	w->fn = fn;
+	code = pthread_create(&w->thread, &attr, run, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
 	w->have_thread = code == 0;

@@ -22,6 +22,7 @@ struct worker {
 	pthread_cond_t changed;
 	enum { WORKER_STOP, WORKER_RUN, WORKER_QUIT } want, is;
 	bool paused, running;
+	void *(*fn)(void *arg);
 	void (*drain)(void *arg); /* in the thread: finish what is in flight; may be NULL */
 	void *arg;
 };

@@ -187,7 +187,7 @@ static void
 aml_bus0(struct vm *vm, struct aml *a)
 {
 	uint64_t low = mem_low_size(&vm->mem);
-	uint64_t ecam_end = PCI_ECAM_BASE + ((uint64_t)(vm->pci->max_bus + 1) << 20);
+	uint64_t ecam_end = vm->pci->ecam.base + ((uint64_t)(vm->pci->max_bus + 1) << 20);
 	uint64_t top = MEM_HIGH_BASE + mem_high_size(&vm->mem);
 
 	aml_device(a, "PCI0");
@@ -242,7 +242,7 @@ aml_board(struct vm *vm, struct aml *a)
 	aml_device(a, "MBRD");
 	aml_name_eisaid(a, "_HID", "PNP0C02");
 	aml_name_resources(a, "_CRS");
-	aml_res_memory32(a, (uint32_t)PCI_ECAM_BASE, (vm->pci->max_bus + 1) << 20);
+	aml_res_memory32(a, (uint32_t)vm->pci->ecam.base, (vm->pci->max_bus + 1) << 20);
 	aml_res_io(a, PM_BASE, PM_BASE, 0x80);
 	aml_end_resources(a);
 	aml_end(a);
@@ -381,7 +381,7 @@ build_mcfg(struct vm *vm, struct acpi *a)
 		uint16_t segment;
 		uint8_t first, last;
 		uint32_t reserved1;
-	} __attribute__((packed)) m = {.base = PCI_ECAM_BASE, .last = (uint8_t)vm->pci->max_bus};
+	} __attribute__((packed)) m = {.base = vm->pci->ecam.base, .last = (uint8_t)vm->pci->max_bus};
 	size_t at = table_begin(a, "MCFG", 1);
 
 	strbuf_add(&a->tables, &m, sizeof(m));

@@ -12,6 +12,10 @@
 #include <sys/stat.h>
 
 #include "base/str.h"
+#include "vmm/sandbox.h"
+
+SANDBOX_NEEDS(SANDBOX_IO, "io_uring_setup", "io_uring_enter", "io_uring_register", "preadv",
+	      "pwritev", "fdatasync", "fallocate", "ioctl", "fcntl", "fstat", "newfstatat");
 
 #define RING_SIZE 256
 

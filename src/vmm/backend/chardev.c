@@ -20,6 +20,10 @@
 #include <termios.h>
 
 #include "base/str.h"
+#include "vmm/sandbox.h"
+
+/* The guest's side looks whether the host takes bytes, and takes a stream down with it. */
+SANDBOX_NEEDS(SANDBOX_VCPU | SANDBOX_IO, "poll", "epoll_ctl");
 
 #define OUT_MAX 16384
 

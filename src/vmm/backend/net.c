@@ -14,6 +14,11 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "vmm/sandbox.h"
+
+SANDBOX_NEEDS(SANDBOX_IO, "writev");
+/* A driver chooses its offloads. */
+SANDBOX_NEEDS(SANDBOX_VCPU, "ioctl");
 
 int
 net_parse_mac(const char *s, uint8_t mac[6])

@@ -5,7 +5,12 @@
 #include "base/str.h"
 #include "vmm/flash.h"
 #include "vmm/fwcfg.h"
+#include "vmm/pci.h"
 #include "vmm/vm.h"
+
+#define OVMF "/usr/share/OVMF/OVMF_CODE_4M.fd"
+#define SEABIOS "/usr/share/seabios/bios-256k.bin"
+#define SEABIOS_ECAM_BASE 0xb0000000ULL
 
 /*
  * Names SmartOS uses for its ROMs, and where Debian keeps what does the same.
@@ -14,25 +19,36 @@
 static const struct {
 	const char *name, *rom;
 } roms[] = {
-	{"uefi", "/usr/share/OVMF/OVMF_CODE_4M.fd"},
-	{"bios", "/usr/share/seabios/bios-256k.bin"},
-	{"/usr/share/bhyve/uefi-rom.bin", "/usr/share/OVMF/OVMF_CODE_4M.fd"},
-	{"/usr/share/bhyve/uefi-csm-rom.bin", "/usr/share/seabios/bios-256k.bin"},
+	{"uefi", OVMF},
+	{"bios", SEABIOS},
+	{"/usr/share/bhyve/uefi-rom.bin", OVMF},
+	{"/usr/share/bhyve/uefi-csm-rom.bin", SEABIOS},
 };
+
+/* An image of that very name comes first. */
+static const char *
+find_rom(const char *name)
+{
+	for (size_t i = 0; access(name, R_OK) != 0 && i < ARRAY_SIZE(roms); i++)
+		if (str_eq(roms[i].name, name))
+			return roms[i].rom;
+	return name;
+}
+
+uint64_t
+boot_ecam_base(struct config *config)
+{
+	const char *name = config ? config_get(config, "lpc.bootrom", NULL) : NULL;
+
+	return name && str_eq(find_rom(name), SEABIOS) ? SEABIOS_ECAM_BASE : PCI_ECAM_BASE;
+}
 
 static int
 boot_firmware(struct vm *vm, const char *name, struct error *err)
 {
 	const char *vars = config_get(vm->config, "lpc.bootvars", NULL);
-	const char *rom = name;
-	int r;
+	int r = flash_create(vm, find_rom(name), vars, err);
 
-	/* An image of that very name comes first. */
-	for (size_t i = 0; access(name, R_OK) != 0 && i < ARRAY_SIZE(roms); i++) {
-		if (str_eq(roms[i].name, name))
-			rom = roms[i].rom;
-	}
-	r = flash_create(vm, rom, vars, err);
 	if (r == 0)
 		r = fwcfg_describe(fwcfg_new(vm), err);
 	return r < 0 ? r : vcpu_set_entry(&vm->vcpu[0], &(struct vcpu_entry){.mode = ENTRY_RESET},

@@ -6,13 +6,18 @@
 #define VMM_BOOT_BOOT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
 struct vm;
+struct config;
 
 /* Loads what the configuration names and points vcpu 0 at it. */
 int boot_load(struct vm *vm, struct error *err);
+
+/* Where the machine has its ECAM area: firmware programs the host bridge for one place. */
+uint64_t boot_ecam_base(struct config *config);
 
 /* linux.c: boot.kernel, boot.initrd, boot.cmdline. */
 int boot_linux(struct vm *vm, const char *kernel, struct error *err);

@@ -2,7 +2,8 @@
  * The host bridge: Intel's Q35 (82G33 MCH), which stock OVMF and SeaBIOS
  * recognise by its device id.  The registers firmware programs hold what it
  * writes: PAM and SMRAM (the memory below 1 MiB is always RAM here) and the
- * address of the ECAM area, which does not move.
+ * address of the ECAM area, which does not move: it is from the start where the
+ * firmware wants it (boot_ecam_base()).
  */
 #include <string.h>
 
@@ -44,7 +45,7 @@ hostbridge_init(struct pci_dev *d, struct config *node, struct error *err)
 	    (r = config_u64(node, "devid", 0, 0xffff, models[model].device, &device, err)) < 0)
 		return r;
 	pci_set_ids(d, (uint16_t)vendor, (uint16_t)device, PCI_CLASS_BRIDGE_HOST, 0);
-	pci_set32(d, MCH_PCIEXBAR, (uint32_t)PCI_ECAM_BASE | 1);
+	pci_set32(d, MCH_PCIEXBAR, (uint32_t)d->vm->pci->ecam.base | 1);
 	memset(&d->wmask[MCH_PAM0], 0x33, 7);
 	d->wmask[MCH_SMRAM] = 0x7f;
 	return 0;

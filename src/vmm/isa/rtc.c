@@ -16,6 +16,9 @@
 #include "vmm/acpi/aml.h"
 #include "vmm/isa/isa.h"
 #include "vmm/vm.h"
+#include "vmm/sandbox.h"
+
+SANDBOX_NEEDS(SANDBOX_VCPU, "timerfd_settime");
 
 enum {
 	SECONDS = 0, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM, WEEKDAY, DAY,
@@ -389,6 +392,9 @@ rtc_create(struct vm *vm, struct error *err)
 					  .arg = r});
 	if (r->second_fd < 0 || r->period_fd < 0)
 		return error_set_errno(err, errno, "timerfd");
+	/* With TZ set, libc reads the zone's file now and never again: vcpus may not open files. */
+	setenv("TZ", ":/etc/localtime", 0);
+	tzset();
 	e = config_bool(vm->config, "rtc.use_localtime", true, &r->local, err);
 	if (e == 0 && vm->loop)
 		e = event_add_fd(vm->loop, r->second_fd, EPOLLIN, on_second, r, &r->second_src, err);
