@@ -105,6 +105,13 @@ waits_for_debugger(struct vm *vm)
 	return wait && config_get(vm->config, "gdb.port", NULL);
 }
 
+/* The sanitizers make calls of their own. */
+#ifdef __SANITIZE_ADDRESS__
+#define SANDBOX_DEFAULT false
+#else
+#define SANDBOX_DEFAULT true
+#endif
+
 int
 machine_run(struct config *config, struct error *err)
 {
@@ -116,7 +123,7 @@ machine_run(struct config *config, struct error *err)
 
 	/* A peer that went away is an error of that connection, no more. */
 	signal(SIGPIPE, SIG_IGN);
-	if ((r = config_bool(config, "sandbox", true, &sandbox, err)) < 0 ||
+	if ((r = config_bool(config, "sandbox", SANDBOX_DEFAULT, &sandbox, err)) < 0 ||
 	    (r = sandbox ? sandbox_prepare(err) : 0) < 0 || (r = event_new(&loop, err)) < 0 ||
 	    (r = vm_new(config, loop, &vm, err)) < 0)
 		return r;

@@ -158,7 +158,7 @@ TEST(pci_configuration_through_both_doors)
 	check_int(v, ==, 0xffffffff);
 	/* Sizing: all ones come back as the size's mask. */
 	pci_cfg_write(d, PCI_BASE_ADDRESS_0, 4, 0xffffffff);
-	check_int(pci_cfg_read(d, PCI_BASE_ADDRESS_0, 4), ==, 0xffe1);
+	check_int(pci_cfg_read(d, PCI_BASE_ADDRESS_0, 4), ==, 0xffffffe1);
 	pci_cfg_write(d, PCI_BASE_ADDRESS_2, 4, 0xffffffff);
 	pci_cfg_write(d, PCI_BASE_ADDRESS_3, 4, 0xffffffff);
 	check_int(pci_cfg_read(d, PCI_BASE_ADDRESS_2, 4), ==, 0xffffc004);
