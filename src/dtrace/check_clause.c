@@ -590,6 +590,53 @@ act_agg(struct act *a, struct agg *agg)
 	a->aggs[a->n_aggs++] = agg;
 }
 
+/* Does a value of n's type fit the conversion? */
+static int
+check_conversion(struct checker *c, const struct node *call, const struct node *n, size_t i,
+		 const struct piece *piece, struct error *err)
+{
+	struct dt *dt = c->dt;
+	bool text = dt_is_string(dt, n->type) ||
+		    (ctf_is_string(n->type) && ctf_kind(ctf_resolve(n->type)) == CTF_ARRAY);
+	bool wants_text = strchr("sSC", piece->conv);
+	cleanup_free char *name = NULL;
+
+	if (wants_text ? text : !text && (dt_is_scalar(dt, n->type) || ctf_is_aggregate(n->type)))
+		return 0;
+	name = ctf_name(n->type);
+	return d_error(err, call->line, "D_PRINTF_ARG_TYPE",
+		       "%s( ) argument #%zu is incompatible with conversion #%zu: conversion: %%%c, prototype: %s, argument: %s",
+		       call->name, i + 1, i, piece->conv,
+		       wants_text ? "char [] or string (or use stringof)" : "an integer or address",
+		       name);
+}
+
+/* Values against the format's conversions, in order. */
+static int
+check_conversions(struct checker *c, const struct node *call, const struct node *values,
+		  const struct format *f, struct error *err)
+{
+	size_t i = 1;
+	int r;
+
+	for (size_t k = 0; k < f->n && values; k++) {
+		const struct piece *piece = &f->pieces[k];
+		int stars = piece->star_width + piece->star_precision;
+
+		if (!piece->conv || piece->conv == '%' || piece->aggregation)
+			continue;
+		for (; stars && values; stars--, i++)
+			values = values->next;
+		if (!values)
+			break;
+		if ((r = check_conversion(c, call, values, i, piece, err)) < 0)
+			return r;
+		values = values->next;
+		i++;
+	}
+	return 0;
+}
+
 /* printf, printa, system, freopen: a format, then values or aggregations. */
 static int
 check_format(struct checker *c, struct node *n, struct act *a, struct error *err)
@@ -631,7 +678,7 @@ check_format(struct checker *c, struct node *n, struct act *a, struct error *err
 		return d_error(err, n->line, "D_PRINTF_ARG_PROTO",
 			       "%s( ) prototype mismatch: conversions take %zu values, %zu are given",
 			       n->name, format_args(a->format), values);
-	return 0;
+	return check_conversions(c, n, n->args->next, a->format, err);
 }
 
 /* D_CLEAR_AGGARG, D_TRUNC_AGGARG ... */

@@ -33,6 +33,7 @@
 #define DT_LEVELS 4 /* nested probe firings on one CPU */
 #define DT_ALLOCA 4096 /* bytes that alloca() and copyin() have in one firing */
 #define DT_COPYOUT 4096 /* bytes that copyout() copies at most */
+#define DT_HELD 2 /* dt_shared.stopped until all probes are attached */
 #define DT_MAX_SPECS 64
 #define DT_DROP_CPUS 256
 #define DT_UREGS 21 /* of struct pt_regs, in its order */
@@ -67,7 +68,7 @@ enum spec_state { SPEC_FREE, SPEC_ACTIVE, SPEC_ENDED /* by commit() or discard()
 
 /* First bytes of `globals`: what programs and consumer tell each other. */
 struct dt_shared {
-	uint64_t stopped;     /* exit() was called: probes other than END do nothing */
+	uint64_t stopped;     /* exit() was called, or DT_HELD: probes but END do nothing */
 	uint64_t dyn_drops;
 	uint64_t level_drops; /* fired too deeply nested */
 	int64_t wall_offset;  /* CLOCK_REALTIME less CLOCK_MONOTONIC at start */

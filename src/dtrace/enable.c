@@ -443,7 +443,12 @@ dt_enable(struct dt *dt, struct error *err)
 				return r;
 		if (manual && (r = dt_fire(dt, "BEGIN", err)) < 0)
 			return r;
+		/* The others fire when all are there; unless BEGIN ended it. */
+		if (manual && !dt->shared->stopped)
+			dt->shared->stopped = DT_HELD;
 	}
+	if (dt->shared->stopped == DT_HELD)
+		dt->shared->stopped = 0;
 	return 0;
 }
 

@@ -207,12 +207,16 @@ gen_chill(struct gen *g, struct node *n, struct error *err)
 static void
 write_user(struct gen *g, struct place from)
 {
+	int nothing = asm_label(&g->a);
+
+	gen_pop(g, R1);
+	asm_jcci(&g->a, BPF_JEQ, R2, 0, nothing); /* the helper takes no 0 */
 	asm_mov(&g->a, R3, R2);
 	gen_place(g, R2, from);
-	gen_pop(g, R1);
 	asm_store(&g->a, 8, R10, STACK_FAULT, R1);
 	asm_call(&g->a, BPF_FUNC_probe_write_user);
 	asm_jcci(&g->a, BPF_JNE, R0, 0, gen_fault(g, FAULT_ADDRESS));
+	asm_here(&g->a, nothing);
 }
 
 /* copyout(from, address, bytes) */
