@@ -44,6 +44,50 @@ destroy(const char *dataset, struct error *err)
 	return r;
 }
 
+/* What is not there (any more) need not be kept. */
+static int
+keep_file(const char *from, const char *to, struct error *err)
+{
+	cleanup_error struct error own = ERROR_INIT;
+	cleanup_free char *data = NULL;
+	size_t len;
+	int r = file_read(from, 0, &data, &len, &own);
+
+	if (r == -ENOENT || r == -ENOTDIR)
+		return 0;
+	if (r < 0) {
+		error_move(err, &own);
+		return r;
+	}
+	return file_write_atomic(to, data, len, 0600, err);
+}
+
+/* archive_on_delete: what is worth keeping of a VM that goes, in POOL/archive/UUID. */
+static int
+step_archive(struct vm_job *job, struct error *err)
+{
+	static const char *const files[] = {"config/metadata.json", "config/tags.json",
+					    "config/routes.json", "logs/console.log"};
+	const char *pool = json_str(json_get(job->vm, "zpool"), "zones");
+	cleanup_free char *dir = str_printf("%s/%s/archive/%s", zone_root(), pool, job->uuid);
+	cleanup_free char *xml = str_printf("%s/etc/zones/%s.xml", zone_root(), job->uuid);
+	cleanup_free char *kept = str_printf("%s/%s.xml", dir, job->uuid);
+	int r;
+
+	if (!json_bool(json_get(job->vm, "archive_on_delete"), false))
+		return 0;
+	r = file_mkdir_p(dir, 0700, err);
+	if (r == 0)
+		r = keep_file(xml, kept, err);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(files); i++) {
+		cleanup_free char *from = vm_path(job->vm, files[i]);
+		cleanup_free char *to = str_printf("%s/%s", dir, strchr(files[i], '/') + 1);
+
+		r = keep_file(from, to, err);
+	}
+	return r;
+}
+
 static int
 step_root(struct vm_job *job, struct error *err)
 {
@@ -80,6 +124,7 @@ step_zone(struct vm_job *job, struct error *err)
 
 const struct vm_step vm_delete_steps[] = {
 	{"halt", step_halt, undo_halt},
+	{"archive", step_archive, NULL},
 	{"root", step_root, NULL},
 	{"disks", step_disks, NULL},
 	{"firewall", step_firewall, NULL},
@@ -123,8 +168,8 @@ vm_delete(const char *uuid, struct error *err)
 	 * VM may hold it); behind it only forwards.
 	 */
 	if (r == 0)
-		r = vm_steps_run(&job, vm_delete_steps, 0, 2, err);
-	for (size_t i = 2; r == 0 && i < vm_delete_steps_n; i++) {
+		r = vm_steps_run(&job, vm_delete_steps, 0, 3, err);
+	for (size_t i = 3; r == 0 && i < vm_delete_steps_n; i++) {
 		if (vm_step_hook)
 			vm_step_hook("delete", vm_delete_steps[i].name, "begin");
 		r = vm_delete_steps[i].run(&job, err);

@@ -94,7 +94,7 @@ static struct json *
 journal_vm(const struct json *vm)
 {
 	static const char *const kept[] = {"uuid", "zonename", "brand", "zpool", "zonepath",
-					   "image_uuid"};
+					   "image_uuid", "archive_on_delete"};
 	struct json *out = json_new_object();
 	struct json *disks = json_new_array();
 	const struct json *d;

@@ -82,6 +82,26 @@ TEST(create_get_delete)
 	check_has(error_message(&err), "No such zone configured");
 }
 
+TEST(what_is_archived_on_delete)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_json struct json *change = NULL;
+	cleanup_json struct json *metadata = NULL;
+	cleanup_free char *dir = NULL, *xml = NULL, *file = NULL;
+
+	vm_fake_init(test_tmpdir());
+	dir = str_printf("%s/zones/archive/" LX, test_tmpdir());
+	xml = str_printf("%s/" LX ".xml", dir);
+	file = str_printf("%s/metadata.json", dir);
+	check_ok(create(lx_payload, &err), &err);
+	check_ok(json_parse("{\"archive_on_delete\":true}", (size_t)-1, &change, &err), &err);
+	check_ok(vm_update(LX, change, &err), &err);
+	check_ok(vm_delete(LX, &err), &err);
+	check(file_exists(xml));
+	check_ok(json_read_file(file, &metadata, &err), &err);
+	check_str(json_str(json_lookup(metadata, "customer_metadata.k"), NULL), "v");
+}
+
 TEST(kvm_disks_are_made_and_go)
 {
 	cleanup_error struct error err = ERROR_INIT;

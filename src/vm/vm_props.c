@@ -161,7 +161,7 @@ const struct vm_prop vm_props[] = {
 	{"indestructible_delegated", VM_T_BOOL, VM_ANY, CU | LIVE,
 	 .doc = "The same for the delegated dataset."},
 	{"archive_on_delete", VM_T_BOOL, VM_ANY, CU | LIVE, STORE_ATTR("archive-on-delete"),
-	 .doc = "Keep the VM's last words under /zones/archive when it is deleted."},
+	 .doc = "Keep configuration, metadata and console log in /zones/archive when the VM is deleted."},
 	{"do_not_inventory", VM_T_BOOL, VM_ANY, CU | LIVE, STORE_ATTR("do-not-inventory"),
 	 .doc = "Cluster software is to ignore the VM."},
 
