@@ -63,11 +63,26 @@ show_by_name(const struct rec *rec)
 	       rec->kind == REC_USYM;
 }
 
+/* How many frames there are between a tracepoint and our program depends on who else is there. */
+static size_t
+tracing_frames(struct dt *dt, const uint64_t *pcs, size_t n)
+{
+	const char *name, *module;
+	uint64_t off;
+	size_t i = 0;
+
+	while (i < n && pcs[i] && ksyms_at(dt_ksyms(dt), pcs[i], &name, &module, &off) &&
+	       (str_after(name, "__traceiter_") || str_after(name, "__bpf_trace_") ||
+		str_after(name, "bpf_trace_run")))
+		i++;
+	return i;
+}
+
 void
 show_stack(struct dt *dt, const uint64_t *pcs, size_t n)
 {
 	fputc('\n', dt->out);
-	for (size_t i = 0; i < n && pcs[i]; i++) {
+	for (size_t i = tracing_frames(dt, pcs, n); i < n && pcs[i]; i++) {
 		cleanup_free char *text = show_symbol(dt, pcs[i], true);
 
 		fprintf(dt->out, "%*s%s\n", (int)dt->opts.stackindent, "", text);

@@ -42,4 +42,26 @@ for file in /root/rows/*.rows; do
 		run_row "$(basename "$file" .rows): $name" "$program" "$ere" </dev/null
 	done <"$file"
 done
+
+# --- the scripts: the first line behind the heading, or what is told at the end
+scripts=${SCRIPTS:-/usr/share/dtrace}
+says() { # NAME ERE TEXT
+	if grep -qE -- "$2" <<<"$3"; then echo "ok - $1"; else echo "not ok - $1"; echo "# ${3:0:300}"; fi
+}
+while read -r name ere; do
+	says "$name" "$ere" "$(timeout -k 5 15 "$scripts/$name" 2>&1 | head -n 3)"
+done <<'END'
+execsnoop [0-9]+ global +[a-z/.]+
+iosnoop vd[a-z0-9]+ +[RW] +[0-9]+
+killsnoop [0-9]+ [a-z/-]+ +[0-9]+ +[0-9]+
+opensnoop [0-9]+ [a-z/-]+ +-?[0-9]+ +[0-9]+ /
+tcpconnect (accept|connect)-[a-z]+ +(127.0.0.1|::1)
+tcpsnoop (->|<-) +[0-9a-f.:]+ +[0-9]+
+zonetop global
+END
+for name in hotkernel hotuser iolatency runqlat; do
+	says $name '[a-z0-9]+.* +[0-9]+ *$' "$(timeout -s INT -k 10 3 "$scripts/$name" 2>&1)"
+done
+says intrstat '^(virtio|NET_RX|TIMER|RCU)' "$(timeout 20 intrstat 1 1 2>&1)"
+says lockstat 'Adaptive mutex hold' "$(timeout 30 lockstat -H -D 3 true 2>&1)"
 echo end

@@ -72,11 +72,13 @@ translator devinfo_t < struct bio *B > {
 };
 
 translator devinfo_t < struct request *R > {
-	dev_major = R->part->bd_dev >> 20;
-	dev_minor = R->part->bd_dev & 0xfffff;
+	dev_major = R->q->disk->major;
+	dev_minor = R->part == 0 ? R->q->disk->first_minor : R->part->bd_dev & 0xfffff;
 	dev_instance = 0;
 	dev_name = R->q->disk->disk_name;
-	dev_statname = stringof(R->part->bd_device.kobj.name);
+	/* A flush is for the whole disk. */
+	dev_statname = R->part == 0 ? stringof(R->q->disk->disk_name) :
+	    stringof(R->part->bd_device.kobj.name);
 	dev_pathname = ddi_pathname(&R->part->bd_device, 0);
 };
 
