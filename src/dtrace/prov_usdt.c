@@ -154,6 +154,28 @@ is_taken(const char *prov)
 	return !*prov || str_eq(prov, "*");
 }
 
+/* Our own daemons and commands: their probes are there whether they run or not. */
+static const struct {
+	const char *prov, *path;
+} stable[] = {
+	{"smf", "/lib/svc/bin/svc.startd"}, {"vm", "/usr/sbin/vmadm"},
+	{"zone", "/usr/lib/zones/zoneadmd"}, {"zone", "/usr/sbin/zoneadm"},
+	{"zone", "/usr/sbin/vmadm"},
+};
+
+/* Files that are known without a process; false if the path is no program. */
+static bool
+search_path(struct search *s, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	s->module = slash ? slash + 1 : path;
+	s->file = ufile_at(s->dt, path);
+	if (s->file && dt_part_matches(s->part[1], s->module))
+		search_file(s);
+	return s->file;
+}
+
 static int
 usdt_provide(struct dt *dt, const char *const part[4], struct error *err)
 {
@@ -163,17 +185,13 @@ usdt_provide(struct dt *dt, const char *const part[4], struct error *err)
 
 	if (is_taken(prov) || str_after(prov, "pid"))
 		return 0;
-	for (size_t i = 0; i < dt->opts.usdtfiles.n; i++) {
-		const char *path = dt->opts.usdtfiles.v[i], *slash = strrchr(path, '/');
-
-		s.module = slash ? slash + 1 : path;
-		s.file = ufile_at(dt, path);
-		if (!s.file)
+	for (size_t i = 0; i < ARRAY_SIZE(stable); i++)
+		if (str_eq(stable[i].prov, prov))
+			search_path(&s, stable[i].path);
+	for (size_t i = 0; i < dt->opts.usdtfiles.n; i++)
+		if (!search_path(&s, dt->opts.usdtfiles.v[i]))
 			return error_set(err, ENOENT, "usdtfile: %s is no ELF file that can be read",
-					 path);
-		if (dt_part_matches(part[1], s.module))
-			search_file(&s);
-	}
+					 dt->opts.usdtfiles.v[i]);
 	if (!dt_is_glob(prov) && (pid = pid_in(prov)) > 0) {
 		search_process(dt, part, pid, true);
 	} else {

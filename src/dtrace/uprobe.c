@@ -14,6 +14,7 @@
 #include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <unistd.h>
@@ -21,18 +22,16 @@
 #include "base/file.h"
 
 struct uprobes {
-	struct map *files; /* "dev:inode": struct ufile, or NULL */
+	struct map *files; /* "dev:inode" of a mapping, or a path: struct ufile, or NULL */
+	struct ufile **opened; /* each file once, however it was come by */
+	size_t n_opened;
 	struct usite **sites;
 	size_t n_sites;
 };
 
 static void
-ufile_free(void *p)
+ufile_free(struct ufile *f)
 {
-	struct ufile *f = p;
-
-	if (!f)
-		return;
 	close(f->fd);
 	elfsyms_free(f->syms);
 	free(f->definitions);
@@ -44,7 +43,7 @@ uprobes_of(struct dt *dt)
 {
 	if (!dt->uprobes) {
 		dt->uprobes = xcalloc(1, sizeof(*dt->uprobes));
-		dt->uprobes->files = map_new(ufile_free);
+		dt->uprobes->files = map_new(NULL);
 	}
 	return dt->uprobes;
 }
@@ -57,6 +56,9 @@ uprobes_free(struct dt *dt)
 	if (!u)
 		return;
 	map_free(u->files);
+	for (size_t i = 0; i < u->n_opened; i++)
+		ufile_free(u->opened[i]);
+	free(u->opened);
 	for (size_t i = 0; i < u->n_sites; i++)
 		free(u->sites[i]);
 	free(u->sites);
@@ -64,20 +66,40 @@ uprobes_free(struct dt *dt)
 	dt->uprobes = NULL;
 }
 
+/*
+ * The file behind fd, read if it was not yet; a mapping and a path may lead to the
+ * same one, whose probes must not be set twice.  NULL if it is no ELF file.
+ */
 static struct ufile *
-open_file(pid_t pid, const struct procmap *m)
+take_file(struct uprobes *u, int fd, int root_fd, const char *path)
 {
-	cleanup_close int fd = -1, root_fd = -1;
 	struct elfsyms *syms;
+	struct stat st, other;
 	struct ufile *f;
 
-	if (proc_root_open(pid, &root_fd, NULL) < 0 || procmap_open(pid, m, &fd, NULL) < 0 ||
-	    elfsyms_open(fd, root_fd, m->path, &syms, NULL) < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return NULL;
+	for (size_t i = 0; i < u->n_opened; i++)
+		if (fstat(u->opened[i]->fd, &other) == 0 && other.st_dev == st.st_dev &&
+		    other.st_ino == st.st_ino)
+			return u->opened[i];
+	if (elfsyms_open(fd, root_fd, path, &syms, NULL) < 0)
 		return NULL;
 	f = xcalloc(1, sizeof(*f));
-	f->fd = steal_fd(&fd);
+	f->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	f->syms = syms;
-	return f;
+	u->opened = xreallocarray(u->opened, u->n_opened + 1, sizeof(*u->opened));
+	return u->opened[u->n_opened++] = f;
+}
+
+static struct ufile *
+open_mapped(struct uprobes *u, pid_t pid, const struct procmap *m)
+{
+	cleanup_close int fd = -1, root_fd = -1;
+
+	if (proc_root_open(pid, &root_fd, NULL) < 0 || procmap_open(pid, m, &fd, NULL) < 0)
+		return NULL;
+	return take_file(u, fd, root_fd, m->path);
 }
 
 struct ufile *
@@ -85,11 +107,11 @@ ufile_of(struct dt *dt, pid_t pid, const struct procmap *m)
 {
 	cleanup_free char *key = str_printf("%llx:%llu", (unsigned long long)m->dev,
 					    (unsigned long long)m->inode);
-	struct map *files = uprobes_of(dt)->files;
+	struct uprobes *u = uprobes_of(dt);
 
-	if (!map_has(files, key))
-		map_set(files, key, open_file(pid, m));
-	return map_get(files, key);
+	if (!map_has(u->files, key))
+		map_set(u->files, key, open_mapped(u, pid, m));
+	return map_get(u->files, key);
 }
 
 struct ufile *
@@ -97,19 +119,11 @@ ufile_at(struct dt *dt, const char *path)
 {
 	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY),
 			  root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct map *files = uprobes_of(dt)->files;
-	struct elfsyms *syms;
-	struct ufile *f;
+	struct uprobes *u = uprobes_of(dt);
 
-	if (map_has(files, path))
-		return map_get(files, path);
-	if (fd < 0 || elfsyms_open(fd, root_fd, path, &syms, NULL) < 0)
-		return NULL;
-	f = xcalloc(1, sizeof(*f));
-	f->fd = steal_fd(&fd);
-	f->syms = syms;
-	map_set(files, path, f);
-	return f;
+	if (!map_has(u->files, path))
+		map_set(u->files, path, take_file(u, fd, root_fd, path));
+	return map_get(u->files, path);
 }
 
 const char *

@@ -131,12 +131,14 @@ dt_usdt_header(struct dt *dt, const char *text, size_t len, const char *file, FI
 	       struct error *err)
 {
 	cleanup_strbuf struct strbuf b = STRBUF_INIT;
+	const char *slash = strrchr(file, '/');
 	struct ast *ast;
 	int r = parse(dt, text, len, file, &ast, err);
 
 	if (r < 0)
 		return r;
-	strbuf_addf(&b, "/* Made by dtrace -h from %s. */\n#pragma once\n\n", file);
+	strbuf_addf(&b, "/* Made by dtrace -h from %s. */\n#pragma once\n\n",
+		    slash ? slash + 1 : file);
 	strbuf_adds(&b, common);
 	strbuf_adds(&b, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
 	for (const struct node *n = ast->top; n; n = n->next) {

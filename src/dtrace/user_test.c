@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -257,13 +258,17 @@ TEST(nobody_looks_and_nothing_is_seen)
 TEST(a_provider_without_a_number_is_whoever_runs_the_file)
 {
 	static const char text[] = "victim:::quiet { printf(\"%s:%s \", probeprov, probename) }";
-	cleanup_free char *out = NULL, *later = NULL, *file = NULL, *command = NULL;
+	cleanup_free char *out = NULL, *later = NULL, *file = NULL, *command = NULL,
+			  *both = NULL;
 
 	need_root();
 	out = DTRACE("-c", victim_usdt(), "-n", text);
 	check_str(out, "victim:quiet victim:quiet victim:quiet ");
-	/* Nobody maps the file when the probes are set. */
+	/* Mapped and named: one file all the same. */
 	file = str_printf("-xusdtfile=%s", victim_usdt());
+	both = DTRACE(file, "-c", victim_usdt(), "-n", text);
+	check_str(both, "victim:quiet victim:quiet victim:quiet ");
+	/* Nobody maps the file when the probes are set. */
 	command = str_printf("env %s", victim_usdt());
 	later = DTRACE(file, "-xevaltime=exec", "-c", command, "-n", text);
 	check_str(later, "victim:quiet victim:quiet victim:quiet ");
@@ -279,6 +284,26 @@ TEST(wildcards_find_the_process)
 	check_has(out, "box-made");
 	check_has(out, "quiet");
 	check_has(out, "step");
+}
+
+/* Domains below dtrace keep the header that dtrace -h makes of their definitions. */
+TEST(stable_headers_are_up_to_date)
+{
+	static const char *const names[] = {"src/smf/smf_probes", "src/zone/zone_probes",
+					    "src/vm/vm_probes"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		cleanup_free char *rel_d = str_printf("%s.d", names[i]), *rel_h = str_printf("%s.h", names[i]);
+		cleanup_free char *d = xstrdup(test_data(rel_d)), *h = xstrdup(test_data(rel_h));
+		cleanup_free char *made = NULL, *kept = NULL;
+		cleanup_error struct error err = ERROR_INIT;
+
+		check_ok(RUN_OUTPUT(&made, &err, dtrace_path(), "-h", "-s", d, "-o", "-"), &err);
+		if (getenv("TEST_UPDATE"))
+			check_ok(file_write_atomic(h, made, strlen(made), 0644, &err), &err);
+		check_ok(file_read(h, 0, &kept, NULL, &err), &err);
+		check_str(kept, made);
+	}
 }
 
 TEST(objects_and_headers_are_made)

@@ -30,6 +30,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "smf/smf_probes.h"
 
 #define FAULT_THRESHOLD 3
 #define KILL_PATIENCE_MS 10000 /* how long SIGKILL may take before we say so */
@@ -172,6 +173,8 @@ set_state(struct inst *i, enum smf_state state, enum smf_state next, const char 
 		touch_targets(i);
 	if (state == old)
 		return;
+	if (SMF_STATE_CHANGE_ENABLED())
+		SMF_STATE_CHANGE(i->v->name, smf_state_name(old), smf_state_name(state), r->aux);
 	graph_each_dependent(startd.graph, i->v, touch_vertex, NULL);
 	if (state == SMF_MAINTENANCE) {
 		log_warn("%s: maintenance (%s)", i->v->name, r->aux);

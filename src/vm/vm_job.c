@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "os/run.h"
+#include "vm/vm_probes.h"
 
 void (*vm_step_hook)(const char *action, const char *step, const char *when);
 
@@ -171,6 +172,10 @@ hook(const struct vm_job *job, const char *step, const char *when)
 {
 	if (vm_step_hook)
 		vm_step_hook(job->action, step, when);
+	if (str_eq(when, "begin"))
+		VM_STEP_START(job->uuid, job->action, step);
+	else
+		VM_STEP_DONE(job->uuid, job->action, step);
 }
 
 int

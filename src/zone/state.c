@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "zone/model.h"
+#include "zone/zone_probes.h"
 
 /* One row an arrow.  The words are for messages and the manual page. */
 static const struct transition {
@@ -351,8 +352,12 @@ zone_state_move(const char *name, enum zone_state to, struct zone_runtime *rt, s
 	if (r < 0)
 		return r;
 	if (is_runtime(to) || (to == ZONE_INSTALLED && is_runtime(now.state)))
-		return move_runtime(name, to, rt, err);
-	return move_index(name, to, err);
+		r = move_runtime(name, to, rt, err);
+	else
+		r = move_index(name, to, err);
+	if (r >= 0 && ZONE_STATE_CHANGE_ENABLED())
+		ZONE_STATE_CHANGE(name, zone_state_name(now.state), zone_state_name(to));
+	return r;
 }
 
 int
