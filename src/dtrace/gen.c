@@ -402,14 +402,18 @@ gen_free(struct gen *g)
 	free(g);
 }
 
-/* Without an exit() nobody needs to look whether there was one. */
+/* A single program without an exit() need not look whether there was one, or whether all are there. */
 static bool
-may_exit(const struct dt *dt)
+may_be_held(const struct dt *dt)
 {
+	size_t hooks = 0;
+
+	for (size_t i = 0; i < dt->n_hooks; i++)
+		hooks += !dt->hooks[i]->probes[0]->ops->manual;
 	for (size_t i = 0; i < dt->n_clauses; i++)
 		if (has_exit(dt->clauses[i]))
 			return true;
-	return false;
+	return hooks > 1;
 }
 
 int
@@ -425,7 +429,7 @@ dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err)
 	g->leave = out;
 	g->scratch = needs_scratch(dt, h);
 	asm_mov(a, R6, R1);
-	if (may_exit(dt) && !(p->ops->manual && str_eq(p->name, "END"))) {
+	if (may_be_held(dt) && !(p->ops->manual && str_eq(p->name, "END"))) {
 		asm_map_value(a, R1, dt->globals_fd, offsetof(struct dt_shared, stopped));
 		asm_load(a, 8, R1, R1, 0);
 		asm_jcci(a, BPF_JNE, R1, 0, out);
