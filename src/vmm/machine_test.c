@@ -454,6 +454,42 @@ TEST(pause_stops_the_guest_and_resume_goes_on)
 	vm_free(vm);
 }
 
+/*
+ * The first processor wakes the others with INIT and SIPI; each counts itself in
+ * and halts; when all are there the machine is switched off.
+ */
+static void
+wake_all(const char *keys, uint8_t others)
+{
+	/*
+	 * mov esi,0xfee00300; mov dword [esi],0xc4500; mov dword [esi],0xc4608;
+	 * l: mov eax,[0x3000]; cmp eax,OTHERS; jne l; out 0xe1,al; hlt
+	 */
+	uint8_t code[] = {0xbe, 0, 3, 0xe0, 0xfe, 0xc7, 6, 0, 0x45, 0x0c, 0, 0xc7, 6, 8, 0x46, 0x0c,
+			  0, 0xa1, 0, 0x30, 0, 0, 0x83, 0xf8, others, 0x75, 0xf6, 0xe6, 0xe1, 0xf4};
+	/* 16 bits: lock inc dword [0x3000]; cli; l: hlt; jmp l */
+	static const uint8_t other[] = {0xf0, 0x66, 0xff, 6, 0, 0x30, 0xfa, 0xf4, 0xeb, 0xfd};
+	struct seen s;
+	struct vm *vm = guest_machine(keys, &s);
+	uint32_t n = 0;
+
+	require(mem_write(&vm->mem, 0x8000, other, sizeof(other)));
+	check_int(run(vm, code, sizeof(code), &(struct vcpu_entry){ENTRY_FLAT32, .rip = 0x1000}),
+		  ==, VM_END_POWEROFF);
+	check(mem_read(&vm->mem, 0x3000, &n, sizeof(n)) && n == others);
+	vm_free(vm);
+}
+
+TEST(two_processors)
+{
+	wake_all("memory.size=2M cpus=2", 1);
+}
+
+TEST(four_processors_of_two_sockets)
+{
+	wake_all("memory.size=2M cpus=4 sockets=2 cores=2", 3);
+}
+
 TEST(the_reset_port_ends_the_machine)
 {
 	/* mov dx,0xcf9; mov al,6; out dx,al; l: jmp l */
