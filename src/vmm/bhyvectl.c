@@ -31,6 +31,8 @@ static const struct verb {
 	{"migrate", "migrate", "migrate", "ADDR:PORT", true, "send it to a waiting bhyve -r tcp=..."},
 	{"migrate-cancel", "migrate-cancel", NULL, NULL, false, "let it stay"},
 	{"migrate-status", "migrate-status", NULL, NULL, true, "how far it is"},
+	{"device-add", "device-add", NULL, "SLOT,DEVICE", false, "a PCI device, as -s has it"},
+	{"device-remove", "device-remove", NULL, "SLOT", false, "ask the guest to let go of it"},
 	{"gdb", "gdb", NULL, "ADDR:PORT", false, "let a debugger connect there"},
 	{"stats", "stats", "get-stats", NULL, true, "exits of each processor"},
 	{"devices", "devices", NULL, NULL, true, "its PCI devices"},

@@ -177,6 +177,12 @@ config_find(struct config *n, const char *path)
 	return n;
 }
 
+void
+config_remove(struct config *root, const char *path)
+{
+	config_free(config_find(root, path));
+}
+
 int
 config_branch(struct config *node, const char *path, struct config **ret, struct error *err)
 {

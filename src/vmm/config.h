@@ -32,6 +32,8 @@ int config_parse(struct config *node, const char *assignment, struct error *err)
 /* Lines of key=value; '#' starts a comment line, empty lines are skipped. */
 int config_load(struct config *node, const char *path, struct error *err);
 
+/* Takes a branch or leaf away; nothing if there is none. */
+void config_remove(struct config *root, const char *path);
 /* A branch or leaf, or NULL. */
 struct config *config_find(struct config *node, const char *path);
 /* The branch, made if absent. */

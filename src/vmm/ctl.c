@@ -13,6 +13,7 @@
 #include "vmm/balloon.h"
 #include "vmm/display/display.h"
 #include "vmm/gdb.h"
+#include "vmm/isa/hotplug.h"
 #include "vmm/isa/isa.h"
 #include "vmm/migrate.h"
 #include "vmm/pci.h"
@@ -265,6 +266,18 @@ do_migrate_status(struct vm *vm, const struct json *in, struct json *out, struct
 }
 
 static int
+do_device_add(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+{
+	return hotplug_add(vm, json_str(json_get(in, "arg"), ""), err);
+}
+
+static int
+do_device_remove(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+{
+	return hotplug_remove(vm, json_str(json_get(in, "arg"), ""), err);
+}
+
+static int
 do_gdb(struct vm *vm, const struct json *in, struct json *out, struct error *err)
 {
 	return gdb_start(vm, json_str(json_get(in, "arg"), ""), false, err);
@@ -293,6 +306,8 @@ static const struct {
 	{"migrate-status", do_migrate_status},
 	{"migrate-cancel", do_migrate_cancel},
 	{"gdb", do_gdb},
+	{"device-add", do_device_add},
+	{"device-remove", do_device_remove},
 };
 
 static void

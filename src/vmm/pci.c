@@ -731,6 +731,21 @@ dev_free(struct pci_dev *d)
 }
 
 void
+pci_remove(struct pci_dev *d)
+{
+	struct vm *vm = d->vm;
+	bool was_paused = vm->paused;
+	cleanup_free char *path = str_printf("pci.%u.%u.%u", d->bus, d->slot, d->fn);
+
+	vm_pause(vm);
+	vm_free_parts(vm, d);
+	dev_free(d);
+	config_remove(vm->config, path);
+	if (!was_paused)
+		vm_resume(vm);
+}
+
+void
 pci_root_free(struct pci_root *root)
 {
 	if (!root)
@@ -763,9 +778,12 @@ pci_create(struct vm *vm, const struct pci_class *class, unsigned bus, unsigned 
 	pthread_mutex_init(&d->irq_lock, NULL);
 	d->wmask[PCI_COMMAND] = PCI_COMMAND_MASTER;
 	d->wmask[PCI_COMMAND + 1] = PCI_COMMAND_SERR >> 8;
+	vm->part_owner = d;
 	r = class->init(d, node, err);
+	vm->part_owner = NULL;
 	if (r < 0) {
 		r = error_wrap(err, r, "pci %s %s", pci_where(d, where), class->name);
+		vm_free_parts(vm, d);
 		dev_free(d);
 		return r;
 	}

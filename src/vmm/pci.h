@@ -47,6 +47,7 @@ struct pci_class {
 	const char *main_opt;
 	const struct pci_opt *opts;
 	size_t size; /* of the instance */
+	bool hotplug; /* may come and go while the guest runs */
 	/* Optional: -s text to keys where it is more than main,key=value,flag. */
 	int (*parse)(struct config *node, const char *text, struct error *err);
 	int (*init)(struct pci_dev *d, struct config *node, struct error *err);
@@ -155,9 +156,15 @@ int pci_create_all(struct vm *vm, struct error *err);
 /* One function; node may be an empty branch. */
 int pci_create(struct vm *vm, const struct pci_class *class, unsigned bus, unsigned slot,
 	       unsigned fn, struct config *node, struct pci_dev **ret, struct error *err);
+/* "-s" text, for a running machine that is paused: the guest places its BARs. */
+int pci_add(struct vm *vm, const char *arg, struct pci_dev **ret, struct error *err);
+/* Main thread: pauses the machine, frees the device and its parts, forgets its keys. */
+void pci_remove(struct pci_dev *d);
 /* Gives every BAR an address, as firmware would; with enable, also turns decoding on. */
 int pci_assign(struct vm *vm, bool enable, struct error *err);
 struct pci_dev *pci_find(struct vm *vm, unsigned bus, unsigned slot, unsigned fn);
+/* The device at "4", "4:0" or "0:4:0". */
+int pci_find_text(struct vm *vm, const char *where, struct pci_dev **ret, struct error *err);
 /* "0:4:0", for messages; buf of at least 16 bytes. */
 const char *pci_where(const struct pci_dev *d, char *buf);
 

@@ -274,6 +274,51 @@ pci_create_all(struct vm *vm, struct error *err)
 	return 0;
 }
 
+int
+pci_find_text(struct vm *vm, const char *where, struct pci_dev **ret, struct error *err)
+{
+	unsigned at[3];
+	struct pci_dev *d;
+
+	if (!parse_address(where, at))
+		return error_set(err, EINVAL, "\"%s\": expected [bus:]slot[:function]", where);
+	d = pci_find(vm, at[0], at[1], at[2]);
+	if (!d)
+		return error_set(err, ENOENT, "%s has no device at %s", vm->name, where);
+	*ret = d;
+	return 0;
+}
+
+int
+pci_add(struct vm *vm, const char *arg, struct pci_dev **ret, struct error *err)
+{
+	cleanup_free char *where = xstrndup(arg, strcspn(arg, ","));
+	const struct pci_class *class;
+	unsigned at[3];
+	int r;
+
+	if (!parse_address(where, at) || at[0] || at[2] || at[1] == 0 || at[1] > 30)
+		return error_set(err, EINVAL, "\"%s\": expected SLOT,device[,options]", arg);
+	if (pci_find(vm, 0, at[1], 0))
+		return error_set(err, EEXIST, "slot %u is taken", at[1]);
+	r = pci_parse_slot(vm->config, arg, err);
+	if (r < 0)
+		return r;
+
+	cleanup_free char *path = str_printf("pci.0.%u.0", at[1]);
+	struct config *node = config_find(vm->config, path);
+
+	class = pci_class_find(config_get(node, "device", ""));
+	if (!class->hotplug)
+		r = error_set(err, ENOTSUP, "%s cannot be added to a running machine", class->name);
+	else
+		r = pci_create(vm, class, 0, at[1], 0, node, ret, err);
+	/* What its init() had made before it failed. */
+	if (r < 0)
+		config_remove(vm->config, path);
+	return r;
+}
+
 struct window {
 	uint64_t next, end;
 };

@@ -213,19 +213,11 @@ join_vcpus(struct vm *vm)
 void
 vm_free(struct vm *vm)
 {
-	struct vm_part *part;
-
 	if (!vm)
 		return;
 	vm_end(vm, VM_END_HALT, NULL);
 	join_vcpus(vm);
-	while (!list_empty(&vm->parts)) {
-		part = list_entry(vm->parts.prev, struct vm_part, link);
-		list_del(&part->link);
-		if (part->free)
-			part->free(part->arg);
-		free(part);
-	}
+	vm_free_parts(vm, NULL);
 	pci_root_free(vm->pci);
 	for (unsigned i = 0; vm->vcpu && i < vm->topology.cpus; i++)
 		vcpu_done(&vm->vcpu[i]);
@@ -249,7 +241,26 @@ vm_add_part(struct vm *vm, const struct vm_part *part)
 {
 	struct vm_part *p = xmemdup(part, sizeof(*part));
 
+	p->owner = vm->part_owner;
 	list_add_tail(&vm->parts, &p->link);
+}
+
+void
+vm_free_parts(struct vm *vm, const struct pci_dev *owner)
+{
+	struct list_head *at = vm->parts.prev;
+
+	while (at != &vm->parts) {
+		struct vm_part *part = list_entry(at, struct vm_part, link);
+
+		at = at->prev;
+		if (owner && part->owner != owner)
+			continue;
+		list_del(&part->link);
+		if (part->free)
+			part->free(part->arg);
+		free(part);
+	}
 }
 
 /* vcpus need little: handlers keep nothing large on the stack. */

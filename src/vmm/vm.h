@@ -21,6 +21,7 @@
 
 struct display;
 struct kvm_run;
+struct pci_dev;
 struct pci_root;
 struct vm;
 
@@ -68,6 +69,7 @@ struct vm_part {
 	void (*free)(void *arg);   /* may be NULL */
 	state_fn *state;	   /* what of it is saved; NULL: nothing (state.h) */
 	void *arg;
+	struct pci_dev *owner; /* set by vm_add_part(): in whose init() it was added, or NULL */
 	struct list_head link;
 };
 
@@ -82,6 +84,7 @@ struct vm {
 	struct pci_root *pci;
 	struct display *display; /* display_of() makes it */
 	struct list_head parts; /* in order of creation; freed backwards */
+	struct pci_dev *part_owner; /* whose init() runs */
 
 	struct vm_topology topology;
 	struct vcpu *vcpu;
@@ -110,6 +113,8 @@ DEFINE_CLEANUP(vm_free, struct vm *);
 #define cleanup_vm CLEANUP(vm_freep)
 
 void vm_add_part(struct vm *vm, const struct vm_part *part);
+/* Of one device, or all (NULL), backwards. */
+void vm_free_parts(struct vm *vm, const struct pci_dev *owner);
 
 /* Starts every vcpu's thread; application processors wait for INIT and SIPI. */
 int vm_start(struct vm *vm, struct error *err);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "vmm/acpi/aml.h"
+#include "vmm/isa/hotplug.h"
 #include "vmm/isa/isa.h"
 #include "vmm/pci.h"
 #include "vmm/vm.h"
@@ -207,6 +208,7 @@ aml_bus0(struct vm *vm, struct aml *a)
 	aml_end_resources(a);
 	aml_routing(vm, 0, a);
 	aml_lpc(vm, a);
+	hotplug_aml_slots(vm, a);
 	aml_end(a);
 }
 
@@ -260,6 +262,7 @@ build_dsdt(struct vm *vm, struct acpi *acpi)
 	aml_extra_buses(vm, &a);
 	aml_board(vm, &a);
 	aml_end(&a);
+	hotplug_aml_events(vm, &a);
 	aml_name(&a, "_S5_");
 	aml_package(&a, 4);
 	aml_int(&a, PM_SLP_TYP_S5);
@@ -284,6 +287,8 @@ build_fadt(struct vm *vm, struct acpi *a, size_t facs, size_t dsdt)
 		.pm1a_event = PM_BASE,
 		.pm1a_control = PM_BASE + 4,
 		.pm_timer = PM_BASE + 8,
+		.gpe0 = PM_GPE0,
+		.gpe0_len = PM_GPE0_LEN,
 		.pm1_event_len = 4,
 		.pm1_control_len = 2,
 		.pm_timer_len = 4,
@@ -301,6 +306,7 @@ build_fadt(struct vm *vm, struct acpi *a, size_t facs, size_t dsdt)
 		.x_pm1a_event = port(PM_BASE, 32),
 		.x_pm1a_control = port(PM_BASE + 4, 16),
 		.x_pm_timer = port(PM_BASE + 8, 32),
+		.x_gpe0 = port(PM_GPE0, 8 * PM_GPE0_LEN),
 		.hypervisor = 0,
 	};
 	size_t at = table_begin(a, "FACP", 6);

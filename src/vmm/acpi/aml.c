@@ -6,7 +6,8 @@
 enum {
 	OP_ZERO = 0x00, OP_ONE = 0x01, OP_NAME = 0x08, OP_BYTE = 0x0a, OP_WORD = 0x0b,
 	OP_DWORD = 0x0c, OP_STRING = 0x0d, OP_QWORD = 0x0e, OP_SCOPE = 0x10, OP_BUFFER = 0x11,
-	OP_PACKAGE = 0x12, OP_METHOD = 0x14, OP_EXT_DEVICE = 0x5b82
+	OP_PACKAGE = 0x12, OP_METHOD = 0x14, OP_EXT_DEVICE = 0x5b82,
+	OP_EXT_REGION = 0x5b80, OP_EXT_FIELD = 0x5b81, OP_IF = 0xa0
 };
 
 static void
@@ -342,5 +343,37 @@ aml_end_resources(struct aml *a)
 {
 	byte(a, 0x79);
 	byte(a, 0);
+	aml_end(a);
+}
+
+void
+aml_if(struct aml *a)
+{
+	begin(a, OP_IF, AML_PACKAGE);
+}
+
+void
+aml_io_region(struct aml *a, const char *name, uint16_t port, uint8_t len)
+{
+	aml_op(a, OP_EXT_REGION);
+	aml_path(a, name);
+	byte(a, 1); /* system I/O */
+	aml_int(a, port);
+	aml_int(a, len);
+}
+
+#define FIELD_DWORD 3
+#define FIELD_WRITE_AS_ZEROS (2 << 5)
+
+void
+aml_dword_fields(struct aml *a, const char *region, const char *const names[])
+{
+	begin(a, OP_EXT_FIELD, AML_PACKAGE);
+	aml_path(a, region);
+	byte(a, FIELD_DWORD | FIELD_WRITE_AS_ZEROS);
+	for (; *names; names++) {
+		aml_path(a, *names);
+		byte(a, 32); /* bits: a length of one byte */
+	}
 	aml_end(a);
 }

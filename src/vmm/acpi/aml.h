@@ -33,7 +33,12 @@ void aml_scope(struct aml *a, const char *path); /* "\\_SB_" */
 void aml_device(struct aml *a, const char *name);
 void aml_method(struct aml *a, const char *name, unsigned n_args);
 void aml_package(struct aml *a, unsigned n_elements);
+void aml_if(struct aml *a); /* the condition, then the statements */
 void aml_end(struct aml *a);
+
+/* Ports, and names (NULL-terminated) of the 32-bit registers they hold, one after the other. */
+void aml_io_region(struct aml *a, const char *name, uint16_t port, uint8_t len);
+void aml_dword_fields(struct aml *a, const char *region, const char *const names[]);
 
 void aml_path(struct aml *a, const char *path); /* "\\_SB_.PCI0", "_ADR" */
 void aml_int(struct aml *a, uint64_t v);

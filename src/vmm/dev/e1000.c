@@ -729,6 +729,7 @@ static const struct pci_opt opts[] = {
 
 const struct pci_class pci_class_e1000 = {
 	.name = "e1000",
+	.hotplug = true,
 	.summary = "network interface that old guests know (Intel 82545EM)",
 	.main_opt = "backend",
 	.opts = opts,

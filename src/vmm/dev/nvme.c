@@ -934,6 +934,7 @@ static const struct pci_opt opts[] = {
 
 const struct pci_class pci_class_nvme = {
 	.name = "nvme",
+	.hotplug = true,
 	.summary = "NVMe disk",
 	.main_opt = "path",
 	.opts = opts,

@@ -384,6 +384,7 @@ static const struct pci_opt opts[] = {
 
 const struct pci_class pci_class_virtio_blk = {
 	.name = "virtio-blk",
+	.hotplug = true,
 	.summary = "disk",
 	.main_opt = "path",
 	.opts = opts,

@@ -547,6 +547,7 @@ viona_init(struct pci_dev *p, struct config *node, struct error *err)
 
 const struct pci_class pci_class_virtio_net = {
 	.name = "virtio-net",
+	.hotplug = true,
 	.summary = "network interface on a tap, macvtap or socket",
 	.main_opt = "backend",
 	.opts = opts,
@@ -558,6 +559,7 @@ const struct pci_class pci_class_virtio_net = {
 
 const struct pci_class pci_class_virtio_net_viona = {
 	.name = "virtio-net-viona",
+	.hotplug = true,
 	.summary = "the same under the name illumos' kernel back end has",
 	.main_opt = "vnic",
 	.opts = opts,

@@ -72,6 +72,7 @@ static const struct pci_opt opts[] = {{0}};
 
 const struct pci_class pci_class_virtio_rnd = {
 	.name = "virtio-rnd",
+	.hotplug = true,
 	.summary = "random numbers",
 	.opts = opts,
 	.size = sizeof(struct vrnd),

@@ -493,6 +493,7 @@ vscsi_parse(struct config *node, const char *text, struct error *err)
 
 const struct pci_class pci_class_virtio_scsi = {
 	.name = "virtio-scsi",
+	.hotplug = true,
 	.summary = "SCSI adapter with up to 16 disks and CD-ROMs",
 	.opts = opts,
 	.parse = vscsi_parse,

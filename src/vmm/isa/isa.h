@@ -36,5 +36,9 @@ bool tpm_present(struct vm *vm);
 #define PM_SLP_TYP_S5 5
 /* Presses the power button; false if the guest does not listen to it. */
 bool pm_power_button(struct vm *vm);
+#define PM_GPE0 (PM_BASE + 0x20)
+#define PM_GPE0_LEN 4
+/* A general-purpose event, 0 to 15. */
+void pm_raise_gpe(struct vm *vm, unsigned gpe);
 
 #endif

@@ -12,7 +12,8 @@
 #include "vmm/isa/isa.h"
 #include "vmm/vm.h"
 
-enum { PM1_STS = 0, PM1_EN = 2, PM1_CNT = 4, PM_TMR = 8, SMI_EN = 0x30, PM_SIZE = 0x80 };
+enum { PM1_STS = 0, PM1_EN = 2, PM1_CNT = 4, PM_TMR = 8, GPE_STS = 0x20, GPE_EN = 0x22,
+       SMI_EN = 0x30, PM_SIZE = 0x80 };
 
 #define SMI_APMC 0x20
 #define STS_PWRBTN 0x0100U
@@ -27,14 +28,14 @@ struct pm {
 	struct bus_range range;
 	pthread_mutex_t lock;
 	struct irq_pin sci;
-	uint16_t sts, en, cnt;
+	uint16_t sts, en, cnt, gpe_sts, gpe_en;
 	uint64_t timer_base; /* ns: of a machine that ran elsewhere before */
 };
 
 static void
 sci_update(struct pm *pm)
 {
-	irq_pin_set(&pm->sci, pm->sts & pm->en);
+	irq_pin_set(&pm->sci, (pm->sts & pm->en) || (pm->gpe_sts & pm->gpe_en));
 }
 
 static uint32_t
@@ -53,6 +54,12 @@ pm_read(void *arg, uint64_t offset, unsigned size)
 
 	if (offset >= PM_TMR && offset < PM_TMR + 4)
 		return timer(pm) >> (8 * (offset - PM_TMR));
+	if (offset >= GPE_STS && offset < GPE_STS + PM_GPE0_LEN) {
+		pthread_mutex_lock(&pm->lock);
+		value = (pm->gpe_sts | (uint64_t)pm->gpe_en << 16) >> (8 * (offset - GPE_STS));
+		pthread_mutex_unlock(&pm->lock);
+		return value;
+	}
 	/* "SMM is set up already": there is none, and SeaBIOS need not look for it. */
 	if (offset >= PM_TMR)
 		return offset == SMI_EN ? SMI_APMC : 0;
@@ -60,6 +67,21 @@ pm_read(void *arg, uint64_t offset, unsigned size)
 	value = pm->sts | (uint64_t)pm->en << 16 | (uint64_t)(pm->cnt | CNT_SCI_EN) << 32;
 	pthread_mutex_unlock(&pm->lock);
 	return value >> (8 * offset);
+}
+
+/* Status bits are cleared by writing ones; a register may be written in bytes. */
+static void
+gpe_write(struct pm *pm, uint64_t offset, unsigned size, uint64_t value)
+{
+	for (unsigned i = 0; i < size; i++, offset++, value >>= 8) {
+		uint16_t byte = (uint16_t)((value & 0xff) << (offset & 1 ? 8 : 0));
+		uint16_t mask = offset & 1 ? 0xff00 : 0x00ff;
+
+		if (offset >= GPE_STS && offset < GPE_EN)
+			pm->gpe_sts &= (uint16_t)~byte;
+		else if (offset >= GPE_EN && offset < GPE_EN + 2)
+			pm->gpe_en = (uint16_t)((pm->gpe_en & ~mask) | byte);
+	}
 }
 
 static void
@@ -80,23 +102,44 @@ pm_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 		pm->cnt = (uint16_t)(value & ~CNT_SLP_EN);
 		sleep = (uint16_t)(value & CNT_SLP_EN);
 	}
+	gpe_write(pm, offset, size, value);
 	sci_update(pm);
 	pthread_mutex_unlock(&pm->lock);
 	if (sleep && CNT_SLP_TYP(value) == PM_SLP_TYP_S5)
 		vm_end(pm->vm, VM_END_POWEROFF, NULL);
 }
 
-bool
-pm_power_button(struct vm *vm)
+static struct pm *
+find(struct vm *vm)
 {
 	struct vm_part *part;
-	struct pm *pm = NULL;
-	bool listens;
 
 	list_for_each(part, &vm->parts, link) {
 		if (str_eq(part->name, "pm"))
-			pm = part->arg;
+			return part->arg;
 	}
+	return NULL;
+}
+
+void
+pm_raise_gpe(struct vm *vm, unsigned gpe)
+{
+	struct pm *pm = find(vm);
+
+	if (!pm)
+		return;
+	pthread_mutex_lock(&pm->lock);
+	pm->gpe_sts |= (uint16_t)(1U << gpe);
+	sci_update(pm);
+	pthread_mutex_unlock(&pm->lock);
+}
+
+bool
+pm_power_button(struct vm *vm)
+{
+	struct pm *pm = find(vm);
+	bool listens;
+
 	if (!pm)
 		return false;
 	pthread_mutex_lock(&pm->lock);
@@ -116,6 +159,8 @@ pm_state(void *arg, struct state *s)
 	STATE(s, pm->sts);
 	STATE(s, pm->en);
 	STATE(s, pm->cnt);
+	STATE(s, pm->gpe_sts);
+	STATE(s, pm->gpe_en);
 	STATE(s, timer_ns);
 	if (!state_loading(s))
 		return;

@@ -1,0 +1,291 @@
+/*
+ * PCI devices that come and go while the guest runs (pci.hotplug=true): the
+ * ACPI way, which Windows, Linux and the BSDs know without a driver.
+ *
+ * Three registers of a bit a slot of bus 0 (never slot 0 and the LPC bridge's):
+ *
+ *	UP	slots with a new device; reading clears
+ *	DOWN	slots whose device is wanted back; reading clears
+ *	EJECT	written: the guest has let go of these slots
+ *
+ * Setting a bit raises GPE 1, whose method (_E01) reads the registers and
+ * notifies the devices of these slots; to give one back, the guest runs the
+ * slot's _EJ0, which writes EJECT.  That happens in a vcpu, and only the main
+ * thread removes devices: eject_fd tells it.
+ */
+#include "vmm/isa/hotplug.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "base/event.h"
+#include "base/str.h"
+#include "vmm/acpi/aml.h"
+#include "vmm/isa/isa.h"
+#include "vmm/pci.h"
+#include "vmm/vm.h"
+
+#define PORT 0xae00
+#define GPE 1
+enum { UP = 0, DOWN = 4, EJECT = 8, SIZE = 12 };
+
+struct hotplug {
+	struct vm *vm;
+	struct bus_range range;
+	pthread_mutex_t lock; /* the registers */
+	uint32_t up, down, ejected;
+	int eject_fd;
+	struct event_source *eject_src;
+};
+
+static uint64_t
+hotplug_read(void *arg, uint64_t offset, unsigned size)
+{
+	struct hotplug *h = arg;
+	uint64_t value = 0;
+
+	pthread_mutex_lock(&h->lock);
+	if (offset == UP && size == 4) {
+		value = h->up;
+		h->up = 0;
+	} else if (offset == DOWN && size == 4) {
+		value = h->down;
+		h->down = 0;
+	}
+	pthread_mutex_unlock(&h->lock);
+	return value;
+}
+
+static void
+hotplug_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
+{
+	struct hotplug *h = arg;
+	uint64_t one = 1;
+
+	if (offset != EJECT || size != 4)
+		return;
+	pthread_mutex_lock(&h->lock);
+	h->ejected |= (uint32_t)value;
+	pthread_mutex_unlock(&h->lock);
+	(void)!write(h->eject_fd, &one, sizeof(one)); /* full means: rung already */
+}
+
+/* Only what nobody else leans on can go. */
+static bool
+removable(const struct pci_dev *d)
+{
+	return d->bus == 0 && d->class->hotplug;
+}
+
+static void
+on_eject(struct event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct hotplug *h = arg;
+	struct pci_dev *d;
+	uint64_t n;
+	uint32_t slots;
+
+	if (read(fd, &n, sizeof(n)) != sizeof(n))
+		return;
+	pthread_mutex_lock(&h->lock);
+	slots = h->ejected;
+	h->ejected = 0;
+	pthread_mutex_unlock(&h->lock);
+	for (unsigned slot = 1; slot < 31; slot++) {
+		d = slots >> slot & 1 ? pci_find(h->vm, 0, slot, 0) : NULL;
+		if (d && removable(d))
+			pci_remove(d);
+	}
+}
+
+static struct hotplug *
+find(struct vm *vm)
+{
+	struct vm_part *part;
+
+	list_for_each(part, &vm->parts, link) {
+		if (part->name && str_eq(part->name, "hotplug"))
+			return part->arg;
+	}
+	return NULL;
+}
+
+static int
+need(struct vm *vm, struct hotplug **ret, struct error *err)
+{
+	*ret = find(vm);
+	return *ret ? 0 : error_set(err, ENOTSUP, "%s was not made for this: pci.hotplug is not set",
+				    vm->name);
+}
+
+static void
+raise_slot(struct hotplug *h, uint32_t *reg, unsigned slot)
+{
+	pthread_mutex_lock(&h->lock);
+	*reg |= 1U << slot;
+	pthread_mutex_unlock(&h->lock);
+	pm_raise_gpe(h->vm, GPE);
+}
+
+int
+hotplug_add(struct vm *vm, const char *arg, struct error *err)
+{
+	struct hotplug *h;
+	struct pci_dev *d;
+	int r = need(vm, &h, err);
+	bool was_paused = vm->paused;
+
+	if (r < 0)
+		return r;
+	vm_pause(vm);
+	r = pci_add(vm, arg, &d, err);
+	if (!was_paused)
+		vm_resume(vm);
+	if (r == 0)
+		raise_slot(h, &h->up, d->slot);
+	return r;
+}
+
+int
+hotplug_remove(struct vm *vm, const char *where, struct error *err)
+{
+	struct hotplug *h;
+	struct pci_dev *d;
+	int r = need(vm, &h, err);
+
+	if (r < 0 || (r = pci_find_text(vm, where, &d, err)) < 0)
+		return r;
+	if (!removable(d))
+		return error_set(err, ENOTSUP, "%s %s cannot be removed from a running machine",
+				 d->class->name, where);
+	raise_slot(h, &h->down, d->slot);
+	return 0;
+}
+
+static void
+hotplug_state(void *arg, struct state *s)
+{
+	struct hotplug *h = arg;
+
+	STATE(s, h->up);
+	STATE(s, h->down);
+}
+
+static void
+hotplug_free(void *arg)
+{
+	struct hotplug *h = arg;
+
+	bus_remove(&h->vm->pio, &h->range);
+	event_source_free(h->eject_src);
+	cleanup_closep(&h->eject_fd);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+static int
+hotplug_create(struct vm *vm, struct error *err)
+{
+	struct hotplug *h;
+	bool wanted;
+	int r = config_bool(vm->config, "pci.hotplug", false, &wanted, err);
+
+	if (r < 0 || !wanted)
+		return r;
+	h = xcalloc(1, sizeof(*h));
+	h->vm = vm;
+	pthread_mutex_init(&h->lock, NULL);
+	h->eject_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	h->range = (struct bus_range){.base = PORT, .size = SIZE, .read = hotplug_read,
+				      .write = hotplug_write, .dev = h};
+	bus_add(&vm->pio, &h->range);
+	vm_add_part(vm, &(struct vm_part){.name = "hotplug", .free = hotplug_free,
+					  .state = hotplug_state, .arg = h});
+	if (h->eject_fd < 0)
+		return error_set_errno(err, errno, "eventfd");
+	return vm->loop ? event_add_fd(vm->loop, h->eject_fd, EPOLLIN, on_eject, h, &h->eject_src,
+				       err)
+			: 0;
+}
+
+const struct isa_class isa_class_hotplug = {.name = "hotplug", .create = hotplug_create};
+
+/* ---- what the guest is told ---- */
+
+enum {
+	OP_STORE = 0x70, OP_LOCAL0 = 0x60, OP_AND = 0x7b, OP_NOTIFY = 0x86, OP_NOTHING = 0x00,
+	NOTIFY_CHECK = 1, NOTIFY_EJECT = 3
+};
+
+static bool
+slot_may_change(struct vm *vm, unsigned slot)
+{
+	struct pci_dev *d = pci_find(vm, 0, slot, 0);
+
+	return !d || removable(d);
+}
+
+void
+hotplug_aml_slots(struct vm *vm, struct aml *a)
+{
+	static const char *const fields[] = {"HPUP", "HPDN", "HPEJ", NULL};
+
+	if (!find(vm))
+		return;
+	aml_io_region(a, "HPRG", PORT, SIZE);
+	aml_dword_fields(a, "HPRG", fields);
+	for (unsigned slot = 1; slot < 31; slot++) {
+		char name[5];
+
+		if (!slot_may_change(vm, slot))
+			continue;
+		snprintf(name, sizeof(name), "S%03X", slot);
+		aml_device(a, name);
+		aml_name_int(a, "_ADR", (uint32_t)slot << 16);
+		aml_name_int(a, "_SUN", slot);
+		aml_method(a, "_EJ0", 1);
+		aml_op(a, OP_STORE);
+		aml_int(a, 1U << slot);
+		aml_path(a, "HPEJ");
+		aml_end(a);
+		aml_end(a);
+	}
+}
+
+static void
+aml_notify_each(struct vm *vm, struct aml *a, const char *field, unsigned what)
+{
+	aml_op(a, OP_STORE);
+	aml_path(a, field);
+	aml_op(a, OP_LOCAL0);
+	for (unsigned slot = 1; slot < 31; slot++) {
+		char path[20];
+
+		if (!slot_may_change(vm, slot))
+			continue;
+		snprintf(path, sizeof(path), "\\_SB_.PCI0.S%03X", slot);
+		aml_if(a);
+		aml_op(a, OP_AND);
+		aml_op(a, OP_LOCAL0);
+		aml_int(a, 1U << slot);
+		aml_op(a, OP_NOTHING); /* stored nowhere */
+		aml_op(a, OP_NOTIFY);
+		aml_path(a, path);
+		aml_int(a, what);
+		aml_end(a);
+	}
+}
+
+void
+hotplug_aml_events(struct vm *vm, struct aml *a)
+{
+	if (!find(vm))
+		return;
+	aml_scope(a, "\\_GPE");
+	aml_method(a, "_E01", 0);
+	aml_notify_each(vm, a, "\\_SB_.PCI0.HPUP", NOTIFY_CHECK);
+	aml_notify_each(vm, a, "\\_SB_.PCI0.HPDN", NOTIFY_EJECT);
+	aml_end(a);
+	aml_end(a);
+}
