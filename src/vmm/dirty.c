@@ -8,6 +8,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "vmm/sandbox.h"
+
+SANDBOX_NEEDS(SANDBOX_MAIN, "userfaultfd");
 
 /* The kernel need not stop for every run of pages; the guest may in between. */
 #define RUNS 256

@@ -21,7 +21,6 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -74,26 +73,22 @@ static int
 load_range(struct vm *vm, int fd, uint64_t offset, uint64_t gpa, uint64_t len, struct error *err)
 {
 	uint8_t *to = mem_ptr(&vm->mem, gpa, len);
-	uint64_t before = offset % PAGE;
-	struct stat st;
+	uint64_t done = 0;
 
 	if (len == 0)
 		return 0;
 	if (!to)
 		return error_set(err, EFBIG, "%llu bytes at %#llx do not fit into the guest's memory",
 				 (unsigned long long)len, (unsigned long long)gpa);
-	/* A mapping is copied with half the instructions of read(2). */
-	if (fstat(fd, &st) < 0 || offset > (uint64_t)st.st_size ||
-	    len > (uint64_t)st.st_size - offset)
-		return error_set(err, EIO, "the kernel's file ends early");
+	while (done < len) {
+		ssize_t n = pread(fd, to + done, len - done, (off_t)(offset + done));
 
-	uint8_t *from = mmap(NULL, before + len, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd,
-			     (off_t)(offset - before));
-
-	if (from == MAP_FAILED)
-		return error_set_errno(err, errno, "cannot map the kernel");
-	memcpy(to, from + before, len);
-	munmap(from, before + len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return error_set(err, EIO, "the kernel's file ends early");
+		done += (uint64_t)n;
+	}
 	return 0;
 }
 
