@@ -263,6 +263,11 @@ compile_all(struct command *c, struct error *err)
 			dt_tell_matches(dt, what, name, &before);
 		if (c->verbose)
 			dt_show_stability(dt, what, name);
+		if (dt->opts.showcode) {
+			cleanup_free char *tree = ast_print(dt->asts[dt->n_asts - 1]);
+
+			fprintf(stderr, "\n%s", tree);
+		}
 	}
 	return check_arguments(dt, err);
 }

@@ -413,7 +413,9 @@ enable_hook(struct dt *dt, struct hook *h, struct error *err)
 		struct gen *g = NULL;
 
 		r = dt_generate(dt, h, &g, err);
-		if (r == 0)
+		if (r == 0 && dt->opts.showcode)
+		dt_show_code(h, g);
+	if (r == 0)
 			r = ops->attach(dt, h, g, err);
 		gen_free(g);
 		if (r != -EAGAIN)

@@ -85,6 +85,8 @@ int gen_action(struct gen *g, struct node *n, const struct act **next, struct er
 void gen_return_address(struct gen *g, struct place to);
 /* zone.c: leaves the program unless the process is of the zone traced */
 void gen_zone(struct gen *g);
+/* code.c */
+void dt_show_code(const struct hook *h, const struct gen *g);
 /* gen_agg.c */
 int gen_aggregate(struct gen *g, struct node *n, struct error *err);
 /* A key's parts to `to`. */
