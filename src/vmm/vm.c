@@ -23,7 +23,7 @@
  *     doorbell (pci.c, ioeventfd): the vcpu goes on at once, an eventfd
  *     becomes readable.  (Any other register is slower: KVM_RUN returns with
  *     KVM_EXIT_MMIO, vcpu.c asks the bus, bus.c finds the range of the BAR,
- *     pci.c calls the device's bar_write, virtio_pci.c its register.)
+ *     pci.c calls the device's bar_write, virtio/virtio.c its register.)
  *  3. The disk's thread (dev/virtio_blk.c) wakes in io_uring_enter, since a
  *     read of that eventfd was in its ring.  virtq_pop() copies descriptors
  *     out of guest memory, checks every one against the RAM map, and gives
