@@ -11,6 +11,8 @@
 #include "vm/vm_scan.h"
 
 #include <ctype.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -245,18 +247,29 @@ take_prop(struct json *vm, const struct scan *s, const char *path, enum vm_brand
 		json_set(vm, path, v);
 }
 
+/* A file that is larger than that is read the slow way. */
+static char text[64 << 10];
+
+static bool
+read_text(const char *path)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+
+	if (n < 0 || n == sizeof(text))
+		return false;
+	text[n] = '\0';
+	return true;
+}
+
 bool
 vm_scan(const char *path, const struct strv *fields, struct json **ret)
 {
-	cleanup_free char *text = NULL;
-	struct scan s = {0};
+	struct scan s = {.p = text};
 	struct json *vm;
 	enum vm_brand brand;
 
-	if (file_read(path, 4 << 20, &text, NULL, NULL) < 0)
-		return false;
-	s.p = text;
-	if (!take_tags(&s))
+	if (!read_text(path) || !take_tags(&s))
 		return false;
 	brand = vm_brand_parse(pair_get(s.zone, s.n_zone, "brand"));
 	vm = json_new_object();

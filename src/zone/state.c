@@ -13,6 +13,7 @@
  * running zone and by zoneadm, zonecfg and vmadm for the others; a lock per zone
  * makes check and change one step.
  */
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -413,12 +414,12 @@ zone_list_done(struct zone_list *l)
 }
 
 static int
-fill(const struct zone_entry *e, struct zone_info *zi, struct error *err)
+fill(const struct zone_entry *e, bool was_up, struct zone_info *zi, struct error *err)
 {
 	cleanup_zone_runtime struct zone_runtime rt = ZONE_RUNTIME_INIT;
 	int r;
 
-	r = zone_runtime_read(e->name, &rt, err);
+	r = was_up ? zone_runtime_read(e->name, &rt, err) : 0;
 	if (r < 0)
 		return r;
 	*zi = (struct zone_info){
@@ -444,9 +445,37 @@ fill(const struct zone_entry *e, struct zone_info *zi, struct error *err)
 	return 0;
 }
 
+/*
+ * Zones that were up since the node booted have a directory in /run/zones; one look at it
+ * spares the others, most of a long list, an open that fails.
+ */
+static bool
+read_run_names(struct strv *ret)
+{
+	cleanup_free char *dir = str_printf("%s/run/zones", zone_root());
+	struct dirent *e;
+	DIR *d = opendir(dir);
+
+	if (!d)
+		return errno == ENOENT;
+	while ((e = readdir(d)))
+		strv_add(ret, e->d_name);
+	closedir(d);
+	strv_sort(ret);
+	return true;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 int
 zone_list_read(struct zone_list *ret, struct error *err)
 {
+	cleanup_strv struct strv up = STRV_INIT;
+	bool known;
 	cleanup_zone_index struct zone_index ix = ZONE_INDEX_INIT;
 	cleanup_zone_list struct zone_list l = {0};
 	int r;
@@ -454,9 +483,13 @@ zone_list_read(struct zone_list *ret, struct error *err)
 	r = zone_index_read(&ix, false, err);
 	if (r < 0)
 		return r;
+	known = read_run_names(&up); /* after the index: what appears in between is read */
 	l.v = xcalloc(ix.n ? ix.n : 1, sizeof(*l.v));
 	for (size_t i = 0; i < ix.n; i++) {
-		r = fill(&ix.v[i], &l.v[l.n], err);
+		bool was_up = !known || (up.n && bsearch(&ix.v[i].name, up.v, up.n,
+							 sizeof(*up.v), compare_names));
+
+		r = fill(&ix.v[i], was_up, &l.v[l.n], err);
 		if (r < 0)
 			return r;
 		l.n++;
@@ -479,7 +512,7 @@ zone_info_read(const char *name, struct zone_info *ret, struct error *err)
 	e = zone_index_find(&ix, name);
 	if (!e)
 		return error_set(err, ENOENT, "no zone %s", name);
-	return fill(e, ret, err);
+	return fill(e, true, ret, err);
 }
 
 int
