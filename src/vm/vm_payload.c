@@ -1090,6 +1090,8 @@ rules_nic(const struct json *nic, size_t i, enum vm_brand brand, struct vm_repor
 	json_array_each(item, ips)
 		dynamic |= str_eq(json_str(item, ""), "dhcp") ||
 			   str_eq(json_str(item, ""), "addrconf");
+	if (brand == VM_BHYVE && str_eq(json_str(json_get(nic, "model"), NULL), "rtl8139"))
+		bad_value(r, "nics.*.model", "nics[%zu].model: rtl8139 is not one of brand bhyve", i);
 	if (json_get(nic, "vrrp_vrid") && !json_get(nic, "vrrp_primary_ip"))
 		add_once(&r->missing_properties, "nics.*.vrrp_primary_ip");
 	if (json_get(nic, "vrrp_vrid") && dynamic)
@@ -1108,6 +1110,9 @@ rules_nics(const struct json *vm, enum vm_brand brand, struct vm_report *r)
 	}
 	if (primaries > 1)
 		bad_value(r, "nics.*.primary", "more than one nic is primary");
+	if (brand == VM_BHYVE && json_len(nics) > 8)
+		bad_value(r, "nics", "%zu nics are more than the 8 functions of PCI slot 0:6",
+			  json_len(nics));
 	rules_unique(vm, "nics", "mac", r);
 	rules_unique(vm, "nics", "interface", r);
 }
@@ -1116,6 +1121,39 @@ static bool
 model_fits(const char *model, enum vm_brand brand)
 {
 	return choice_ok(brand == VM_KVM ? "virtio|scsi|ide" : "virtio|ahci|nvme", model);
+}
+
+/* What stands at an address of the guest's PCI bus where no disk can be. */
+static const char *
+slot_owner(const char *slot)
+{
+	static const struct {
+		int device;
+		const char *what;
+	} reserved[] = {{0, "the host bridge"}, {6, "the nics"}, {30, "the screen"},
+			{31, "the LPC bridge"}};
+	int bus = 0, device, fn;
+
+	if (!slot || (sscanf(slot, "%d:%d:%d", &bus, &device, &fn) != 3 &&
+		      (bus = 0, sscanf(slot, "%d:%d", &device, &fn) != 2)) || bus != 0)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
+		if (reserved[i].device == device)
+			return reserved[i].what;
+	return NULL;
+}
+
+static void
+rules_disk_bhyve(const struct json *d, size_t i, bool cd, struct vm_report *r)
+{
+	const char *slot = json_str(json_get(d, "pci_slot"), NULL);
+
+	if (slot_owner(slot))
+		bad_value(r, "disks.*.pci_slot", "disks[%zu].pci_slot: %s is where %s %s", i, slot,
+			  slot_owner(slot), str_ends(slot_owner(slot), "nics") ? "are" : "is");
+	if (cd && str_eq(json_str(json_get(d, "model"), NULL), "nvme"))
+		bad_value(r, "disks.*.model", "disks[%zu].model: a cdrom is ahci or virtio, not "
+			  "nvme", i);
 }
 
 static void
@@ -1131,11 +1169,15 @@ rules_disk(const struct json *d, size_t i, enum vm_brand brand, struct vm_report
 	} else if (!model_fits(model, brand))
 		bad_value(r, "disks.*.model", "disks[%zu].model: %s is not one of brand %s", i,
 			  model, vm_brand_name(brand));
+	if (brand == VM_BHYVE)
+		rules_disk_bhyve(d, i, cd, r);
 	if (!nocreate && !json_get(d, "size") && !json_get(d, "image_uuid")) {
 		add_once(&r->missing_properties, "disks.*.size");
 		strv_addf(&r->why, "disks[%zu] has neither size nor image_uuid", i);
 	}
-	if (json_get(d, "image_uuid") && json_get(d, "block_size"))
+	/* A disk that is there already was asked what its block size is. */
+	if (json_get(d, "image_uuid") && json_get(d, "block_size") &&
+	    !json_get(d, "zfs_filesystem"))
 		bad_value(r, "disks.*.block_size",
 			  "disks[%zu].block_size: is that of its image and cannot be given", i);
 	if (cd && json_bool(json_get(d, "boot"), false) && json_get(d, "image_uuid"))
