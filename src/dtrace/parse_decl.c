@@ -1,4 +1,5 @@
 /* Types, declarations, clauses: everything that is no expression. */
+#include <ctype.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -744,11 +745,18 @@ static bool
 at_declaration(struct parser *p)
 {
 	struct lexer *l = &p->lex;
+	const char *next;
 
 	if (l->token != T_IDENT)
 		return false;
 	/* "int:::entry" could be a probe: what follows decides. */
-	if (l->p < l->end && strchr(":*?[", *l->p) && *l->p)
+	if (l->p < l->end && strchr(":*?[-", *l->p) && *l->p)
+		return false;
+	/* Behind a type there is a name: "BEGIN {" is none, whatever types there are. */
+	next = l->p;
+	while (next < l->end && isspace((unsigned char)*next))
+		next++;
+	if (next == l->end || strchr("{,", *next) || (*next == '/' && next + 1 < l->end && next[1] != '*'))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(storages); i++)
 		if (str_eq(l->text, storages[i].word))

@@ -40,13 +40,22 @@ each_name(struct dt *dt, const struct provider *ops, const char *root, const cha
 		closedir(d);
 }
 
+/* BEGIN, tick-1s: nothing has to be read to know that it is no tracepoint. */
+static bool
+is_others(const char *name)
+{
+	return str_eq(name, "BEGIN") || str_eq(name, "END") || str_eq(name, "ERROR") ||
+	       (!dt_is_glob(name) && strchr(name, '-'));
+}
+
 static int
 tp_provide_as(struct dt *dt, const struct provider *ops, const char *const part[4])
 {
 	struct dirent *e;
 	DIR *d = NULL;
 
-	if (!dt_part_matches(part[0], ops->name) || !dt_part_matches(part[2], ""))
+	if (!dt_part_matches(part[0], ops->name) || !dt_part_matches(part[2], "") ||
+	    is_others(part[3]))
 		return 0;
 	/* Without tracefs, or faster than with it: a name is all that is needed. */
 	if (!dt_is_glob(part[3]) && (!*part[1] || str_eq(part[1], "vmlinux")) &&
