@@ -5,8 +5,8 @@ wait_for() { # TEXT PRESENT
 	n=0
 	while :; do
 		tail -1 /tmp/a.log 2>/dev/null | grep -q "$1"; [ $? = $2 ] && return
-		sleep 0.1; n=$((n + 1))
-		[ $n -lt 600 ] || { echo "HOTPLUG: no $1"; cat /tmp/a.log; exit 1; }
+		sleep 1; n=$((n + 1))
+		[ $n -lt 60 ] || { echo "HOTPLUG: no $1"; cat /tmp/a.log; exit 1; }
 	done
 }
 $b -l com1,file,/tmp/a.log -l cmdline,"console=ttyS0 quiet panic=-1 do=tick" a &

@@ -6,8 +6,8 @@ last() { tail -1 /tmp/$1.log | tr -d '\r' | cut -d' ' -f2; }
 ticks() { # NAME N: waits until it ticked that far
 	n=0
 	until [ "$(last $1)" -ge $2 ] 2>/dev/null; do
-		sleep 0.1; n=$((n + 1))
-		[ $n -lt 600 ] || { say "$1 does not tick"; cat /tmp/$1.log; exit 1; }
+		sleep 1; n=$((n + 1))
+		[ $n -lt 60 ] || { say "$1 does not tick"; cat /tmp/$1.log; exit 1; }
 	done
 }
 $b -l com1,file,/tmp/a.log -l cmdline,"console=ttyS0 quiet panic=-1 do=tick" a & pa=$!
