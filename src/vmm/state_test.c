@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/str.h"
 #include "base/test.h"
 #include "vmm/isa/isa.h"
@@ -220,5 +221,45 @@ TEST(a_guest_goes_on_in_another_machine)
 	check(*counter - at < 1000000000);
 	vm_end(b, VM_END_POWEROFF, NULL);
 	vm_wait(b);
+	drop(b);
+}
+
+/* Every disk, NIC and console: what a driver set up is there again. */
+TEST(devices_go_along)
+{
+	cleanup_free char *disk = str_printf("%s/disk", test_tmpdir());
+	cleanup_free char *blk = str_printf("pci.0.4.0.path=%s", disk);
+	cleanup_free char *nvme = str_printf("pci.0.5.0.path=%s", disk);
+	const char *const keys[] = {"pci.0.4.0.device=virtio-blk",   blk,
+				    "pci.0.5.0.device=nvme",	     nvme,
+				    "pci.0.6.0.device=virtio-console",
+				    "pci.0.6.0.port0=file,/dev/null", NULL};
+	cleanup_strbuf struct strbuf state = STRBUF_INIT, again = STRBUF_INIT;
+	cleanup_error struct error err = ERROR_INIT;
+	static char zero[1 << 20];
+	struct vm *a, *b;
+	uint64_t regs, v;
+
+	check_ok(file_write_atomic(disk, zero, sizeof(zero), 0600, &err), &err);
+	a = machine(keys);
+	b = machine(keys);
+	/* The NVMe controller is enabled with its admin queues. */
+	regs = pci_cfg_read(pci_find(a, 0, 5, 0), PCI_BASE_ADDRESS_0, 4) & ~15U;
+	bus_write(&a->mmio, regs + 0x24, 4, 0x000f000f);
+	bus_write(&a->mmio, regs + 0x28, 8, 0x10000);
+	bus_write(&a->mmio, regs + 0x30, 8, 0x11000);
+	bus_write(&a->mmio, regs + 0x14, 4, 0x00460001);
+	bus_read(&a->mmio, regs + 0x1c, 4, &v);
+	check_int(v, ==, 1);
+	vm_pause(a);
+	vm_pause(b);
+	check_ok(state_save(a, &state, &err), &err);
+	check_ok(state_load(b, state.data, state.len, &err), &err);
+	bus_read(&b->mmio, regs + 0x1c, 4, &v);
+	check_int(v, ==, 1);
+	check_ok(state_save(b, &again, &err), &err);
+	check_int(again.len, ==, state.len);
+	vm_resume(b);
+	drop(a);
 	drop(b);
 }

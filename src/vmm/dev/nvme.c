@@ -63,6 +63,7 @@ struct queue {
 	bool used;
 	struct command *sq; /* of a submission queue, or... */
 	struct completion *cq;
+	uint64_t gpa;
 	uint32_t size;
 	uint32_t head, tail; /* ours: head of a submission queue, tail of a completion queue */
 	uint16_t cq_id, vector;
@@ -360,7 +361,7 @@ create_cq(struct nvme *n, const struct command *c)
 	if (c->cdw11 >> 16 >= n->pci.msix.n)
 		return BAD_VECTOR;
 	atomic_store(&n->doorbell[2 * id + 1], 0);
-	*q = (struct queue){.used = true, .cq = p, .size = size, .phase = true,
+	*q = (struct queue){.used = true, .cq = p, .gpa = c->prp1, .size = size, .phase = true,
 			    .interrupts = c->cdw11 & 2, .vector = (uint16_t)(c->cdw11 >> 16)};
 	return OK;
 }
@@ -382,7 +383,8 @@ create_sq(struct nvme *n, const struct command *c)
 	if (!p || c->prp1 % PAGE || !(c->cdw11 & 1))
 		return BAD_FIELD;
 	atomic_store(&n->doorbell[2 * id], 0);
-	*q = (struct queue){.used = true, .sq = p, .size = size, .cq_id = (uint16_t)cq};
+	*q = (struct queue){.used = true, .sq = p, .gpa = c->prp1, .size = size,
+			    .cq_id = (uint16_t)cq};
 	return OK;
 }
 
@@ -719,9 +721,9 @@ enable(struct nvme *n)
 		n->csts |= CSTS_CFS;
 		return;
 	}
-	n->sq[0] = (struct queue){.used = true, .sq = sq, .size = sq_size};
-	n->cq[0] = (struct queue){.used = true, .cq = cq, .size = cq_size, .phase = true,
-				  .interrupts = true};
+	n->sq[0] = (struct queue){.used = true, .sq = sq, .gpa = n->asq, .size = sq_size};
+	n->cq[0] = (struct queue){.used = true, .cq = cq, .gpa = n->acq, .size = cq_size,
+				  .phase = true, .interrupts = true};
 	n->csts = CSTS_RDY;
 	worker_run(&n->worker);
 }
@@ -925,6 +927,52 @@ nvme_refresh(struct pci_dev *p)
 	worker_resume(&n->worker);
 }
 
+/* A paused worker has nothing in flight: queues are numbers and addresses. */
+static void
+queue_state(struct nvme *n, struct queue *q, bool submission, struct state *s)
+{
+	void *p;
+
+	STATE(s, q->used), STATE(s, q->gpa), STATE(s, q->size), STATE(s, q->head);
+	STATE(s, q->tail), STATE(s, q->cq_id), STATE(s, q->vector);
+	STATE(s, q->phase), STATE(s, q->interrupts);
+	if (!state_loading(s) || !q->used)
+		return;
+	p = mem_ptr(ram(n), q->gpa, (uint64_t)q->size * (submission ? sizeof(*q->sq) : sizeof(*q->cq)));
+	q->used = state_require(s, p && q->gpa % PAGE == 0 && q->size >= 2 &&
+				   q->size <= MAX_ENTRIES && q->head < q->size &&
+				   q->tail < q->size && q->cq_id <= MAX_IO_QUEUES, "a queue");
+	q->sq = submission ? p : NULL;
+	q->cq = submission ? NULL : p;
+}
+
+static void
+nvme_state(struct pci_dev *d, struct state *s)
+{
+	struct nvme *n = (struct nvme *)d;
+	uint64_t one = 1;
+
+	STATE(s, n->cc);
+	STATE(s, n->csts);
+	STATE(s, n->aqa);
+	STATE(s, n->intm);
+	STATE(s, n->asq);
+	STATE(s, n->acq);
+	STATE(s, n->doorbell);
+	STATE(s, n->n_events);
+	STATE(s, n->event_id);
+	STATE(s, n->write_cache);
+	state_require(s, n->n_events <= ARRAY_SIZE(n->event_id), "the number of events");
+	for (unsigned i = 0; i <= MAX_IO_QUEUES; i++) {
+		queue_state(n, &n->sq[i], true, s);
+		queue_state(n, &n->cq[i], false, s);
+	}
+	if (!state_loading(s) || !(n->csts & CSTS_RDY))
+		return;
+	worker_run(&n->worker);
+	(void)!write(n->kick_fd, &one, sizeof(one)); /* full means: rung already */
+}
+
 static const struct pci_opt opts[] = {
 	BLK_PCI_OPTS,
 	{"maxq", "N", "I/O queues, 16 at most"},
@@ -942,6 +990,7 @@ const struct pci_class pci_class_nvme = {
 	.init = nvme_init,
 	.done = nvme_done,
 	.refresh = nvme_refresh,
+	.state = nvme_state,
 	.bar_read = nvme_read,
 	.bar_write = nvme_write,
 };

@@ -306,6 +306,7 @@ static const struct virtio_ops ops = {
 	.doorbells = true,
 	.start = vblk_start,
 	.stop = vblk_stop,
+	.state = virtio_state_none, /* a paused worker has nothing in flight */
 };
 
 static int

@@ -222,12 +222,22 @@ vcons_stop(struct virtio *v)
 {
 }
 
+static void
+vcons_state(struct virtio *v, struct state *s)
+{
+	struct vcons *c = (struct vcons *)v;
+
+	for (unsigned i = 0; i < c->n_ports; i++)
+		STATE(s, c->port[i].open);
+}
+
 static const struct virtio_ops ops = {
 	.type = VIRTIO_ID_CONSOLE,
 	.pci_class = PCI_CLASS_SERIAL_OTHER,
 	.start = vcons_start,
 	.stop = vcons_stop,
 	.notify = vcons_notify,
+	.state = vcons_state,
 };
 
 /*

@@ -41,7 +41,8 @@ struct vnet {
 	struct net net;
 	unsigned n_pairs;
 	unsigned hdr_len;
-	bool vhost;
+	bool vhost, paused, moved; /* moved: loaded, and not resumed since */
+	uint64_t offloads; /* VIRTIO_NET_F_GUEST_*, as the guest asked for last */
 	/* Interrupts of vhost when the guest uses no MSI-X. */
 	int call_fd[2 * NET_MAX_PAIRS];
 	struct event_source *call_src[2 * NET_MAX_PAIRS];
@@ -318,8 +319,11 @@ control(struct vnet *n, const struct virtio_net_ctrl_hdr *h, const uint8_t *data
 		if (h->cmd != VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET || len != 8)
 			return false;
 		memcpy(&offloads, data, 8);
-		return !(offloads & ~n->v.driver_features) &&
-		       net_configure(&n->net, n->hdr_len, tun_offloads(offloads), NULL) == 0;
+		if ((offloads & ~n->v.driver_features) ||
+		    net_configure(&n->net, n->hdr_len, tun_offloads(offloads), NULL) < 0)
+			return false;
+		n->offloads = offloads;
+		return true;
 	}
 	return false;
 }
@@ -362,12 +366,15 @@ vnet_start(struct virtio *v)
 	n->hdr_len = virtio_has(v, VIRTIO_NET_F_MRG_RXBUF) || virtio_has(v, VIRTIO_F_VERSION_1)
 			     ? 12
 			     : 10;
-	if (net_configure(&n->net, n->hdr_len, tun_offloads(v->driver_features), NULL) < 0)
+	if (!n->moved)
+		n->offloads = v->driver_features;
+	if (net_configure(&n->net, n->hdr_len, tun_offloads(n->offloads), NULL) < 0)
 		virtio_broken(v);
-	if (n->vhost)
-		vhost_start(n);
-	else
+	/* A machine that is loaded starts its devices and is paused. */
+	if (!n->vhost)
 		worker_run(&n->worker);
+	else if (!n->paused)
+		vhost_start(n);
 }
 
 static void
@@ -386,6 +393,7 @@ vnet_pause(void *arg)
 {
 	struct vnet *n = arg;
 
+	n->paused = true;
 	if (!n->vhost)
 		worker_pause(&n->worker);
 	else if (n->v.running)
@@ -397,10 +405,23 @@ vnet_resume(void *arg)
 {
 	struct vnet *n = arg;
 
+	n->paused = n->moved = false;
 	if (!n->vhost)
 		worker_resume(&n->worker);
 	else if (n->v.running)
 		vhost_start(n);
+}
+
+static void
+vnet_state(struct virtio *v, struct state *s)
+{
+	struct vnet *n = (struct vnet *)v;
+	uint64_t offloads = n->offloads;
+
+	STATE(s, offloads);
+	state_require(s, !(offloads & ~v->features), "an offload");
+	n->offloads = offloads;
+	n->moved = state_loading(s);
 }
 
 static const struct virtio_ops ops = {
@@ -411,6 +432,7 @@ static const struct virtio_ops ops = {
 	.start = vnet_start,
 	.stop = vnet_stop,
 	.notify = vnet_notify,
+	.state = vnet_state,
 };
 
 static int

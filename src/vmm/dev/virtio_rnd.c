@@ -3,9 +3,12 @@
 #include <sys/random.h>
 
 #include "vmm/pci_ids.h"
+#include "vmm/sandbox.h"
 #include "vmm/virtio/virtio.h"
 
 #define QUEUE_SIZE 64
+
+SANDBOX_NEEDS(SANDBOX_VCPU, "getrandom");
 /* A request for more gets this much: a guest cannot keep a vcpu of its busy for long in one exit. */
 #define CHUNK 4096U
 
