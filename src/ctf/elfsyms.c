@@ -17,7 +17,7 @@
 #define MAX_NOTES 65536
 
 struct segment {
-	uint64_t addr, offset, file_size;
+	uint64_t addr, offset, file_size, mem_size;
 };
 
 struct elfsyms {
@@ -374,7 +374,7 @@ read_segments(struct elfsyms *e, int fd)
 			continue;
 		if (ph.p_type == PT_LOAD)
 			e->segments[e->n_segments++] =
-				(struct segment){ph.p_vaddr, ph.p_offset, ph.p_filesz};
+				(struct segment){ph.p_vaddr, ph.p_offset, ph.p_filesz, ph.p_memsz};
 		if (ph.p_type == PT_INTERP && ph.p_filesz > 1 && ph.p_filesz < 4096 && !e->interp) {
 			e->interp = xcalloc(1, ph.p_filesz + 1);
 			if (pread(fd, e->interp, ph.p_filesz, (off_t)ph.p_offset) < 0)
@@ -541,6 +541,15 @@ elfsyms_to_addr(const struct elfsyms *e, uint64_t offset, uint64_t *ret)
 		const struct segment *s = &e->segments[i];
 
 		if (offset >= s->offset && offset - s->offset < s->file_size) {
+			*ret = offset - s->offset + s->addr;
+			return true;
+		}
+	}
+	/* Behind the last byte from the file its mapping goes on with zeros (.bss). */
+	for (size_t i = 0; i < e->n_segments; i++) {
+		const struct segment *s = &e->segments[i];
+
+		if (offset >= s->offset && offset - s->offset < s->mem_size) {
 			*ret = offset - s->offset + s->addr;
 			return true;
 		}

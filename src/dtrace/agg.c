@@ -463,6 +463,118 @@ print_agg(struct dt *dt, struct agg *a, const struct format *f, struct error *er
 	return r;
 }
 
+/* --- printa("...%@d %@d", @a, @b): a row for each key that any of them has */
+
+struct joined {
+	const struct act *act;
+	struct rows *rows;   /* of each aggregation, as it is to be printed */
+	struct row **by_key; /* the same, in order of key */
+};
+
+/* Results of one row, taken by the format's %@ one after the other. */
+struct joined_values {
+	struct row_values first; /* the keys */
+	const struct joined *j;
+	const struct row **rows;
+	size_t next;
+};
+
+/* Keys that are laid out alike can be compared. */
+static bool
+have_same_keys(const struct act *act)
+{
+	const struct agg *first = act->aggs[0];
+
+	for (size_t i = 1; i < act->n_aggs; i++) {
+		const struct agg *a = act->aggs[i];
+
+		if (a->n_keys != first->n_keys || a->key_size != first->key_size)
+			return false;
+		for (size_t k = 0; k < a->n_keys; k++)
+			if (a->keys[k].kind != first->keys[k].kind ||
+			    a->keys[k].size != first->keys[k].size ||
+			    a->keys[k].offset != first->keys[k].offset)
+				return false;
+	}
+	return true;
+}
+
+static const struct row *
+find_row(struct dt *dt, const struct joined *j, size_t which, const struct row *wanted)
+{
+	struct order order = {dt, j->act->aggs[0]};
+	size_t lo = 0, hi = j->rows[which].n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int r = by_key(&j->by_key[which][mid], wanted, &order);
+
+		if (r == 0)
+			return &j->by_key[which][mid];
+		if (r < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+static void
+print_next_result(void *arg, const struct piece *piece, int width, int precision)
+{
+	struct joined_values *v = arg;
+	size_t i = v->next < v->j->act->n_aggs ? v->next++ : v->j->act->n_aggs - 1;
+	const struct agg *a = v->j->act->aggs[i];
+	cleanup_free int64_t *zeros = xcalloc(a->n_words, 8);
+	struct row nothing = {.key = v->first.row->key, .shown = v->first.row->shown, .words = zeros};
+	struct row_values one = {v->first.dt, a, v->rows[i] ? v->rows[i] : &nothing, 0};
+
+	print_result(&one, piece, width, precision);
+}
+
+/* The row's key with the results of all; those before `from` were printed by a row of theirs. */
+static void
+print_joined_row(struct dt *dt, const struct joined *j, const struct row *row, size_t from)
+{
+	cleanup_free const struct row **rows = xcalloc(j->act->n_aggs, sizeof(*rows));
+	struct joined_values v = {{dt, j->act->aggs[0], row, 0}, j, rows, 0};
+
+	for (size_t i = 0; i < j->act->n_aggs; i++) {
+		rows[i] = find_row(dt, j, i, row);
+		if (rows[i] && i < from)
+			return;
+	}
+	format_print(dt->out, dt, j->act->format, next_key, &v, print_next_result);
+}
+
+static int
+print_joined(struct dt *dt, const struct act *act, struct error *err)
+{
+	struct joined j = {act, xcalloc(act->n_aggs, sizeof(*j.rows)),
+			   xcalloc(act->n_aggs, sizeof(*j.by_key))};
+	struct order order = {dt, act->aggs[0]};
+	int r = 0;
+
+	for (size_t i = 0; i < act->n_aggs && r == 0; i++) {
+		act->aggs[i]->printed = true;
+		r = collect(dt, act->aggs[i], &j.rows[i], err);
+		if (r < 0 || !j.rows[i].n)
+			continue;
+		j.by_key[i] = xmemdup(j.rows[i].v, j.rows[i].n * sizeof(struct row));
+		qsort_r(j.by_key[i], j.rows[i].n, sizeof(struct row), by_key, &order);
+	}
+	for (size_t i = 0; i < act->n_aggs && r == 0; i++)
+		for (size_t k = 0; k < j.rows[i].n; k++)
+			print_joined_row(dt, &j, &j.rows[i].v[k], i);
+	for (size_t i = 0; i < act->n_aggs; i++) {
+		rows_free(act->aggs[i], &j.rows[i]);
+		free(j.by_key[i]);
+	}
+	free(j.rows);
+	free(j.by_key);
+	return r;
+}
+
 /* Those that no printa() printed, at the end. */
 int
 dt_aggs_print(struct dt *dt, struct error *err)
@@ -528,6 +640,8 @@ dt_agg_act(struct dt *dt, const struct act *act, int64_t n, struct error *err)
 {
 	int r = 0;
 
+	if (act->action == A_PRINTA && act->format && act->n_aggs > 1 && have_same_keys(act))
+		return print_joined(dt, act, err);
 	for (size_t i = 0; r == 0 && i < act->n_aggs; i++) {
 		struct agg *a = act->aggs[i];
 

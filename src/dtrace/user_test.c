@@ -286,6 +286,21 @@ TEST(wildcards_find_the_process)
 	check_has(out, "step");
 }
 
+TEST(what_plockstat_writes_is_accepted)
+{
+	cleanup_error struct error err = ERROR_INIT, bad = ERROR_INIT;
+	cleanup_free char *text = NULL, *out = NULL;
+	const char *plockstat = program("src/dtrace/plockstat");
+
+	need_root();
+	check_ok(RUN_OUTPUT(&text, &err, plockstat, "-AV", "-n", "5", "-s", "3", "-e", "60", "x"), &err);
+	out = DTRACE("-c", victim(), "-n", text);
+	check_has(out, "Mutex block");
+	check_has(out, "R/W writer hold");
+	check_int(RUN(&bad, plockstat, "-s", "0", "x"), <, 0);
+	check_has(error_message(&bad), "-s 0");
+}
+
 /* Domains below dtrace keep the header that dtrace -h makes of their definitions. */
 TEST(stable_headers_are_up_to_date)
 {
