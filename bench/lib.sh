@@ -10,5 +10,10 @@ row() {
 		tee -a "${BENCH_TABLE:-/dev/null}" | print_rows
 }
 print_rows() {
-	awk -F'\t' '{ printf "%-10s %-42s %14s %14s %8s %8s%s\n", $1, $2, $3, $4, $5, $6, $6 != "-" && $5 + 0 > $6 + 0 ? "  missed" : "" }'
+	awk -F'\t' '{
+		missed = ""
+		if ($6 != "-" && $5 + 0 > $6 + 0)
+			missed = "  missed"
+		printf "%-10s %-42s %14s %14s %8s %8s%s\n", $1, $2, $3, $4, $5, $6, missed
+	}'
 }

@@ -1,9 +1,9 @@
-# On the node: on-node.bash IMAGE-UUID.  Prints "what ours floor ratio" lines.
+# On the node: on-node.bash IMAGE-UUID.  Prints what, ours and the floor in ms, between tabs.
 set -euo pipefail
 image=$1
 ms() { local t=$EPOCHREALTIME; "$@" >/dev/null 2>&1; echo $((${EPOCHREALTIME/./} - ${t/./})); }	# microseconds
 best() { local b=0 t i; for i in 1 2 3 4 5; do t=$(ms "$@"); [ $b -ne 0 ] && [ $b -le $t ] || b=$t; done; echo $b; }
-ratio() { awk -v n="$1" -v a="$2" -v b="$3" 'BEGIN { printf "%-34s %10.1f ms %10.1f ms %8.2f\n", n, a / 1000, b / 1000, a / b }'; }
+ratio() { awk -v OFS='\t' -v n="$1" -v a="$2" -v b="$3" 'BEGIN { print n, sprintf("%.1f", a / 1000), sprintf("%.1f", b / 1000) }'; }
 
 # vmadm create + boot against the floor: five of each, the best counts.
 zfs set mountpoint=/zones/$image zones/$image >/dev/null 2>&1 || true
