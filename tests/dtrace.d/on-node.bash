@@ -1,7 +1,8 @@
 # Runs on the node: a load that makes every provider fire, and the rows.
 # A row is NAME, D program, and an extended regular expression for its whole output (runs of white
-# space are one blank), with tabs between; a program that does not end is ended after ten seconds and
-# failed.  "!" before the expression: dtrace must fail, and say that.
+# space are one blank), with tabs between; a program that does not end is ended after 25 seconds (on
+# a busy machine attaching alone takes some) and has failed.  "!" before the expression: dtrace must
+# fail, and say that.
 set -u
 dtrace=${DTRACE:-dtrace}
 work=/var/tmp/dtrace-load
@@ -30,7 +31,7 @@ trap 'kill $load; rm -rf $work' EXIT
 run_row() { # NAME PROGRAM ERE
 	local out status want=0 ere=$3
 	[ "${ere:0:1}" = '!' ] && want=1 ere=${ere:1}
-	out=$(timeout -s INT -k 5 10 $dtrace -q ${LIB:+-xsyslibdir=$LIB} -n "$2" 2>&1 | tr -s ' \n\t' ' '; exit "${PIPESTATUS[0]}")
+	out=$(timeout -s INT -k 5 25 $dtrace -q ${LIB:+-xsyslibdir=$LIB} -n "$2" 2>&1 | tr -s ' \n\t' ' '; exit "${PIPESTATUS[0]}")
 	status=$?
 	[ $status -le 1 ] && [ $status = $want ] && grep -qE -- "$ere" <<<"$out" && { echo "ok - $1"; return; }
 	echo "not ok - $1"
@@ -60,7 +61,7 @@ tcpsnoop (->|<-) +[0-9a-f.:]+ +[0-9]+
 zonetop global
 END
 for name in hotkernel hotuser iolatency runqlat; do
-	says $name '[a-z0-9]+.* +[0-9]+ *$' "$(timeout -s INT -k 10 3 "$scripts/$name" 2>&1)"
+	says $name '[a-z0-9]+.* +[0-9]+ *$' "$(timeout -s INT -k 20 6 "$scripts/$name" 2>&1)"
 done
 says intrstat '^(virtio|NET_RX|TIMER|RCU)' "$(timeout 20 intrstat 1 1 2>&1)"
 says lockstat 'Adaptive mutex hold' "$(timeout 30 lockstat -H -D 3 true 2>&1)"
