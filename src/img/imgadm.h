@@ -39,4 +39,8 @@ int imgadm_sources(int argc, char **argv);
 int imgadm_create(int argc, char **argv);
 int imgadm_publish(int argc, char **argv);
 
+/* imgadm_prepare.c: a script runs in the (stopped) VM of that dataset; what it did is taken back. */
+int imgadm_prepare(const char *vm, const char *dataset, const char *path, struct error *err);
+int imgadm_unprepare(const char *dataset, struct error *err);
+
 #endif

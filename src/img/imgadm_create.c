@@ -472,6 +472,7 @@ int
 imgadm_create(int argc, char **argv)
 {
 	const char *manifest_path = NULL, *output = NULL, *compression = "gzip", *url = NULL;
+	const char *script = NULL;
 	struct create c = {0};
 	const struct cli_opt opts[] = {
 		{'m', NULL, CLI_STR, &manifest_path, "FILE", "manifest fields to start from (- is stdin)"},
@@ -479,6 +480,7 @@ imgadm_create(int argc, char **argv)
 		{'c', "compression", CLI_STR, &compression, "KIND", "none gzip bzip2 xz zstd"},
 		{'i', "incremental", CLI_FLAG, &c.incremental, NULL, "only what differs from the VM's image"},
 		{'\0', "max-origin-depth", CLI_INT, &c.max_depth, "N", "refuse longer chains of origins"},
+		{'s', "prepare-script", CLI_STR, &script, "FILE", "run in the zone first; undone later"},
 		{'p', "publish", CLI_STR, &url, "URL", "publish it to this image server"},
 		{'q', "quiet", CLI_FLAG, &c.quiet, NULL, "no progress bar"},
 		{0},
@@ -523,8 +525,19 @@ imgadm_create(int argc, char **argv)
 		r = check_depth(&c, &err);
 	if (r == 0)
 		r = choose_names(&c, output, &err);
-	if (r == 0)
+	if (r == 0 && script && brands[brand].hvm)
+		r = error_set(&err, ENOTSUP, "-s: a script runs in zones, not in virtual machines");
+	if (r == 0 && script)
+		r = imgadm_prepare(c.vm, c.dataset, script, &err);
+	if (r == 0) {
+		cleanup_error struct error undo = ERROR_INIT;
+
 		r = make_image(&c, &err);
+		if (script && imgadm_unprepare(c.dataset, &undo) < 0 && r == 0) {
+			error_move(&err, &undo);
+			r = -EIO;
+		}
+	}
 	if (r == 0 && url)
 		r = publish(url, c.manifest, c.file, c.quiet, &err);
 	status = r < 0 ? imgadm_error(&err) : CLI_OK;

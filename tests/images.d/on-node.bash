@@ -201,6 +201,28 @@ out=$(imgadm import -q $u1 2>&1); rc=$?
 has 'an unknown image' "$rc $out" "1 imgadm import: error (ActiveImageNotFound)"
 out=$(imgadm -E import -q $u1 2>&1 | tail -1)
 is '-E ends with JSON' "$(jq -r .code <<<"$out")" ActiveImageNotFound
+# --- images of a VM: whole, changed, prepared by a script, only what differs
+v=ffffffff-5555-4555-8555-555555555555
+echo "{\"brand\":\"lx\",\"uuid\":\"$v\",\"kernel_version\":\"6.12.0\",\"image_uuid\":\"$tiny\",\"max_physical_memory\":64,\"quota\":1}" | vmadm create 2>/dev/null
+has 'create: not of a running VM' "$(imgadm create -q $v name=x version=1 2>&1)" VmNotStopped
+vmadm stop -F $v 2>/dev/null
+echo 'echo mine > /prepared; echo done' > prep.sh
+echo 'echo no such thing; exit 3' > bad.sh
+vm_state() { zfs list -H -o name -t all -r zones/$v; ls /zones/$v/root; vmadm list -H -o state uuid=$v; }
+before2=$(vm_state)
+has 'create: a script that fails' "$(imgadm create -q -s bad.sh $v name=x version=1 2>&1)" '(exit status 3): no such thing'
+is 'leaves the VM as it was' "$(vm_state)" "$before2"
+ok 'create: with a script' imgadm create -q -s prep.sh -o whole $v name=whole version=1
+is 'whose doings are taken back' "$(vm_state)" "$before2"
+ok 'create: what differs' imgadm create -q -i -c none -o inc $v name=inc version=1
+[ $(stat -c %s inc.zfs) -lt $(stat -c %s whole.zfs.gz) ]; is 'is smaller' $? 0
+for i in whole inc; do ok "install $i" imgadm install -q -m $i.imgmanifest -f $(ls $i.zfs*); done
+is 'it was prepared' "$(zfs clone zones/$(jq -r .uuid whole.imgmanifest)@final zones/t; cat /zones/t/root/prepared; zfs destroy zones/t)" mine
+has 'ancestry' "$(imgadm ancestry -H -o uuid $(jq -r .uuid inc.imgmanifest) | tail -1)" $tiny
+has 'an image that others are made of stays' "$(imgadm delete $tiny 2>&1)" ImageHasDependentClones
+for i in inc whole; do ok "delete $i" imgadm delete $(jq -r .uuid $i.imgmanifest); done
+vmadm delete $v 2>/dev/null
+
 ok 'delete' imgadm delete $tiny
 is 'all as before' "$(state)" "$before"
 echo end
