@@ -314,12 +314,12 @@ void dt_close(struct dt *dt);
 int dt_parse(struct dt *dt, const char *text, size_t len, const char *file, struct ast **ret,
 	     struct error *err);
 int dt_compile(struct dt *dt, const char *text, size_t len, const char *file, struct error *err);
-/* The same while the program runs: setopt(). */
-int dt_set_runtime_option(struct dt *dt, const char *assignment, struct error *err);
 /* For parsers of D: is that a type's name?  arg is the dt. */
 bool dt_is_type(const char *name, void *arg);
 /* "name=value" or "name" */
 int dt_set_option(struct dt *dt, const char *assignment, struct error *err);
+/* The same while the program runs: setopt(). */
+int dt_set_runtime_option(struct dt *dt, const char *assignment, struct error *err);
 /* "dtrace: description 'x' matched N probes" on stderr. */
 struct ksyms;
 const struct ksyms *dt_ksyms(struct dt *dt); /* read when first asked for; NULL if they cannot be */

@@ -273,6 +273,28 @@ last_word(char *log)
 	return xstrdup("no reason given");
 }
 
+/* The verifier's word in D's terms, where there are such. */
+static const char *
+in_plain_words(const char *word)
+{
+	static const struct {
+		const char *word, *means;
+	} rows[] = {
+		{"bpf_probe_write_user", "copyout( ) and copyoutstr( ) are locked down in this kernel"},
+		{"program is too large", "they are too large"},
+		{"too many states", "they are too large"},
+		{"jump sequence", "they have too many branches"},
+		{"stack size", "their expressions are too deeply nested"},
+		{"unknown func", "this kernel is too old for something in them"},
+		{"cannot use helper", "something in them cannot be done at this kind of probe"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (strstr(word, rows[i].word))
+			return rows[i].means;
+	return word;
+}
+
 int
 hook_load(struct dt *dt, struct hook *h, struct gen *g, const struct prog_kind *kind,
 	  struct error *err)
@@ -301,7 +323,8 @@ hook_load(struct dt *dt, struct hook *h, struct gen *g, const struct prog_kind *
 	if (fd == -ENOENT)
 		return fd;
 	return error_set(err, -fd, "line %d: the kernel refuses the clauses of %s:%s:%s:%s: %s",
-			 p->clauses[0]->node->line, p->prov, p->mod, p->func, p->name, reason);
+			 p->clauses[0]->node->line, p->prov, p->mod, p->func, p->name,
+			 in_plain_words(reason));
 }
 
 int
