@@ -2,8 +2,10 @@
  * virtio from the driver's side, on a machine without processors: the test
  * sets up rings in fake guest memory and touches the registers a driver would.
  */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/input-event-codes.h>
+#include <linux/if_packet.h>
 #include <linux/virtio_balloon.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
@@ -12,10 +14,12 @@
 #include <linux/virtio_pci.h>
 #include <linux/virtio_scsi.h>
 #include <linux/virtio_vsock.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -322,6 +326,85 @@ TEST(a_disk_grows_while_it_is_used)
 	check_int(reg_read(d, VIRTIO_PCI_COMMON_CFGGENERATION, 1), ==, 1);
 	check(reg_read(d, 0x1000, 1) & 2);
 	check_int(blk_request(d, VIRTIO_BLK_T_IN, 2048, 512), ==, VIRTIO_BLK_S_OK);
+	detach(d);
+}
+
+/* ---- a tap interface, in a network of the test's own ---- */
+
+/* Brings the interface up and gives a socket that sees and sends its frames. */
+static int
+packets_of(const char *name)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW, htons(0x88b5)); /* an experimental protocol: only ours */
+	struct ifreq ifr = {0};
+	struct sockaddr_ll ll = {.sll_family = AF_PACKET, .sll_protocol = htons(0x88b5)};
+
+	require(fd >= 0);
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	require(ioctl(fd, SIOCGIFFLAGS, &ifr) == 0);
+	ifr.ifr_flags |= IFF_UP;
+	require(ioctl(fd, SIOCSIFFLAGS, &ifr) == 0);
+	require(ioctl(fd, SIOCGIFINDEX, &ifr) == 0);
+	ll.sll_ifindex = ifr.ifr_ifindex;
+	require(bind(fd, (struct sockaddr *)&ll, sizeof(ll)) == 0);
+	return fd;
+}
+
+TEST(frames_pass_a_tap_with_offloads)
+{
+	uint8_t frame[3000] = "\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x88\xb5hello";
+	uint8_t got[3000];
+	struct virtio_net_hdr_mrg_rxbuf h = {0};
+	struct pollfd p = {.events = POLLIN};
+	struct driver *d;
+
+	if (access("/dev/net/tun", R_OK | W_OK) < 0 || unshare(CLONE_NEWNET) < 0)
+		test_skip("no tun device, or no network namespaces");
+	d = attach("device=virtio-net\nbackend=vt0\nvhost=false\nmac=02:00:00:00:00:01");
+	p.fd = packets_of("vt0");
+	start(d, VERSION_1 | 1ULL << VIRTIO_NET_F_MRG_RXBUF | 1ULL << VIRTIO_NET_F_CSUM |
+			 1ULL << VIRTIO_NET_F_GUEST_CSUM | 1ULL << VIRTIO_NET_F_GUEST_TSO4 |
+			 1ULL << VIRTIO_NET_F_HOST_TSO4 | 1ULL << VIRTIO_NET_F_CTRL_VQ |
+			 1ULL << VIRTIO_NET_F_CTRL_GUEST_OFFLOADS,
+	      3);
+	/* Out: the kernel takes the header, and the frame behind it. */
+	mem_write(&d->vm->mem, DATA, &h, sizeof(h));
+	mem_write(&d->vm->mem, DATA + sizeof(h), frame, 100);
+	set_desc(d, 1, 0, DATA, sizeof(h) + 100, 0, 0);
+	kick(d, 1, 0);
+	check_int(completion(d, 1), ==, 0);
+	check_int(poll(&p, 1, 5000), ==, 1);
+	check_int(recv(p.fd, got, sizeof(got), 0), ==, 100);
+	check(memcmp(got + 16, frame + 16, 84) == 0);
+	/* In; the kernel has a word of its own for a new interface, which goes by. */
+	check_int(send(p.fd, frame, 200, 0), ==, 200);
+	for (unsigned i = 0; i < 16; i++) {
+		int64_t len;
+
+		set_desc(d, 0, 0, DATA, 2000, VRING_DESC_F_WRITE, 0);
+		kick(d, 0, 0);
+		len = completion(d, 0);
+		mem_read(&d->vm->mem, DATA + sizeof(h), got, 200);
+		if (len < 0 || memcmp(got + 12, frame + 12, 2) == 0) {
+			check_int(len, ==, sizeof(h) + 200);
+			break;
+		}
+	}
+	check(memcmp(got, frame, 200) == 0);
+	/* The driver takes offloads back while it runs; it cannot take what it did not negotiate. */
+	for (unsigned wrong = 0; wrong < 2; wrong++) {
+		uint64_t offloads = wrong ? 1ULL << VIRTIO_NET_F_GUEST_TSO6 : 0;
+
+		mem_write(&d->vm->mem, DATA, "\5\0", 2);
+		mem_write(&d->vm->mem, DATA + 2, &offloads, sizeof(offloads));
+		set_desc(d, 2, 0, DATA, 10, VRING_DESC_F_NEXT, 1);
+		set_desc(d, 2, 1, DATA + 16, 1, VRING_DESC_F_WRITE, 0);
+		kick(d, 2, 0);
+		check_int(completion(d, 2), ==, 1);
+		mem_read(&d->vm->mem, DATA + 16, got, 1);
+		check_int(got[0], ==, wrong);
+	}
+	close(p.fd);
 	detach(d);
 }
 
