@@ -20,6 +20,8 @@ format(const char *fmt, va_list ap)
 void
 error_done(struct error *err)
 {
+	if (!err)
+		return;
 	free(err->message);
 	free(err->path);
 	*err = (struct error)ERROR_INIT;

@@ -260,7 +260,7 @@ TEST(quiesce_whatever_is_under_way)
 		pid_t pid = fork();
 
 		if (pid == 0) {
-			zone_boot(h.name, NULL, NULL);
+			zone_boot(h.name, NULL, &h.err);
 			_exit(0);
 		}
 		if (i < 11) {
