@@ -1,5 +1,6 @@
 # Inside L1 (`run moves.sh`): a running Linux goes into a file and out of it, and from one bhyve to another.
 ip link set lo up
+rm -f /tmp/*.log
 b="/bin/bhyve -m 256 -o memory.thp=false -l kernel,/b/l2.bz -l initrd,/b/l2.gz -s 3,virtio-rnd"
 say() { echo "MOVES $*"; }
 last() { tail -1 /tmp/$1.log | tr -d '\r' | cut -d' ' -f2; }
