@@ -50,6 +50,7 @@
  */
 #include "vmm/vm.h"
 
+#include <cpuid.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -168,6 +169,22 @@ vm_new_fake(struct config *config, uint64_t ram_size, struct vm **ret, struct er
 	return 0;
 }
 
+/*
+ * QEMU's emulator, whose nested guests now and then hang with huge pages: an
+ * emulated host tells what a hypervisor tells, and this one's name is known.
+ */
+static bool
+inside_tcg(void)
+{
+	unsigned eax, name[3];
+
+	__cpuid(1, eax, name[0], name[1], name[2]);
+	if (!(name[1] >> 31)) /* no hypervisor: the leaf below is not one */
+		return false;
+	__cpuid(0x40000000, eax, name[0], name[1], name[2]);
+	return memcmp(name, "TCGTCGTCGTCG", sizeof(name)) == 0;
+}
+
 int
 vm_new(struct config *config, struct event_loop *loop, struct vm **ret, struct error *err)
 {
@@ -181,7 +198,7 @@ vm_new(struct config *config, struct event_loop *loop, struct vm **ret, struct e
 	    (r = config_bool(config, "memory.wired", false, &opts.wired, err)) < 0 ||
 	    (r = config_bool(config, "memory.guest_in_core", false, &opts.in_core, err)) < 0 ||
 	    (r = config_bool(config, "memory.hugepages", false, &opts.huge, err)) < 0 ||
-	    (r = config_bool(config, "memory.thp", true, &opts.thp, err)) < 0 ||
+	    (r = config_bool(config, "memory.thp", !inside_tcg(), &opts.thp, err)) < 0 ||
 	    (r = config_bool(config, "x86.ioapic", true, &vm->ioapic, err)) < 0 ||
 	    (r = config_bool(config, "x86.strictio", false, &vm->strict_io, err)) < 0 ||
 	    (r = config_bool(config, "x86.strictmsr", true, &vm->strict_msr, err)) < 0 ||
