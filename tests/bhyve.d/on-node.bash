@@ -1,0 +1,81 @@
+# Runs on a node.  Prints TAP lines without numbers, which tests/bhyve.t counts.  $1 is the URL of an
+# image source, $2 the UUID of its hvm image.
+source_url=$1 hvm=$2
+u=bbbbbbbb-1111-4111-8111-111111111111
+tmp=/zones/$u/root/tmp
+
+pass() { echo "ok - $1"; }
+fail() { echo "not ok - $1"; sed 's/^/#   /' <<<"${2:-}"; }
+ok() { local n=$1 out; shift; if out=$("$@" 2>&1); then pass "$n"; else fail "$n" "$out"; fi; }
+is() { if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "got: $2
+want: $3"; fi; }
+has() { case $2 in *"$3"*) pass "$1" ;; *) fail "$1" "\"$3\" is not in: $2" ;; esac; }
+until_true() { local end=$((SECONDS + $1)); shift; until "$@" >/dev/null 2>&1; do [ $SECONDS -lt $end ] || return 1; sleep 1; done; }
+state() { vmadm get $u | json state; }
+pid() { vmadm get $u | json pid; }
+state_is() { [ "$(state)" = "$1" ]; }
+new_pid() { local p; p=$(pid) && [ -n "$p" ] && [ "$p" != "$1" ]; }
+
+zpool list -H zones >/dev/null 2>&1 || { zpool create -O atime=off zones /dev/vda && touch /zones/.system_pool; }
+imgadm sources -a "$source_url" >/dev/null 2>&1
+ok 'image imported' imgadm import "$hvm"
+
+payload() { cat <<JSON
+{"brand":"bhyve","uuid":"$u","vcpus":1,"ram":384,"alias":"guest","resolvers":["10.0.2.3"],"autoboot":false,"vnc_port":-1,
+ "bhyve_extra_opts":"-l kernel,/boot/vmlinuz -k /boot/bhyve.conf","bootrom":"${1:-uefi}",
+ "disks":[{"boot":true,"model":"virtio","image_uuid":"$hvm"},{"size":64,"model":"nvme"}],
+ "nics":[{"nic_tag":"admin","ip":"10.0.2.140","netmask":"255.255.255.0","gateway":"10.0.2.2","model":"virtio","primary":true},
+  {"nic_tag":"admin","ip":"10.0.2.141","netmask":"255.255.255.0","model":"virtio"}]}
+JSON
+}
+
+# --- made; its kernel taken out of its own disk
+out=$(payload | vmadm create 2>&1)
+is 'created' "$out" "Successfully created VM $u"
+mkdir -p /mnt/guest /zones/$u/root/boot
+ok 'the disk holds Debian' until_true 20 mount -o ro /dev/zvol/zones/$u/disk0-part1 /mnt/guest
+cp -L /mnt/guest/vmlinuz /mnt/guest/initrd.img /zones/$u/root/boot/
+umount /mnt/guest
+printf 'boot.initrd=/boot/initrd.img\nboot.cmdline=root=LABEL=atoll-root ro console=ttyS0 net.ifnames=0 mitigations=off quiet\n' >/zones/$u/root/boot/bhyve.conf
+chmod 644 /zones/$u/root/boot/*
+ok 'started' vmadm start $u
+is 'listed' "$(vmadm list -Hp -o type,ram,state,alias)" 'BHYV:384:running:guest'
+p=$(pid)
+
+# --- what it looks like from outside
+has 'not root, no capability, no new privileges' "$(grep -E '^(Uid|CapBnd|NoNewPrivs)' /proc/$p/status | tr -s '\t\n' ' ')" 'CapBnd: 0000000000000000 NoNewPrivs: 1'
+is 'its uid is not root' "$(awk '/^Uid/ { print ($2 > 65535) }' /proc/$p/status)" 1
+is 'every thread of its own has two filters' "$(for t in /proc/$p/task/*; do case $(cat $t/comm) in bhyve) awk '/Seccomp_filters/ { print $2 }' $t/status ;; esac; done | sort -u)" 2
+is 'it sees no file of the node' "$(ls /proc/$p/root/etc /proc/$p/root/zones 2>/dev/null | grep -v '^/' | tr -d '\n')" ''
+is 'no network but its own' "$(nsenter -t $p -n ip -o link | grep -vc ' lo:')" 0
+devices=$(bhyvectl devices $tmp/vm.ctl)
+for want in '0:0:0 hostbridge' '0:4:0 virtio-blk' '0:4:1 nvme' '0:6:0 virtio-net-viona' '0:6:1 virtio-net-viona' '0:31:0 lpc'; do
+	has "PCI $want" "$(json -a address device <<<"$(json devices <<<"$devices")")" "$want"
+done
+
+# --- the guest
+ok 'it answers ping: metadata came over the second serial port' until_true 600 ping -c 1 -W 2 10.0.2.140
+ok 'a new daemon takes it up' bash -c "pkill -9 -f 'zoneadmd.*$u'; vmadm console $u </dev/null >/dev/null & sleep 1; kill \$!; zoneadm -z $u list -p | grep -q :running:"
+is 'the monitor did not notice' "$(pid)" "$p"
+ok 'the power button stops it' vmadm stop $u
+is 'stopped' "$(state)" stopped
+
+# --- reset: the zone is built anew; off
+ok 'started again' vmadm start $u
+p=$(pid)
+ok 'reset' bhyvectl reset $tmp/vm.ctl
+ok 'comes back as another process' until_true 60 new_pid "$p"
+ok 'off' bhyvectl poweroff $tmp/vm.ctl
+ok 'and stays off' until_true 60 state_is stopped
+ok 'the second disk grows' bash -c "echo '{\"update_disks\":[{\"path\":\"/dev/zvol/rdsk/zones/$u/disk1\",\"size\":96}]}' | vmadm update $u"
+is 'it did' "$(zfs get -Hp -o value volsize zones/$u/disk1)" $((96 << 20))
+
+# --- what cannot start says why, and nothing stays
+ok 'a wrong option' vmadm update $u bhyve_extra_opts=-Q
+has 'is the error of the start' "$(vmadm start $u 2>&1)" 'unknown option -Q'
+is 'stopped all the same' "$(state)" stopped
+ok 'deleted' vmadm delete $u
+is 'no dataset is left' "$(zfs list -H -o name -r zones | grep -c $u)" 0
+is 'no cgroup is left' "$(ls -d /sys/fs/cgroup/zones/*/ 2>/dev/null)" ''
+is 'no VNIC is left' "$(dladm show-vnic -p -o link)" ''
+echo end
