@@ -1,6 +1,6 @@
 /*
- * Questions to the monitor of a running virtual machine, over QMP (QEMU's
- * protocol, which our own monitor speaks in part): `vmadm info` and `vmadm sysrq`.
+ * Questions to the monitor of a running virtual machine: `vmadm info` and `vmadm sysrq`.  QEMU
+ * is asked over QMP; our own monitor by the messages of its control socket, vm.ctl.
  *
  * The socket is ZONEPATH/root/tmp/vm.qmp, in a directory that belongs to the
  * monitor: it is opened as an inode without following links, and what it says is
@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "base/file.h"
+#include "base/ipc.h"
 #include "vm/vm.h"
 #include "vm/vm_qmp.h"
 
@@ -103,11 +104,61 @@ command(int fd, struct strbuf *in, const char *name, struct json *args, struct j
 	}
 }
 
+/* A session with a monitor: QMP, or the messages of bhyve(8) (vmm/ctl.h). */
+struct session {
+	int fd;
+	bool bhyve;
+	struct strbuf in;
+};
+
+static void
+session_done(struct session *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	strbuf_done(&s->in);
+}
+#define SESSION_INIT {.fd = -1, .in = STRBUF_INIT}
+#define cleanup_session CLEANUP(session_done)
+
 static int
-open_session(const char *uuid, int *ret_fd, struct strbuf *in, struct error *err)
+ctl_connect(const struct json *vm, int *ret, struct error *err)
+{
+	const char *name = json_str(json_get(vm, "zonename"), json_str(json_get(vm, "uuid"), ""));
+	struct timeval wait = {.tv_sec = ANSWER_SECONDS};
+	cleanup_close int fd = -1;
+	int r = zone_vm_connect(name, "vm.ctl", &fd, err);
+
+	if (r < 0)
+		return r;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+	*ret = steal_fd(&fd);
+	return 0;
+}
+
+static int
+ctl_request(int fd, const char *name, const char *arg, struct json **ret, struct error *err)
+{
+	struct ipc_message answer CLEANUP(ipc_message_done) = IPC_MESSAGE_INIT;
+	cleanup_json struct json *q = json_new_object();
+	int r;
+
+	json_set_str(q, "request", name);
+	if (arg)
+		json_set_str(q, "arg", arg);
+	r = ipc_call(fd, q, NULL, 0, &answer, err);
+	if (r < 0)
+		return error_wrap(err, r, "the monitor refuses %s", name);
+	if (ret)
+		*ret = steal_ptr(&answer.body);
+	return 0;
+}
+
+static int
+open_session(const char *uuid, struct session *s, struct error *err)
 {
 	cleanup_json struct json *vm = NULL, *greeting = NULL;
-	cleanup_close int fd = -1;
 	int r = vm_load(uuid, 0, &vm, err);
 
 	if (r < 0)
@@ -118,31 +169,41 @@ open_session(const char *uuid, int *ret_fd, struct strbuf *in, struct error *err
 	if (!str_eq(json_str(json_get(vm, "zone_state"), ""), "running"))
 		return error_set(err, ESRCH, "VM %s is not running: it is '%s'", uuid,
 				 vm_state(vm));
-	r = qmp_connect(vm, &fd, err);
+	s->bhyve = str_eq(json_str(json_get(vm, "brand"), ""), "bhyve");
+	if (s->bhyve)
+		return ctl_connect(vm, &s->fd, err);
+	r = qmp_connect(vm, &s->fd, err);
 	if (r == 0)
-		r = read_object(fd, in, &greeting, err);
+		r = read_object(s->fd, &s->in, &greeting, err);
 	if (r == 0)
-		r = command(fd, in, "qmp_capabilities", NULL, NULL, err);
-	if (r < 0)
-		return r;
-	*ret_fd = steal_fd(&fd);
-	return 0;
+		r = command(s->fd, &s->in, "qmp_capabilities", NULL, NULL, err);
+	return r;
 }
 
-/* Types of `vmadm info` and the command each is. */
-static const struct {
-	const char *type, *command;
+/* Types of `vmadm info`, and what QEMU and bhyve are asked for each. */
+static const struct info_type {
+	const char *type, *qmp, *ctl;
 } types[] = {
-	{"block", "query-block"},
-	{"blockstats", "query-blockstats"},
-	{"chardev", "query-chardev"},
-	{"cpus", "query-cpus-fast"},
-	{"kvm", "query-kvm"},
-	{"pci", "query-pci"},
-	{"spice", "query-spice"},
-	{"status", "query-status"},
-	{"version", "query-version"},
+	{"block", "query-block", NULL},
+	{"blockstats", "query-blockstats", NULL},
+	{"chardev", "query-chardev", NULL},
+	{"cpus", "query-cpus-fast", "stats"},
+	{"kvm", "query-kvm", NULL},
+	{"pci", "query-pci", "devices"},
+	{"spice", "query-spice", NULL},
+	{"status", "query-status", "status"},
+	{"version", "query-version", NULL},
 };
+
+static int
+ask(struct session *s, const struct info_type *type, struct json **ret, struct error *err)
+{
+	if (!s->bhyve)
+		return command(s->fd, &s->in, type->qmp, NULL, ret, err);
+	if (!type->ctl)
+		return error_set(err, EIO, "brand bhyve has no %s information", type->type);
+	return ctl_request(s->fd, type->ctl, NULL, ret, err);
+}
 
 /* As SmartOS has it: where a viewer connects.  Absent if it cannot. */
 static int
@@ -172,8 +233,7 @@ int
 vm_info(const char *uuid, const struct strv *wanted, struct json **ret, struct error *err)
 {
 	cleanup_json struct json *out = json_new_object();
-	struct strbuf in CLEANUP(strbuf_done) = STRBUF_INIT;
-	cleanup_close int fd = -1;
+	cleanup_session struct session s = SESSION_INIT;
 	bool all = !wanted->n || strv_has(wanted, "all");
 	int r;
 
@@ -185,7 +245,7 @@ vm_info(const char *uuid, const struct strv *wanted, struct json **ret, struct e
 		if (!known)
 			return error_set(err, EINVAL, "unknown info type: %s", wanted->v[i]);
 	}
-	r = open_session(uuid, &fd, &in, err);
+	r = open_session(uuid, &s, err);
 	if (r == 0 && (all || strv_has(wanted, "vnc")))
 		r = add_vnc(uuid, out, err);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(types); i++) {
@@ -194,7 +254,7 @@ vm_info(const char *uuid, const struct strv *wanted, struct json **ret, struct e
 
 		if (!all && !strv_has(wanted, types[i].type))
 			continue;
-		r = command(fd, &in, types[i].command, NULL, &answer, &own);
+		r = ask(&s, &types[i], &answer, &own);
 		if (r == -EIO && all) {
 			r = 0; /* this monitor has no such thing */
 			continue;
@@ -213,20 +273,21 @@ vm_info(const char *uuid, const struct strv *wanted, struct json **ret, struct e
 int
 vm_sysrq(const char *uuid, const char *type, struct error *err)
 {
-	struct strbuf in CLEANUP(strbuf_done) = STRBUF_INIT;
-	cleanup_close int fd = -1;
+	cleanup_session struct session s = SESSION_INIT;
 	bool nmi = str_eq(type, "nmi");
 	struct json *args = NULL;
 	int r;
 
 	if (!nmi && !str_eq(type, "screenshot"))
 		return error_set(err, EINVAL, "Invalid sysrq type: %s", type);
-	r = open_session(uuid, &fd, &in, err);
+	r = open_session(uuid, &s, err);
 	if (r < 0)
 		return r;
+	if (s.bhyve)
+		return ctl_request(s.fd, type, nmi ? NULL : "/tmp/vm.png", NULL, err);
 	if (!nmi) {
 		args = json_new_object();
 		json_set_str(args, "filename", "/tmp/vm.ppm"); /* as the monitor sees it */
 	}
-	return command(fd, &in, nmi ? "inject-nmi" : "screendump", args, NULL, err);
+	return command(s.fd, &s.in, nmi ? "inject-nmi" : "screendump", args, NULL, err);
 }
