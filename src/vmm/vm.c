@@ -478,11 +478,14 @@ vcpu_gate(struct vcpu *v)
 int
 vm_nmi(struct vm *vm, struct error *err)
 {
-	for (unsigned i = 0; i < vm->topology.cpus; i++) {
-		int r = KVM_CALL(vm->vcpu[i].fd, KVM_NMI, NULL, err);
+	bool paused = vm->paused;
+	int r = 0;
 
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	/* A vcpu that runs, or sleeps in the kernel, holds its lock: the call would wait for it. */
+	vm_pause(vm);
+	for (unsigned i = 0; r == 0 && i < vm->topology.cpus; i++)
+		r = KVM_CALL(vm->vcpu[i].fd, KVM_NMI, NULL, err);
+	if (!paused)
+		vm_resume(vm);
+	return r;
 }
