@@ -11,6 +11,7 @@ smf)
 		'{ if ($NF > t) t = $NF } END { print t - now + up }' ;;
 systemd)
 	state=$(systemctl is-system-running --wait) || { echo "$state"; systemctl --failed >&2; exit 1; }
+	until [ "$(systemctl show -p FinishTimestampMonotonic --value)" != 0 ]; do sleep 1; done
 	systemctl show -p FinishTimestampMonotonic --value | awk '{ print $1 / 1000000 }' ;;
 esac | {
 	read -r online
