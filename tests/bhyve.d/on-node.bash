@@ -55,7 +55,9 @@ done
 
 # --- the guest
 ok 'it answers ping: metadata came over the second serial port' until_true 600 ping -c 1 -W 2 10.0.2.140
-ok 'a new daemon takes it up' bash -c "pkill -9 -f 'zoneadmd.*$u'; vmadm console $u </dev/null >/dev/null & sleep 1; kill \$!; zoneadm -z $u list -p | grep -q :running:"
+pkill -9 -f "zoneadmd.*$u"
+is 'the state survives its daemon' "$(state)" running
+ok 'and a new daemon takes over' until_true 20 zoneadm -z $u apply
 is 'the monitor did not notice' "$(pid)" "$p"
 ok 'the power button stops it' vmadm stop $u
 is 'stopped' "$(state)" stopped
