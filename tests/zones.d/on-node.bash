@@ -60,6 +60,13 @@ ok 'Debian reaches "running" under systemd' until_true 180 up
 is 'uid 0 is mapped' "$(zlogin $deb cat /proc/self/uid_map | awk '{ print ($2 > 0) }')" 1
 is 'exit status of a command' "$(zlogin $deb 'exit 7'; echo $?)" 7
 
+# --- the example that everybody begins with: its address comes by DHCP
+vmadm create -f /usr/share/atoll/examples/lx.json >/dev/null 2>&1
+web=$(uuid web)
+leased() { zlogin $web ip -4 -br addr show eth0 | grep -q ' 10\.0\.2\.'; }
+ok 'the example has an address by DHCP' until_true 120 leased
+ok 'and is deleted' vmadm delete $web
+
 # --- a KVM guest in a zone of its own
 vmadm create >/root/kvm.out 2>&1 <<JSON
 {"brand":"kvm","vcpus":1,"ram":384,"alias":"guest","resolvers":["10.0.2.3"],
