@@ -25,7 +25,7 @@ spawn tools/run
 if {[lindex $argv 0] == "first"} {
 	want set-up {The node is set up}
 	login
-	send "zfs create zones/kept; until svcs -H -o sta milestone/multi-user-server:default | grep ON | tr N Z; do sleep 1; done\r"
+	send "zfs create zones/kept; until svcs -H -o sta milestone/multi-user-server:default | grep -q ON; do sleep 1; done; echo O''Z\r"
 	want multi-user {OZ}
 	send "reboot\r"
 	want rebooted {Restarting system}
@@ -69,5 +69,5 @@ umount "$cache"
 rm -rf --one-file-system "$cache"
 
 [ $tests_failed -gt 0 ] || rm -rf "$RUN_DIR"
-[ $tests_failed -eq 0 ] || tail -30 "$RUN_DIR"/*.log | sed 's/^/# /'
+[ $tests_failed -eq 0 ] || tail -n 30 "$RUN_DIR"/*.log | sed 's/^/# /'
 finish
