@@ -1,18 +1,17 @@
 # tests/lib.sh: TAP for the system tests.  A test reads it first, says `plan N`, and ends by `finish`.
 #
 #   plan N                      how many tests
-#   ok NAME CMD [ARG]...        passes if CMD succeeds; what it printed is shown if not
-#   is NAME GOT WANT            passes if they are the same text
-#   like NAME TEXT ERE          passes if a line of TEXT matches
+#   ok, is, like ...            the checks of tests/checks.bash
 #   skip NAME WHY
 #   node [OPTION]... -- CMD     tools/node
 #   images NAME...              builds images and serves them; sets source_url, and uuid_NAME for each
 #   on_node [OPTION]... SCRIPT [ARG]...
-#                               runs SCRIPT on one node and takes over its results: it prints "ok - NAME",
-#                               "not ok - NAME", "# text", and "end" last; then no plan is said here
+#                               runs SCRIPT on one node and takes over the results it prints
+#                               (tests/checks.bash); then no plan is said here
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$top" || exit 1
 tests_done=0 tests_failed=0
+. tests/checks.bash
 
 plan() { echo "1..$1"; }
 pass() { tests_done=$((tests_done + 1)); echo "ok $tests_done - $1"; }
@@ -22,14 +21,6 @@ fail() {
 	[ -z "${2:-}" ] || sed 's/^/#   /' <<<"$2"
 }
 skip() { tests_done=$((tests_done + 1)); echo "ok $tests_done - $1 # SKIP $2"; }
-ok() {
-	local name=$1 out; shift
-	if out=$("$@" 2>&1); then pass "$name"; else fail "$name" "$out"; fi
-}
-is() { if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "got: $2
-want: $3"; fi; }
-like() { if grep -qE -- "$3" <<<"$2"; then pass "$1"; else fail "$1" "no line matches $3 in:
-$2"; fi; }
 node() { "$top/tools/node" "$@"; }
 images() {
 	local name port=$((20000 + $$ % 20000)) log
@@ -45,7 +36,7 @@ images() {
 on_node() {
 	local options=() out line
 	while [[ $1 == --* ]]; do options+=("$1" "$2"); shift 2; done
-	out=$(node "${options[@]}" --put "$1:/root/test.bash" -- "bash /root/test.bash ${*:2}" 2>"build/${1//\//-}.log")
+	out=$(node "${options[@]}" --put tests/checks.bash:/root/checks.bash --put "$1:/root/test.bash" -- "bash /root/test.bash ${*:2}" 2>"build/${1//\//-}.log")
 	while IFS= read -r line; do
 		case $line in
 		'ok - '*) pass "${line#ok - }" ;;

@@ -1,22 +1,16 @@
 # Runs on a node.  Prints TAP lines without numbers, which tests/bhyve.t counts.  $1 is the URL of an
 # image source, $2 the UUID of its hvm image.
+. /root/checks.bash
 source_url=$1 hvm=$2
 u=bbbbbbbb-1111-4111-8111-111111111111
 tmp=/zones/$u/root/tmp
 
-pass() { echo "ok - $1"; }
-fail() { echo "not ok - $1"; sed 's/^/#   /' <<<"${2:-}"; }
-ok() { local n=$1 out; shift; if out=$("$@" 2>&1); then pass "$n"; else fail "$n" "$out"; fi; }
-is() { if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "got: $2
-want: $3"; fi; }
-has() { case $2 in *"$3"*) pass "$1" ;; *) fail "$1" "\"$3\" is not in: $2" ;; esac; }
-until_true() { local end=$((SECONDS + $1)); shift; until "$@" >/dev/null 2>&1; do [ $SECONDS -lt $end ] || return 1; sleep 1; done; }
 state() { vmadm get $u | json state; }
 pid() { vmadm get $u | json pid; }
 state_is() { [ "$(state)" = "$1" ]; }
 new_pid() { local p; p=$(pid) && [ -n "$p" ] && [ "$p" != "$1" ]; }
 
-zpool list -H zones >/dev/null 2>&1 || { zpool create -O atime=off zones /dev/vda && touch /zones/.system_pool; }
+need_pool
 imgadm sources -a "$source_url" >/dev/null 2>&1
 ok 'image imported' imgadm import "$hvm"
 

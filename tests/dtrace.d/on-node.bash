@@ -3,6 +3,7 @@
 # space are one blank), with tabs between; a program that does not end is ended after 25 seconds (on
 # a busy machine attaching alone takes some) and has failed.  "!" before the expression: dtrace must
 # fail, and say that.
+. /root/checks.bash
 set -u
 dtrace=${DTRACE:-dtrace}
 work=/var/tmp/dtrace-load
@@ -33,9 +34,7 @@ run_row() { # NAME PROGRAM ERE
 	[ "${ere:0:1}" = '!' ] && want=1 ere=${ere:1}
 	out=$(timeout -s INT -k 5 25 $dtrace -q ${LIB:+-xsyslibdir=$LIB} -n "$2" 2>&1 | tr -s ' \n\t' ' '; exit "${PIPESTATUS[0]}")
 	status=$?
-	[ $status -le 1 ] && [ $status = $want ] && grep -qE -- "$ere" <<<"$out" && { echo "ok - $1"; return; }
-	echo "not ok - $1"
-	echo "# exit $status: ${out:0:400}"
+	if [ $status = $want ]; then like "$1" "$out" "$ere"; else fail "$1" "exit $status: ${out:0:400}"; fi
 }
 for file in /root/rows/*.rows; do
 	while IFS=$'\t' read -r name program ere; do
@@ -46,11 +45,8 @@ done
 
 # --- the scripts: the first line behind the heading, or what is told at the end
 scripts=${SCRIPTS:-/usr/share/dtrace}
-says() { # NAME ERE TEXT
-	if grep -qE -- "$2" <<<"$3"; then echo "ok - $1"; else echo "not ok - $1"; echo "# ${3:0:300}"; fi
-}
 while read -r name ere; do
-	says "$name" "$ere" "$(timeout -k 5 15 "$scripts/$name" 2>&1 | head -n 3)"
+	like "$name" "$(timeout -k 5 15 "$scripts/$name" 2>&1 | head -n 3)" "$ere"
 done <<'END'
 execsnoop [0-9]+ global +[a-z/.]+
 iosnoop vd[a-z0-9]+ +[RW] +[0-9]+
@@ -61,8 +57,8 @@ tcpsnoop (->|<-) +[0-9a-f.:]+ +[0-9]+
 zonetop global
 END
 for name in hotkernel hotuser iolatency runqlat; do
-	says $name '[a-z0-9]+.* +[0-9]+ *$' "$(timeout -s INT -k 20 6 "$scripts/$name" 2>&1)"
+	like $name "$(timeout -s INT -k 20 6 "$scripts/$name" 2>&1)" '[a-z0-9]+.* +[0-9]+ *$'
 done
-says intrstat '^(virtio|NET_RX|TIMER|RCU)' "$(timeout 20 intrstat 1 1 2>&1)"
-says lockstat 'Adaptive mutex hold' "$(timeout 30 lockstat -H -D 3 true 2>&1)"
+like intrstat "$(timeout 20 intrstat 1 1 2>&1)" '^(virtio|NET_RX|TIMER|RCU)'
+like lockstat "$(timeout 30 lockstat -H -D 3 true 2>&1)" 'Adaptive mutex hold'
 echo end

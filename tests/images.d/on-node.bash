@@ -1,5 +1,6 @@
 # Runs on a node: images good and bad, imports cut short.  Prints TAP lines without numbers, which
 # tests/images.t counts.  $1 is the URL of an image source, $2 the UUID of its tiny image.
+. /root/checks.bash
 source_url=$1 tiny=$2
 u1=11111111-1111-4111-8111-111111111111
 u2=22222222-2222-4222-8222-222222222222
@@ -7,14 +8,7 @@ w=/root/images.test
 mkdir -p $w
 cd $w || exit 1
 
-pass() { echo "ok - $1"; }
-fail() { echo "not ok - $1"; sed 's/^/#   /' <<<"${2:-}"; }
-ok() { local n=$1 out; shift; if out=$("$@" 2>&1); then pass "$n"; else fail "$n" "$out"; fi; }
-is() { if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "got: $2
-want: $3"; fi; }
-has() { case $2 in *"$3"*) pass "$1" ;; *) fail "$1" "\"$3\" is not in: $2" ;; esac; }
-
-zpool list -H zones >/dev/null 2>&1 || { zpool create -O atime=off zones /dev/vda && touch /zones/.system_pool; }
+need_pool
 state() { zfs list -H -o name -t all -r zones; ls /var/imgadm/images 2>/dev/null; imgadm list -H; }
 
 # --- streams to install: made here, by ZFS itself

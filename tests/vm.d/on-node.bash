@@ -1,5 +1,6 @@
 # Runs on a node.  Prints TAP lines without numbers, which tests/vm.t counts.  $1 is the URL of an
 # image source, $2 the UUID of its tiny image.
+. /root/checks.bash
 source_url=$1 tiny=$2
 a=aaaaaaaa-1111-4111-8111-111111111111
 b=bbbbbbbb-2222-4222-8222-222222222222
@@ -7,15 +8,7 @@ w=/root/vm.test
 mkdir -p $w
 cd $w || exit 1
 
-pass() { echo "ok - $1"; }
-fail() { echo "not ok - $1"; sed 's/^/#   /' <<<"${2:-}"; }
-ok() { local n=$1 out; shift; if out=$("$@" 2>&1); then pass "$n"; else fail "$n" "$out"; fi; }
-is() { if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "got: $2
-want: $3"; fi; }
-has() { case $2 in *"$3"*) pass "$1" ;; *) fail "$1" "\"$3\" is not in: $2" ;; esac; }
-refuses() { local n=$1 want=$2 out; shift 2; if out=$("$@" 2>&1); then fail "$n" "it did not fail: $out"; else has "$n" "$out" "$want"; fi; }
-
-zpool list -H zones >/dev/null 2>&1 || { zpool create -O atime=off zones /dev/vda && touch /zones/.system_pool; }
+need_pool
 pgrep -f /usr/vm/sbin/metadata >/dev/null || { /usr/vm/sbin/metadata 2>$w/metadata.log & }
 # Everything a VM may leave behind.
 state() { zfs list -H -o name -t all -r zones | grep -v "^zones/\(var\|cores\|dump\|swap\)"; ls /etc/zones /var/vm/journal 2>/dev/null | grep -v -e uid-base -e lock; cat /etc/zones/index; ls /zones; }

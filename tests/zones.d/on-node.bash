@@ -1,15 +1,7 @@
 # Runs on a node: SOURCE-URL TINY LX HVM.  Prints results for tests/lib.sh's on_node.
+. /root/checks.bash
 source_url=$1 tiny=$2 lx=$3 hvm=$4
 cd /root || exit 1
-
-pass() { echo "ok - $1"; }
-fail() { echo "not ok - $1"; sed 's/^/#   /' <<<"${2:-}"; }
-ok() { local n=$1 out; shift; if out=$("$@" 2>&1); then pass "$n"; else fail "$n" "$out"; fi; }
-not() { local n=$1 out; shift; if out=$("$@" 2>&1); then fail "$n" "$out"; else pass "$n"; fi; }
-is() { if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "got: $2
-want: $3"; fi; }
-# until SECONDS CMD...: true as soon as CMD is.
-until_true() { local end=$((SECONDS + $1)); shift; until "$@" >/dev/null 2>&1; do [ $SECONDS -lt $end ] || return 1; sleep 1; done; }
 
 imgadm sources -a "$source_url" >/dev/null 2>&1
 for i in $tiny $lx $hvm; do ok "imgadm import $i" imgadm import -q $i; done
