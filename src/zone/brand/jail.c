@@ -31,8 +31,10 @@
 #include "os/mount.h"
 #include "os/run.h"
 #include "store/zfs.h"
+#include "zone/brand/nocloud.h"
 #include "zone/config.h"
 
+#define NOCLOUD "/usr/lib/zones/nocloud"
 #define START_TIMEOUT_MS 30000
 #define UEFI_VARS_TEMPLATE "/usr/share/OVMF/OVMF_VARS_4M.fd"
 
@@ -106,6 +108,8 @@ plan_root(struct zone_plan *p, struct error *err)
 }
 
 /* The zone's root/tmp: where the operator's tools look for the machine's sockets. */
+#define NOCLOUD_FILE "vm.cidata"
+
 static int
 plan_tmp(struct daemon *d, struct zone_plan *p, struct error *err)
 {
@@ -127,7 +131,7 @@ plan_tmp(struct daemon *d, struct zone_plan *p, struct error *err)
 	/* sockets of the last run: a monitor that finds them refuses to bind */
 	{
 		static const char *const old[] = {"vm.console", "vm.ttyb", "vm.vnc", "vm.qmp",
-						  "vm.ctl", "vm.pid"};
+						  "vm.ctl", "vm.pid", NOCLOUD_FILE};
 
 		for (size_t i = 0; i < ARRAY_SIZE(old); i++)
 			unlinkat(tmp, old[i], 0);
@@ -491,7 +495,7 @@ number_disks(struct jail *j, bool cdrom, int *next)
 	for (int boot = 1; boot >= 0; boot--)
 		for (size_t i = 0; i < j->n_disks; i++)
 			if (j->disks[i].cdrom == cdrom && j->disks[i].boot == boot &&
-			    !j->disks[i].bootindex)
+			    !j->disks[i].nocloud && !j->disks[i].bootindex)
 				j->disks[i].bootindex = (*next)++;
 }
 
@@ -515,6 +519,66 @@ jail_number(struct jail *j, const char *order)
 		else if (*o == 'n')
 			number_nics(j, &next);
 	}
+}
+
+/* ---- cloud-init's disk ---- */
+
+/* The monitor owns the directory: what it put there instead is not followed. */
+static int
+open_tmp(struct daemon *d, int *ret, struct error *err)
+{
+	cleanup_free char *dir = str_printf("%s/root/tmp", zone_config_get(d->config, "zonepath"));
+
+	*ret = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return *ret < 0 ? error_set_errno(err, errno, "%s", dir) : 0;
+}
+
+/* A new file of the monitor's. */
+static int
+create_in(int tmp, const char *name, int *ret, struct error *err)
+{
+	cleanup_close int fd = -1;
+
+	if (unlinkat(tmp, name, 0) < 0 && errno != ENOENT)
+		return error_set_errno(err, errno, "/tmp/%s", name);
+	fd = openat(tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || fchown(fd, JAIL_UID, JAIL_UID) < 0)
+		return error_set_errno(err, errno, "/tmp/%s", name);
+	*ret = steal_fd(&fd);
+	return 0;
+}
+
+/* Made anew at every boot, from what the metadata and the NICs are then. */
+static int
+plan_nocloud(struct daemon *d, struct jail *j, struct error *err)
+{
+	const char *const argv[] = {NOCLOUD, d->name, NULL};
+	cleanup_json struct json *metadata = NULL;
+	cleanup_close int tmp = -1;
+	cleanup_close int fd = -1;
+	struct run_child child;
+	int status, r = nocloud_metadata(d->config, &metadata, err);
+
+	if (r < 0 || !nocloud_wanted(metadata))
+		return r;
+	if (j->n_disks == JAIL_MAX_DISKS)
+		return error_set(err, E2BIG, "no place for a NoCloud disk: there are %d disks",
+				 JAIL_MAX_DISKS);
+	r = open_tmp(d, &tmp, err);
+	if (r == 0)
+		r = create_in(tmp, NOCLOUD_FILE, &fd, err);
+	if (r == 0)
+		r = run_start(argv, &(struct run_opts){.out_fd = fd, .err = RUN_INHERIT}, &child, err);
+	if (r == 0)
+		r = run_wait(&child, &status, err);
+	if (r < 0)
+		return r;
+	if (status)
+		return error_set(err, EIO, "the NoCloud disk was not made: %s ended with %d",
+				 NOCLOUD, status);
+	j->disks[j->n_disks++] = (struct jail_disk){.path = xstrdup("/tmp/" NOCLOUD_FILE),
+						    .model = "virtio", .nocloud = true};
+	return 0;
 }
 
 /* ---- all of it ---- */
@@ -549,6 +613,8 @@ jail_plan(struct daemon *d, struct zone_plan *p, struct jail **ret, struct error
 		r = plan_dev_mount(d, p, j, err);
 	if (r == 0)
 		r = plan_tmp(d, p, err);
+	if (r == 0)
+		r = plan_nocloud(d, j, err);
 	if (r == 0)
 		r = plan_nics(d, p, j, err);
 	if (r < 0) {
@@ -689,16 +755,6 @@ jail_boot_once(struct daemon *d)
 	return once ? xstrdup(once + strlen(",once=")) : NULL;
 }
 
-/* The monitor owns the directory: what it put there instead is not followed. */
-static int
-open_tmp(struct daemon *d, int *ret, struct error *err)
-{
-	cleanup_free char *dir = str_printf("%s/root/tmp", zone_config_get(d->config, "zonepath"));
-
-	*ret = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return *ret < 0 ? error_set_errno(err, errno, "%s", dir) : 0;
-}
-
 int
 jail_write(struct daemon *d, const char *name, const char *data, size_t len, struct error *err)
 {
@@ -708,10 +764,10 @@ jail_write(struct daemon *d, const char *name, const char *data, size_t len, str
 
 	if (r < 0)
 		return r;
-	if (unlinkat(tmp, name, 0) < 0 && errno != ENOENT)
-		return error_set_errno(err, errno, "/tmp/%s", name);
-	fd = openat(tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || fd_write_all(fd, data, len) < 0 || fchown(fd, JAIL_UID, JAIL_UID) < 0) {
+	r = create_in(tmp, name, &fd, err);
+	if (r < 0)
+		return r;
+	if (fd_write_all(fd, data, len) < 0) {
 		r = error_set_errno(err, errno, "/tmp/%s", name);
 		unlinkat(tmp, name, 0);
 		return r;

@@ -17,6 +17,7 @@ struct jail_disk {
 	char *path;   /* in the jail */
 	bool device;  /* a block device; else a file, read-only */
 	bool boot, cdrom, notrim;
+	bool nocloud; /* cloud-init's, see brand/nocloud.h; the last one */
 	const char *model;
 	int bootindex; /* firmware tries the lowest first; 0: never */
 };

@@ -9,6 +9,7 @@
  *	0:4:n	disks as vmadm places them, the one that is booted from at 0:4:0
  *	0:5:n	disks of configurations older than that
  *	0:6:n	NICs, the primary one at 0:6:0
+ *	0:29:0	the disk with cloud-init's data, or at the next lower slot that is free
  *	0:30:0	frame buffer, and 0:30:1 the tablet
  *	0:31:0	LPC bridge
  *
@@ -36,6 +37,7 @@
 #define SLOT_BOOT 4
 #define SLOT_DISK 5
 #define SLOT_NIC 6
+#define SLOT_NOCLOUD 29
 #define SECRETS_FILE "vm.secrets"
 #define ROM_FILE "vm.rom"
 
@@ -159,6 +161,15 @@ default_slot(const struct jail_disk *disk, bool taken[][8], unsigned at[3], stru
 	return error_set(err, E2BIG, "more disks of one kind than PCI slot %u has functions", slot);
 }
 
+/* Where no disk that SmartOS would place is. */
+static void
+nocloud_slot(bool taken[][8], unsigned at[3])
+{
+	at[0] = at[2] = 0;
+	for (at[1] = SLOT_NOCLOUD; memchr(taken[at[1]], true, 8); at[1]--)
+		;
+}
+
 static int
 add_disk(const struct jail_disk *disk, const unsigned at[3], struct strv *argv, struct error *err)
 {
@@ -206,7 +217,9 @@ add_disks(const struct jail *j, struct strv *argv, struct error *err)
 				continue;
 			if (named && (!parse_slot(slot, at[i]) || at[i][1] > 31 || at[i][2] > 7))
 				return error_set(err, EINVAL, "pci_slot %s is no PCI address", slot);
-			if (!named)
+			if (disk->nocloud)
+				nocloud_slot(taken, at[i]);
+			else if (!named)
 				r = default_slot(disk, taken, at[i], err);
 			if (r == 0 && at[i][0] == 0)
 				taken[at[i][1]][at[i][2]] = true;

@@ -108,7 +108,8 @@ add_disk(const struct jail_disk *disk, size_t i, struct strv *argv)
 
 	strv_add(argv, "-drive");
 	strv_addf(argv, "file=%s,if=none,id=drive%zu,format=raw,media=%s%s%s", path, i,
-		  disk->cdrom ? "cdrom" : "disk", disk->cdrom ? ",readonly=on" : "",
+		  disk->cdrom ? "cdrom" : "disk",
+		  disk->cdrom || disk->nocloud ? ",readonly=on" : "",
 		  !disk->device ? "" : disk->notrim ? ",cache=none" : ",cache=none,discard=unmap");
 	strv_add(argv, "-device");
 	if (disk->cdrom && !scsi)
