@@ -582,11 +582,8 @@ dt_aggs_print(struct dt *dt, struct error *err)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < dt->n_aggs; i++) {
-		if (dt->agg_list[i]->printed)
-			continue;
-		if (!dt->opts.json)
-			fputc('\n', dt->out);
-		r = print_agg(dt, dt->agg_list[i], NULL, err);
+		if (!dt->agg_list[i]->printed)
+			r = print_agg(dt, dt->agg_list[i], NULL, err);
 	}
 	fflush(dt->out);
 	return r;

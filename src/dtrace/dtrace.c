@@ -16,7 +16,7 @@ static volatile sig_atomic_t interrupted;
 static void
 on_signal(int sig)
 {
-	interrupted = 1;
+	interrupted++;
 }
 
 static const char usage_text[] =
@@ -227,11 +227,16 @@ run(struct dt *dt, struct error *err)
 			break;
 		dt_procs_wait(dt, (int)(dt->opts.switchrate_ns / 1000000));
 	}
+	if (interrupted && !dt->opts.json)
+		fputc('\n', dt->out); /* behind the terminal's ^C */
 	dt_stop(dt);
 	if ((r = dt_consume(dt, 0, err)) < 0 || (r = dt_fire(dt, "END", err)) < 0 ||
 	    (r = dt_consume(dt, 0, err)) < 0 || (r = dt_flush(dt, err)) < 0)
 		return r;
-	return dt_aggs_print(dt, err);
+	if (!dt->opts.json)
+		fputc('\n', dt->out);
+	/* Who interrupts twice does not want to see them. */
+	return interrupted > 1 ? 0 : dt_aggs_print(dt, err);
 }
 
 /* An argument that no program names is a mistake, unless -xargref. */

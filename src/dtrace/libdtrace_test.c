@@ -47,7 +47,7 @@ TEST(program_runs)
 	check_int(dtrace_aggregate_print(dtp, out), ==, 0);
 	check_int(dtrace_status(dtp), ==, 3);
 	fclose(out);
-	check_has(text, "7\nend\n\n                5\n");
+	check_has(text, "7\nend\n                5\n");
 	dtrace_close(dtp);
 }
 

@@ -35,6 +35,7 @@
 #include "base/file.h"
 #include "ctf/elfsyms.h"
 #include "dtrace/usyms.h"
+#include "os/pidfd.h"
 #include "os/procmap.h"
 
 #define AT_NULL 0
@@ -44,6 +45,7 @@
 struct dt_proc {
 	pid_t pid;
 	bool created, traced, held, gone;
+	int pidfd; /* of one that is not ours to wait for; readable once it ended, zombie or not */
 	int status; /* of wait(2), when it is gone and was ours */
 	pid_t *threads; /* held, besides the first */
 	size_t n_threads;
@@ -62,6 +64,7 @@ proc_new(struct dt *dt, pid_t pid)
 	struct dt_proc *p = xcalloc(1, sizeof(*p));
 
 	p->pid = pid;
+	p->pidfd = -1;
 	p->next = dt->procs;
 	dt->procs = p;
 	dt->target = pid;
@@ -393,14 +396,21 @@ stop_threads(struct dt_proc *p)
 int
 dt_proc_grab(struct dt *dt, pid_t pid, struct error *err)
 {
+	cleanup_close int fd = -1;
 	struct dt_proc *p;
+	int r;
 
-	if (pid <= 0 || kill(pid, 0) < 0)
-		return error_set(err, ESRCH, "failed to grab process %d: %s", (int)pid,
-				 pid <= 0 ? "not a process id" : strerror(errno));
 	if (pid == getpid())
-		return error_set(err, EINVAL, "dtrace cannot hold itself");
+		return error_set(err, EINVAL, "failed to grab process %d: dtrace cannot hold itself",
+				 (int)pid);
+	if (pid <= 0)
+		return error_set(err, ESRCH, "failed to grab process %d: not a process id", (int)pid);
+	if ((r = pidfd_open_pid(pid, &fd, NULL)) < 0)
+		return error_set(err, -r, "failed to grab process %d: %s", (int)pid, strerror(-r));
+	if (pidfd_ended(fd))
+		return error_set(err, ESRCH, "failed to grab process %d: it is a zombie", (int)pid);
 	p = proc_new(dt, pid);
+	p->pidfd = steal_fd(&fd);
 	if (stop_thread(pid, PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT)) {
 		p->traced = p->held = true;
 		stop_threads(p);
@@ -467,6 +477,7 @@ look_after(struct dt *dt, struct dt_proc *p)
 	while (p->traced && !p->gone && (pid = waitpid(p->pid, &status, __WALL | WNOHANG)) != 0) {
 		if (pid < 0) {
 			p->traced = false;
+			p->gone = p->created;
 		} else if (WIFSTOPPED(status)) {
 			pass_on(dt, p, status);
 		} else {
@@ -474,7 +485,7 @@ look_after(struct dt *dt, struct dt_proc *p)
 			p->status = status;
 		}
 	}
-	if (!p->gone && !p->traced && kill(p->pid, 0) < 0 && errno == ESRCH)
+	if (!p->gone && !p->traced && pidfd_ended(p->pidfd))
 		p->gone = true;
 	if (p->gone)
 		tell_end(dt, p);
@@ -544,6 +555,8 @@ dt_procs_release(struct dt *dt)
 				       (void *)(intptr_t)(status >> 16 ? 0 : WSTOPSIG(status)));
 		}
 		free(p->threads);
+		if (p->pidfd >= 0)
+			close(p->pidfd);
 		free(p);
 	}
 	dt->procs = NULL;

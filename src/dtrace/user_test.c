@@ -69,6 +69,8 @@ dtrace(const char *const args[], int *ret_status)
 		return str_printf("%s", error_message(&err));
 	if (ret_status)
 		*ret_status = status;
+	if (str_ends(out, "\n")) /* what dtrace ends its output with: see testdata/run */
+		out[strlen(out) - 1] = '\0';
 	return out;
 }
 #define DTRACE(...) dtrace((const char *const[]){__VA_ARGS__, NULL}, NULL)
@@ -410,11 +412,29 @@ TEST(the_end_of_the_process_ends_the_trace)
 	close(steal_fd(&c.in));
 	check_ok(run_wait(&c, &status, NULL), &(struct error)ERROR_INIT);
 	check_int(status, ==, 0);
-	while (read(d.out, &byte, 1) == 1)
+	while (read(d.out, &byte, 1) == 1 && byte != '.')
 		;
 	check_int(byte, ==, '.');
 	check_ok(run_wait(&d, &status, NULL), &(struct error)ERROR_INIT);
 	check_int(status, ==, 0);
+}
+
+TEST(a_zombie_is_not_waited_for)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_free char *arg = NULL;
+	siginfo_t info;
+	pid_t pid;
+
+	need_root();
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	require(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0);
+	arg = str_printf("%d", (int)pid);
+	check_int(RUN(&err, dtrace_path(), "-p", arg, "-n", "BEGIN"), <, 0);
+	check_has(error_message(&err), "it is a zombie");
+	waitpid(pid, NULL, 0);
 }
 
 /* --- zones: a cgroup is all that makes one here */
