@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/file.h"
 #include "boot/stage1_sha256.h"
 
@@ -535,13 +536,6 @@ enum {
 	CORE_LIST_LEN = 0x1fc,
 };
 
-static void
-put_le64(char *p, uint64_t v)
-{
-	v = htole64(v);
-	memcpy(p, &v, sizeof(v));
-}
-
 int
 pi_install_bios(const char *disk, const char *loader_dir, uint64_t core_lba, uint64_t core_sectors,
 		struct error *err)
@@ -552,7 +546,6 @@ pi_install_bios(const char *disk, const char *loader_dir, uint64_t core_lba, uin
 	cleanup_close int fd = -1;
 	char sector[SECTOR];
 	size_t n_boot, n_core, padded;
-	uint16_t len;
 	int r = file_read(boot_path, SECTOR, &boot, &n_boot, err);
 
 	if (r == 0)
@@ -567,8 +560,7 @@ pi_install_bios(const char *disk, const char *loader_dir, uint64_t core_lba, uin
 	core = xrealloc(core, padded);
 	memset(core + n_core, 0, padded - n_core);
 	put_le64(core + CORE_LIST_START, core_lba + 1);
-	len = htole16((uint16_t)(padded / SECTOR - 1));
-	memcpy(core + CORE_LIST_LEN, &len, sizeof(len));
+	put_le16(core + CORE_LIST_LEN, padded / SECTOR - 1);
 	fd = open(disk, O_RDWR | O_CLOEXEC);
 	if (fd < 0 || pread(fd, sector, SECTOR, 0) != SECTOR)
 		return error_set_errno(err, errno, "%s", disk);

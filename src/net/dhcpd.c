@@ -6,6 +6,7 @@
  * before the switch, which eats DHCP requests of a VNIC_DHCP_ANSWER port.  The
  * UDP checksum of a request is not looked at: guests leave it to their NIC.
  */
+#include "base/bytes.h"
 #include "net/dhcpd.h"
 
 #include <arpa/inet.h>
@@ -72,26 +73,6 @@ struct request {
 	unsigned max_size;
 };
 
-static unsigned
-get16(const uint8_t *p)
-{
-	return (unsigned)p[0] << 8 | p[1];
-}
-
-static void
-put16(uint8_t *p, unsigned v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void
-put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v & 0xffff);
-}
-
 static void
 take_option(struct request *q, unsigned code, const uint8_t *v, unsigned len)
 {
@@ -114,7 +95,7 @@ take_option(struct request *q, unsigned code, const uint8_t *v, unsigned len)
 		break;
 	case OPT_MAX_SIZE:
 		if (len == 2)
-			q->max_size = get16(v);
+			q->max_size = get_be16(v);
 		break;
 	}
 }
@@ -149,18 +130,18 @@ parse_request(const struct mac_addr *mac, const uint8_t *f, size_t len, struct r
 	size_t hlen, total, udp_len;
 	const uint8_t *ip = f + ETH_HLEN, *udp;
 
-	if (len < ETH_HLEN + IP_HLEN || get16(f + 12) != ETH_P_IP || memcmp(f + 6, mac->b, 6) != 0)
+	if (len < ETH_HLEN + IP_HLEN || get_be16(f + 12) != ETH_P_IP || memcmp(f + 6, mac->b, 6) != 0)
 		return false;
 	hlen = (size_t)(ip[0] & 0xf) * 4;
-	total = get16(ip + 2);
+	total = get_be16(ip + 2);
 	if (ip[0] >> 4 != 4 || hlen < IP_HLEN || total > len - ETH_HLEN ||
 	    total < hlen + UDP_HLEN + OPTIONS)
 		return false;
-	if (ip[9] != IPPROTO_UDP || (get16(ip + 6) & 0x3fff))
+	if (ip[9] != IPPROTO_UDP || (get_be16(ip + 6) & 0x3fff))
 		return false;
 	udp = ip + hlen;
-	udp_len = get16(udp + 4);
-	if (get16(udp + 2) != 67 || udp_len > total - hlen || udp_len < UDP_HLEN + OPTIONS)
+	udp_len = get_be16(udp + 4);
+	if (get_be16(udp + 2) != 67 || udp_len > total - hlen || udp_len < UDP_HLEN + OPTIONS)
 		return false;
 	q->bootp = udp + UDP_HLEN;
 	if (q->bootp[0] != 1 || q->bootp[1] != 1 || q->bootp[2] != 6 ||
@@ -212,7 +193,7 @@ put_option32(struct answer *a, unsigned code, uint32_t v)
 {
 	uint8_t b[4];
 
-	put32(b, v);
+	put_be32(b, v);
 	put_option(a, code, b, 4);
 }
 
@@ -268,7 +249,7 @@ put_settings(struct answer *a, const struct dhcpd_config *c)
 	}
 	put_option(a, OPT_DNS, dns, n);
 	if (c->mtu) {
-		put16(mtu, c->mtu);
+		put_be16(mtu, c->mtu);
 		put_option(a, OPT_MTU, mtu, 2);
 	}
 	put_option(a, OPT_HOSTNAME, c->hostname, strnlen(c->hostname, sizeof(c->hostname)));
@@ -280,7 +261,7 @@ static unsigned
 sum16(const uint8_t *p, size_t len, uint32_t sum)
 {
 	for (size_t i = 0; i + 1 < len; i += 2)
-		sum += get16(p + i);
+		sum += get_be16(p + i);
 	if (len & 1)
 		sum += (unsigned)p[len - 1] << 8;
 	while (sum >> 16)
@@ -297,21 +278,21 @@ wrap(uint8_t *f, size_t len, const uint8_t mac[6], const uint8_t from[4], const 
 
 	memcpy(f, mac, 6);
 	memcpy(f + 6, server_mac, 6);
-	put16(f + 12, ETH_P_IP);
+	put_be16(f + 12, ETH_P_IP);
 	memset(ip, 0, IP_HLEN + UDP_HLEN);
 	ip[0] = 0x45;
-	put16(ip + 2, (unsigned)(IP_HLEN + UDP_HLEN + len));
+	put_be16(ip + 2, (unsigned)(IP_HLEN + UDP_HLEN + len));
 	ip[8] = 64;
 	ip[9] = IPPROTO_UDP;
 	memcpy(ip + 12, from, 4);
 	memcpy(ip + 16, to, 4);
-	put16(ip + 10, ~sum16(ip, IP_HLEN, 0) & 0xffff);
-	put16(udp, 67);
-	put16(udp + 2, 68);
-	put16(udp + 4, (unsigned)(UDP_HLEN + len));
+	put_be16(ip + 10, ~sum16(ip, IP_HLEN, 0) & 0xffff);
+	put_be16(udp, 67);
+	put_be16(udp + 2, 68);
+	put_be16(udp + 4, (unsigned)(UDP_HLEN + len));
 	sum = IPPROTO_UDP + UDP_HLEN + (uint32_t)len;
 	sum = ~sum16(udp, UDP_HLEN + len, sum16(ip + 12, 8, sum)) & 0xffff;
-	put16(udp + 6, sum ? sum : 0xffff);
+	put_be16(udp + 6, sum ? sum : 0xffff);
 	return ETH_HLEN + IP_HLEN + UDP_HLEN + len;
 }
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/str.h"
 
 enum {
@@ -17,38 +18,6 @@ enum {
 #define LEAD_OUT 0xaa
 
 static void
-put16(uint8_t *p, uint64_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void
-put32(uint8_t *p, uint64_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
-}
-
-static uint16_t
-get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static uint32_t
-get32(const uint8_t *p)
-{
-	return (uint32_t)get16(p) << 16 | get16(p + 2);
-}
-
-static uint64_t
-get64(const uint8_t *p)
-{
-	return (uint64_t)get32(p) << 32 | get32(p + 4);
-}
-
-static void
 put_text(uint8_t *p, const char *s, size_t len)
 {
 	memset(p, ' ', len);
@@ -62,7 +31,7 @@ set_sense(uint8_t sense[SCSI_SENSE_LEN], unsigned key, unsigned asc)
 	sense[0] = 0x70; /* current, fixed format */
 	sense[2] = (uint8_t)key;
 	sense[7] = SCSI_SENSE_LEN - 8;
-	put16(sense + 12, asc);
+	put_be16(sense + 12, asc);
 }
 
 static enum scsi_next
@@ -130,13 +99,13 @@ vital_data(struct scsi_lun *l, struct scsi_cmd *c)
 		len = 12 + n;
 		break;
 	case 0xb0: /* limits: one range an UNMAP */
-		put32(b + 20, info->discard ? 0x400000 : 0);
-		put32(b + 24, info->discard ? 1 : 0);
-		put32(b + 28, info->physical / info->sector);
+		put_be32(b + 20, info->discard ? 0x400000 : 0);
+		put_be32(b + 24, info->discard ? 1 : 0);
+		put_be32(b + 28, info->physical / info->sector);
 		len = 60;
 		break;
 	case 0xb1: /* does not rotate */
-		put16(b + 4, 1);
+		put_be16(b + 4, 1);
 		len = 60;
 		break;
 	case 0xb2: /* thin: UNMAP is there, what it frees reads as zero */
@@ -149,8 +118,8 @@ vital_data(struct scsi_lun *l, struct scsi_cmd *c)
 	}
 	if (l->cdrom && c->cdb[2] >= 0xb0)
 		return fail(l, c, ILLEGAL_REQUEST, BAD_FIELD);
-	put16(b + 2, len);
-	return answer(c, 4 + len, get16(c->cdb + 3));
+	put_be16(b + 2, len);
+	return answer(c, 4 + len, get_be16(c->cdb + 3));
 }
 
 static enum scsi_next
@@ -171,7 +140,7 @@ inquiry(struct scsi_lun *l, struct scsi_cmd *c)
 	put_text(b + 8, "ATOLL", 8);
 	put_text(b + 16, l->model, 16);
 	put_text(b + 32, "1.0", 4);
-	return answer(c, 36, get16(c->cdb + 3));
+	return answer(c, 36, get_be16(c->cdb + 3));
 }
 
 static enum scsi_next
@@ -189,8 +158,8 @@ read_capacity(struct scsi_lun *l, struct scsi_cmd *c)
 {
 	uint64_t last = sectors(l) ? sectors(l) - 1 : 0;
 
-	put32(c->answer, last < UINT32_MAX ? last : UINT32_MAX);
-	put32(c->answer + 4, sector(l));
+	put_be32(c->answer, last < UINT32_MAX ? last : UINT32_MAX);
+	put_be32(c->answer + 4, sector(l));
 	return answer(c, 8, 8);
 }
 
@@ -202,12 +171,12 @@ service_action_in(struct scsi_lun *l, struct scsi_cmd *c)
 
 	if (l->cdrom || (c->cdb[1] & 0x1f) != 0x10)
 		return fail(l, c, ILLEGAL_REQUEST, BAD_FIELD);
-	put32(c->answer, last >> 32);
-	put32(c->answer + 4, last);
-	put32(c->answer + 8, info->sector);
+	put_be32(c->answer, last >> 32);
+	put_be32(c->answer + 4, last);
+	put_be32(c->answer + 8, info->sector);
 	c->answer[13] = (uint8_t)__builtin_ctz(info->physical / info->sector);
 	c->answer[14] = info->discard ? 0xc0 : 0;
-	return answer(c, 32, get32(c->cdb + 10));
+	return answer(c, 32, get_be32(c->cdb + 10));
 }
 
 /* Mode pages: the cache's for a disk; error recovery and capabilities for a CD-ROM. */
@@ -216,7 +185,7 @@ mode_sense(struct scsi_lun *l, struct scsi_cmd *c)
 {
 	bool ten = c->cdb[0] == 0x5a;
 	unsigned page = c->cdb[2] & 0x3f, control = c->cdb[2] >> 6;
-	size_t head = ten ? 8 : 4, room = ten ? get16(c->cdb + 7) : c->cdb[4], len = head;
+	size_t head = ten ? 8 : 4, room = ten ? get_be16(c->cdb + 7) : c->cdb[4], len = head;
 	const struct blk_info *info = blk_info(l->blk);
 	uint8_t *b = c->answer;
 	bool all = page == 0x3f, found = all;
@@ -240,14 +209,14 @@ mode_sense(struct scsi_lun *l, struct scsi_cmd *c)
 		b[len + 1] = 0x12;
 		b[len + 2] = 0x3b; /* reads CD-R, CD-RW, DVD-ROM, DVD-R */
 		b[len + 6] = 0x29; /* locks, ejects; a tray */
-		put16(b + len + 8, 706 * 4);
+		put_be16(b + len + 8, 706 * 4);
 		len += 20;
 		found = true;
 	}
 	if (!found)
 		return fail(l, c, ILLEGAL_REQUEST, BAD_FIELD);
 	if (ten)
-		put16(b, len - 2);
+		put_be16(b, len - 2);
 	else
 		b[0] = (uint8_t)(len - 1);
 	b[ten ? 3 : 2] = (info->readonly && !l->cdrom ? 0x80 : 0) | (l->cdrom ? 0 : 0x10);
@@ -257,8 +226,8 @@ mode_sense(struct scsi_lun *l, struct scsi_cmd *c)
 static enum scsi_next
 report_luns(struct scsi_lun *l, struct scsi_cmd *c)
 {
-	put32(c->answer, 8);
-	return answer(c, 16, get32(c->cdb + 6));
+	put_be32(c->answer, 8);
+	return answer(c, 16, get_be32(c->cdb + 6));
 }
 
 /* ---- only CD-ROMs ---- */
@@ -268,7 +237,7 @@ static void
 put_address(uint8_t *p, bool msf, uint64_t lba)
 {
 	if (!msf) {
-		put32(p, lba);
+		put_be32(p, lba);
 		return;
 	}
 	lba += 150;
@@ -303,8 +272,8 @@ read_toc(struct scsi_lun *l, struct scsi_cmd *c)
 		put_address(b + len + 4, msf, sectors(l));
 		len += 8;
 	}
-	put16(b, len - 2);
-	return answer(c, len, get16(c->cdb + 7));
+	put_be16(b, len - 2);
+	return answer(c, len, get_be16(c->cdb + 7));
 }
 
 static enum scsi_next
@@ -316,10 +285,10 @@ get_configuration(struct scsi_lun *l, struct scsi_cmd *c)
 	uint8_t *b = c->answer;
 
 	/* More than 700 MB is a DVD. */
-	put16(b + 6, blk_info(l->blk)->size > 700 * 1000 * 1000ULL ? 0x10 : 0x08);
+	put_be16(b + 6, blk_info(l->blk)->size > 700 * 1000 * 1000ULL ? 0x10 : 0x08);
 	memcpy(b + 8, features, sizeof(features));
-	put32(b, 4 + sizeof(features));
-	return answer(c, 8 + sizeof(features), get16(c->cdb + 7));
+	put_be32(b, 4 + sizeof(features));
+	return answer(c, 8 + sizeof(features), get_be16(c->cdb + 7));
 }
 
 static enum scsi_next
@@ -332,13 +301,13 @@ get_event(struct scsi_lun *l, struct scsi_cmd *c)
 	b[3] = 0x10; /* there are events about the medium */
 	if (!(c->cdb[4] & 0x10)) {
 		b[2] = 0x80;
-		put16(b, 2);
-		return answer(c, 4, get16(c->cdb + 7));
+		put_be16(b, 2);
+		return answer(c, 4, get_be16(c->cdb + 7));
 	}
 	b[2] = 4;
 	b[5] = 2; /* present, no change */
-	put16(b, 6);
-	return answer(c, 8, get16(c->cdb + 7));
+	put_be16(b, 6);
+	return answer(c, 8, get_be16(c->cdb + 7));
 }
 
 static enum scsi_next
@@ -346,11 +315,11 @@ read_disc_information(struct scsi_lun *l, struct scsi_cmd *c)
 {
 	uint8_t *b = c->answer;
 
-	put16(b, 32);
+	put_be16(b, 32);
 	b[2] = 0x0e; /* complete, last session complete */
 	b[3] = b[4] = b[5] = b[6] = 1;
 	memset(b + 16, 0xff, 8);
-	return answer(c, 34, get16(c->cdb + 7));
+	return answer(c, 34, get_be16(c->cdb + 7));
 }
 
 /* ---- sectors ---- */
@@ -380,20 +349,20 @@ read_write(struct scsi_lun *l, struct scsi_cmd *c)
 
 	switch (b[0] >> 5) {
 	case 0: /* six bytes: 21 bits, and no blocks means 256 */
-		return transfer(l, c, op, get32(b) & 0x1fffff, b[4] ? b[4] : 256);
+		return transfer(l, c, op, get_be32(b) & 0x1fffff, b[4] ? b[4] : 256);
 	case 1:
-		return transfer(l, c, op, get32(b + 2), get16(b + 7));
+		return transfer(l, c, op, get_be32(b + 2), get_be16(b + 7));
 	case 4:
-		return transfer(l, c, op, get64(b + 2), get32(b + 10));
+		return transfer(l, c, op, get_be64(b + 2), get_be32(b + 10));
 	}
-	return transfer(l, c, op, get32(b + 2), get32(b + 6));
+	return transfer(l, c, op, get_be32(b + 2), get_be32(b + 6));
 }
 
 static enum scsi_next
 verify(struct scsi_lun *l, struct scsi_cmd *c)
 {
-	uint64_t lba = c->cdb[0] == 0x8f ? get64(c->cdb + 2) : get32(c->cdb + 2);
-	uint64_t count = c->cdb[0] == 0x8f ? get32(c->cdb + 10) : get16(c->cdb + 7);
+	uint64_t lba = c->cdb[0] == 0x8f ? get_be64(c->cdb + 2) : get_be32(c->cdb + 2);
+	uint64_t count = c->cdb[0] == 0x8f ? get_be32(c->cdb + 10) : get_be16(c->cdb + 7);
 
 	/* Comparing with what the initiator sends is not offered. */
 	if (c->cdb[1] & 6)
@@ -416,15 +385,15 @@ unmap(struct scsi_lun *l, struct scsi_cmd *c)
 {
 	if (!blk_info(l->blk)->discard)
 		return fail(l, c, ILLEGAL_REQUEST, BAD_OPCODE);
-	if (get16(c->cdb + 7) == 0)
+	if (get_be16(c->cdb + 7) == 0)
 		return SCSI_DONE;
-	if (c->out_len < 8 || get16(c->out + 2) > 16)
+	if (c->out_len < 8 || get_be16(c->out + 2) > 16)
 		return fail(l, c, ILLEGAL_REQUEST, BAD_PARAMETER);
-	if (get16(c->out + 2) < 16)
+	if (get_be16(c->out + 2) < 16)
 		return SCSI_DONE;
 	if (c->out_len < 24)
 		return fail(l, c, ILLEGAL_REQUEST, BAD_PARAMETER);
-	return transfer(l, c, BLK_DISCARD, get64(c->out + 8), get32(c->out + 16));
+	return transfer(l, c, BLK_DISCARD, get_be64(c->out + 8), get_be32(c->out + 16));
 }
 
 static enum scsi_next

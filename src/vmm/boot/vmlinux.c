@@ -11,6 +11,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "base/bytes.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "vmm/boot/boot.h"
@@ -27,28 +28,19 @@ struct payload {
 	size_t out_len; /* as that size says */
 };
 
-static uint32_t
-get32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 static int
 find_payload(const uint8_t *image, size_t size, struct payload *ret, struct error *err)
 {
 	uint64_t setup, at, len;
 
-	if (size < 0x1000 || get32(image + HEADER_MAGIC) != 0x53726448)
+	if (size < 0x1000 || get_le32(image + HEADER_MAGIC) != 0x53726448)
 		return error_set(err, ENOTSUP, "neither a vmlinux nor a bzImage");
 	setup = (image[SETUP_SECTS] ? image[SETUP_SECTS] : 4U) + 1U;
-	at = setup * 512 + get32(image + PAYLOAD_OFFSET);
-	len = get32(image + PAYLOAD_LENGTH);
+	at = setup * 512 + get_le32(image + PAYLOAD_OFFSET);
+	len = get_le32(image + PAYLOAD_LENGTH);
 	if (len < 8 || at > size || len > size - at)
 		return error_set(err, EINVAL, "the bzImage's payload lies outside of it");
-	*ret = (struct payload){image + at, len - 4, get32(image + at + len - 4)};
+	*ret = (struct payload){image + at, len - 4, get_le32(image + at + len - 4)};
 	if (ret->out_len < 4096 || ret->out_len > KERNEL_MAX)
 		return error_set(err, EINVAL, "the bzImage's payload has an impossible size");
 	return 0;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/bytes.h"
 #include "base/str.h"
 #include "vmm/vm.h"
 
@@ -70,24 +71,17 @@ display_pointer(struct display *d, unsigned x, unsigned y, unsigned buttons)
 /* ---- PNG ---- */
 
 static void
-put32(uint8_t *p, uint32_t v)
-{
-	for (unsigned i = 0; i < 4; i++)
-		p[i] = (uint8_t)(v >> (24 - 8 * i));
-}
-
-static void
 add_chunk(struct strbuf *b, const char *type, const void *data, size_t len)
 {
 	uint8_t n[4];
 	size_t at;
 
-	put32(n, (uint32_t)len);
+	put_be32(n, (uint32_t)len);
 	strbuf_add(b, n, 4);
 	at = b->len;
 	strbuf_add(b, type, 4);
 	strbuf_add(b, data, len);
-	put32(n, (uint32_t)crc32(0, (const uint8_t *)b->data + at, (uInt)(len + 4)));
+	put_be32(n, (uint32_t)crc32(0, (const uint8_t *)b->data + at, (uInt)(len + 4)));
 	strbuf_add(b, n, 4);
 }
 
@@ -130,8 +124,8 @@ display_screenshot(struct vm *vm, char **ret, size_t *ret_len, struct error *err
 
 	if (compress2(packed, &packed_len, rows, len, 6) != Z_OK)
 		return error_set(err, ENOMEM, "cannot compress the picture");
-	put32(head, f.width);
-	put32(head + 4, f.height);
+	put_be32(head, f.width);
+	put_be32(head + 4, f.height);
 	strbuf_add(&b, "\x89PNG\r\n\x1a\n", 8);
 	add_chunk(&b, "IHDR", head, sizeof(head));
 	add_chunk(&b, "IDAT", packed, packed_len);
