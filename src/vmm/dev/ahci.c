@@ -13,7 +13,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 #include "base/str.h"
 #include "vmm/dev/ahci.h"
@@ -159,8 +158,9 @@ ahci_finish(struct ahci_slot *s, uint64_t moved, uint8_t error)
 
 /* One FIS tells of all queued commands that ended in this turn. */
 static void
-report_queued(struct ahci_port *p)
+report_queued(void *arg)
 {
+	struct ahci_port *p = arg;
 	uint8_t f[8] = {FIS_BITS, 0x40, ATA_READY & 0x70};
 
 	if (!p->done_bits)
@@ -260,8 +260,9 @@ take(struct ahci_port *p, unsigned n)
 }
 
 static void
-serve(struct ahci_port *p)
+serve(void *arg)
 {
+	struct ahci_port *p = arg;
 	uint32_t ci;
 
 	pthread_mutex_lock(&p->hba->lock);
@@ -274,37 +275,7 @@ serve(struct ahci_port *p)
 	report_queued(p);
 }
 
-static void
-drain(void *arg)
-{
-	struct ahci_port *p = arg;
-	uint64_t events;
-
-	while (blk_in_flight(p->lun.blk) && blk_poll(p->lun.blk, true, &events) == 0)
-		;
-	report_queued(p);
-}
-
-static void *
-work(void *arg)
-{
-	struct ahci_port *p = arg;
-	int fds[2] = {p->kick_fd, p->worker.ctl_fd};
-	uint64_t events;
-
-	if (blk_attach(p->lun.blk, fds, 2, p, NULL) < 0) {
-		vm_end(p->hba->pci.vm, VM_END_ERROR, "ahci: cannot start a worker");
-		return NULL;
-	}
-	while (worker_obey(&p->worker)) {
-		serve(p);
-		if (blk_poll(p->lun.blk, true, &events) < 0) {
-			vm_end(p->hba->pci.vm, VM_END_ERROR, "ahci: io_uring failed");
-			return NULL;
-		}
-	}
-	return NULL;
-}
+static const struct blk_worker_ops worker_ops = {"ahci", serve, report_queued};
 
 /* ---- registers, with both locks ---- */
 
@@ -313,7 +284,7 @@ static void
 stop_port(struct ahci_port *p)
 {
 	pthread_mutex_unlock(&p->hba->lock);
-	worker_stop(&p->worker);
+	worker_stop(&p->worker.worker);
 	pthread_mutex_lock(&p->hba->lock);
 	p->ci = p->sact = 0;
 	p->taken = p->done_bits = 0;
@@ -345,7 +316,7 @@ set_cmd(struct ahci_port *p, uint32_t value)
 		stop_port(p);
 	} else if (!(was & CMD_ST) && (value & CMD_ST)) {
 		p->cmd |= CMD_CR;
-		worker_run(&p->worker);
+		worker_run(&p->worker.worker);
 	}
 }
 
@@ -389,7 +360,6 @@ static void
 port_write(struct ahci_port *p, unsigned at, uint32_t v)
 {
 	bool started = p->cmd & CMD_ST;
-	uint64_t one = 1;
 
 	switch (at) {
 	case PX_CLB:
@@ -433,7 +403,7 @@ port_write(struct ahci_port *p, unsigned at, uint32_t v)
 		if (!started)
 			return;
 		p->ci |= v;
-		(void)!write(p->kick_fd, &one, sizeof(one)); /* full: rung already */
+		blk_worker_kick(&p->worker);
 		return;
 	}
 }
@@ -555,19 +525,11 @@ add_port(struct ahci *a, struct config *node, struct error *err)
 	p->n = a->n_ports - 1;
 	p->lun.cdrom = type == 1;
 	p->lun.model = "SATA CD-ROM";
-	p->kick_fd = -1;
 	for (unsigned i = 0; i < AHCI_SLOTS; i++) {
 		p->slot[i].port = p;
 		p->slot[i].n = i;
 	}
-	if ((r = worker_init(&p->worker, drain, p, err)) < 0)
-		return r;
-	p->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (p->kick_fd < 0)
-		return error_set_errno(err, errno, "eventfd");
-	vm_add_part(a->pci.vm, &(struct vm_part){.name = "ahci", .pause = worker_pause,
-						 .resume = worker_resume, .arg = &p->worker});
-	return worker_spawn(&p->worker, work, err);
+	return blk_worker_start(&p->worker, &worker_ops, a->pci.vm, p->lun.blk, NULL, 0, p, err);
 }
 
 static int
@@ -621,7 +583,7 @@ ahci_state(struct pci_dev *d, struct state *s)
 		STATE(s, p->error_log);
 		STATE(s, p->lun.sense);
 		if (state_loading(s) && (p->cmd & CMD_ST))
-			worker_run(&p->worker);
+			worker_run(&p->worker.worker);
 	}
 	if (state_loading(s))
 		update_irq(a);
@@ -633,11 +595,8 @@ ahci_refresh(struct pci_dev *d)
 {
 	struct ahci *a = (struct ahci *)d;
 
-	for (unsigned i = 0; i < a->n_ports; i++) {
-		worker_pause(&a->port[i].worker);
-		(void)blk_resize(a->port[i].lun.blk);
-		worker_resume(&a->port[i].worker);
-	}
+	for (unsigned i = 0; i < a->n_ports; i++)
+		(void)blk_worker_resize(&a->port[i].worker, a->port[i].lun.blk);
 }
 
 static void
@@ -648,9 +607,8 @@ ahci_done(struct pci_dev *d)
 	for (unsigned i = 0; i < a->n_ports; i++) {
 		struct ahci_port *p = &a->port[i];
 
-		worker_done(&p->worker);
+		blk_worker_done(&p->worker);
 		blk_close(p->lun.blk);
-		cleanup_closep(&p->kick_fd);
 		for (unsigned n = 0; n < AHCI_SLOTS; n++)
 			free(p->slot[n].iov);
 	}

@@ -2,9 +2,9 @@
 #ifndef VMM_DEV_AHCI_H
 #define VMM_DEV_AHCI_H
 
+#include "vmm/backend/blk_worker.h"
 #include "vmm/backend/scsi.h"
 #include "vmm/virtio/virtq.h"
-#include "vmm/worker.h"
 
 #define AHCI_PORTS 6
 #define AHCI_SLOTS 32
@@ -34,8 +34,7 @@ struct ahci_port {
 	struct ahci *hba;
 	unsigned n;
 	struct scsi_lun lun;
-	struct worker worker;
-	int kick_fd;
+	struct blk_worker worker;
 	/* Registers, under the controller's lock. */
 	uint64_t clb, fb;
 	uint32_t is, ie, cmd, tfd, sctl, serr, sact, ci;

@@ -9,13 +9,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
+#include "base/bytes.h"
 #include "base/str.h"
-#include "vmm/backend/blk.h"
+#include "vmm/backend/blk_worker.h"
 #include "vmm/pci_ids.h"
 #include "vmm/vm.h"
-#include "vmm/worker.h"
 
 enum {
 	REG_CAP = 0x00, REG_VS = 0x08, REG_INTMS = 0x0c, REG_INTMC = 0x10, REG_CC = 0x14,
@@ -87,8 +86,7 @@ struct slot {
 struct nvme {
 	struct pci_dev pci;
 	struct blk *blk;
-	struct worker worker;
-	int kick_fd;
+	struct blk_worker worker;
 	pthread_mutex_t lock; /* registers */
 	uint32_t cc, csts, aqa, intm;
 	uint64_t asq, acq;
@@ -143,8 +141,10 @@ complete(struct nvme *n, uint16_t sq_id, uint16_t id, uint16_t status, uint32_t 
 }
 
 static void
-interrupts(struct nvme *n)
+interrupts(void *arg)
 {
+	struct nvme *n = arg;
+
 	for (unsigned i = 0; i < n->n_queues; i++) {
 		struct queue *cq = &n->cq[i];
 
@@ -243,24 +243,6 @@ answer(struct nvme *n, const struct command *c, const void *data, size_t len)
 /* ---- admin commands ---- */
 
 static void
-put16(uint8_t *p, uint64_t v)
-{
-	memcpy(p, &v, 2);
-}
-
-static void
-put32(uint8_t *p, uint64_t v)
-{
-	memcpy(p, &v, 4);
-}
-
-static void
-put64(uint8_t *p, uint64_t v)
-{
-	memcpy(p, &v, 8);
-}
-
-static void
 put_text(uint8_t *p, const char *s, size_t len)
 {
 	memset(p, ' ', len);
@@ -270,15 +252,15 @@ put_text(uint8_t *p, const char *s, size_t len)
 static void
 identify_controller(struct nvme *n, uint8_t *b)
 {
-	put16(b, PCI_VENDOR_REDHAT);
-	put16(b + 2, PCI_VENDOR_REDHAT);
+	put_le16(b, PCI_VENDOR_REDHAT);
+	put_le16(b + 2, PCI_VENDOR_REDHAT);
 	put_text(b + 4, n->serial, 20);
 	put_text(b + 24, "Atoll NVMe", 40);
 	put_text(b + 64, "1.0", 8);
 	b[72] = 6; /* arbitration burst */
 	b[77] = MDTS;
-	put32(b + 80, 0x00010400);
-	put32(b + 92, 1 << 8); /* tells when the namespace changes */
+	put_le32(b + 80, 0x00010400);
+	put_le32(b + 92, 1 << 8); /* tells when the namespace changes */
 	b[111] = 1; /* an I/O controller */
 	b[258] = 3; /* abort limit */
 	b[259] = 3; /* event limit */
@@ -286,8 +268,8 @@ identify_controller(struct nvme *n, uint8_t *b)
 	b[262] = 3; /* error log entries */
 	b[512] = 0x66;
 	b[513] = 0x44;
-	put32(b + 516, 1);
-	put16(b + 520, (blk_info(n->blk)->discard ? 1 << 2 : 0) | 1 << 3); /* DSM, write zeroes */
+	put_le32(b + 516, 1);
+	put_le16(b + 520, (blk_info(n->blk)->discard ? 1 << 2 : 0) | 1 << 3); /* DSM, write zeroes */
 	b[525] = blk_info(n->blk)->write_cache;
 	snprintf((char *)b + 768, 256, "nqn.2026-11.atoll:%s", n->serial);
 }
@@ -303,9 +285,9 @@ identify_namespace(struct nvme *n, uint8_t *b)
 {
 	uint64_t blocks = blk_info(n->blk)->size >> lba_shift(n);
 
-	put64(b, blocks);
-	put64(b + 8, blocks);
-	put64(b + 16, blocks);
+	put_le64(b, blocks);
+	put_le64(b + 8, blocks);
+	put_le64(b + 16, blocks);
 	b[24] = blk_info(n->blk)->discard ? 1 : 0;
 	b[33] = blk_info(n->blk)->discard ? 1 : 0; /* freed blocks read as zero */
 	memcpy(b + 120, n->eui, 8);
@@ -329,7 +311,7 @@ identify(struct nvme *n, const struct command *c)
 	case 2: /* active namespaces behind c->ns */
 		if (c->ns >= 0xfffffffe)
 			return BAD_NS;
-		put32(b, c->ns < 1 ? 1 : 0);
+		put_le32(b, c->ns < 1 ? 1 : 0);
 		break;
 	case 3: /* namespace's names */
 		if (c->ns != 1)
@@ -388,15 +370,6 @@ create_sq(struct nvme *n, const struct command *c)
 	return OK;
 }
 
-static void
-drain_io(struct nvme *n)
-{
-	uint64_t events;
-
-	while (blk_in_flight(n->blk) && blk_poll(n->blk, true, &events) == 0)
-		;
-}
-
 static uint16_t
 delete_queue(struct nvme *n, const struct command *c, bool submission)
 {
@@ -406,7 +379,7 @@ delete_queue(struct nvme *n, const struct command *c, bool submission)
 	if (id == 0 || id >= n->n_queues || !q[id].used)
 		return BAD_QID;
 	/* What it started ends before it goes. */
-	drain_io(n);
+	blk_worker_drain(&n->worker);
 	for (unsigned i = 1; !submission && i < n->n_queues; i++) {
 		if (n->sq[i].used && n->sq[i].cq_id == id)
 			return 0x10c; /* invalid queue deletion */
@@ -454,12 +427,12 @@ log_page(struct nvme *n, const struct command *c)
 	case 3: /* firmware */
 		break;
 	case 2: /* health: a disk of 27 degrees with nothing worn */
-		put16(b + 1, 300);
+		put_le16(b + 1, 300);
 		b[3] = 100;
 		b[4] = 10;
 		break;
 	case 4: /* namespaces that changed: ours may have */
-		put32(b, 1);
+		put_le32(b, 1);
 		break;
 	default:
 		return BAD_LOG;
@@ -668,38 +641,18 @@ serve(struct nvme *n, unsigned id)
 }
 
 static void
-drain(void *arg)
+serve_all(void *arg)
 {
 	struct nvme *n = arg;
 
-	drain_io(n);
+	for (unsigned i = 0; i < n->n_queues; i++) {
+		if (n->sq[i].used)
+			serve(n, i);
+	}
 	interrupts(n);
 }
 
-static void *
-work(void *arg)
-{
-	struct nvme *n = arg;
-	int fds[2] = {n->kick_fd, n->worker.ctl_fd};
-	uint64_t events;
-
-	if (blk_attach(n->blk, fds, 2, n, NULL) < 0) {
-		vm_end(n->pci.vm, VM_END_ERROR, "nvme: cannot start its worker");
-		return NULL;
-	}
-	while (worker_obey(&n->worker)) {
-		for (unsigned i = 0; i < n->n_queues; i++) {
-			if (n->sq[i].used)
-				serve(n, i);
-		}
-		interrupts(n);
-		if (blk_poll(n->blk, true, &events) < 0) {
-			vm_end(n->pci.vm, VM_END_ERROR, "nvme: io_uring failed");
-			return NULL;
-		}
-	}
-	return NULL;
-}
+static const struct blk_worker_ops worker_ops = {"nvme", serve_all, interrupts};
 
 /* ---- registers, under n->lock ---- */
 
@@ -725,7 +678,7 @@ enable(struct nvme *n)
 	n->cq[0] = (struct queue){.used = true, .cq = cq, .gpa = n->acq, .size = cq_size,
 				  .phase = true, .interrupts = true};
 	n->csts = CSTS_RDY;
-	worker_run(&n->worker);
+	worker_run(&n->worker.worker);
 }
 
 static void
@@ -739,7 +692,7 @@ set_cc(struct nvme *n, uint32_t value)
 	} else if (was && !is) {
 		/* The worker may want the lock to say that something is fatal. */
 		pthread_mutex_unlock(&n->lock);
-		worker_stop(&n->worker);
+		worker_stop(&n->worker.worker);
 		pci_irq_level(&n->pci, false);
 		pthread_mutex_lock(&n->lock);
 		n->csts = 0;
@@ -843,7 +796,7 @@ static void
 nvme_write(struct pci_dev *p, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct nvme *n = (struct nvme *)p;
-	uint64_t one = 1, bell = (offset - REG_DOORBELLS) / 4;
+	uint64_t bell = (offset - REG_DOORBELLS) / 4;
 
 	if (offset >= REG_DOORBELLS) {
 		if (bell >= 2 * n->n_queues)
@@ -852,7 +805,7 @@ nvme_write(struct pci_dev *p, unsigned bar, uint64_t offset, unsigned size, uint
 		if (bell % 2)
 			line_update(n);
 		else
-			(void)!write(n->kick_fd, &one, sizeof(one)); /* full: rung already */
+			blk_worker_kick(&n->worker);
 		return;
 	}
 	pthread_mutex_lock(&n->lock);
@@ -870,10 +823,8 @@ nvme_init(struct pci_dev *p, struct config *node, struct error *err)
 	uint64_t queues;
 	int r;
 
-	n->kick_fd = -1;
 	pthread_mutex_init(&n->lock, NULL);
-	if ((r = worker_init(&n->worker, drain, n, err)) < 0 ||
-	    (r = config_u64(node, "maxq", 1, MAX_IO_QUEUES, MAX_IO_QUEUES, &queues, err)) < 0 ||
+	if ((r = config_u64(node, "maxq", 1, MAX_IO_QUEUES, MAX_IO_QUEUES, &queues, err)) < 0 ||
 	    (r = blk_open(node, &n->blk, err)) < 0)
 		return r;
 	n->n_queues = (unsigned)queues + 1;
@@ -888,17 +839,12 @@ nvme_init(struct pci_dev *p, struct config *node, struct error *err)
 	pci_add_pin(p);
 	if ((r = pci_add_msix(p, 4, n->n_queues, err)) < 0)
 		return r;
-	n->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (n->kick_fd < 0)
-		return error_set_errno(err, errno, "eventfd");
 	n->slots = xcalloc(SLOTS, sizeof(*n->slots));
 	for (unsigned i = 0; i < SLOTS; i++) {
 		n->slots[i].n = n;
 		slot_free(&n->slots[i]);
 	}
-	vm_add_part(p->vm, &(struct vm_part){.name = "nvme", .pause = worker_pause,
-					     .resume = worker_resume, .arg = &n->worker});
-	return worker_spawn(&n->worker, work, err);
+	return blk_worker_start(&n->worker, &worker_ops, p->vm, n->blk, NULL, 0, n, err);
 }
 
 static void
@@ -906,9 +852,8 @@ nvme_done(struct pci_dev *p)
 {
 	struct nvme *n = (struct nvme *)p;
 
-	worker_done(&n->worker);
+	blk_worker_done(&n->worker);
 	blk_close(n->blk);
-	cleanup_closep(&n->kick_fd);
 	free(n->slots);
 	pthread_mutex_destroy(&n->lock);
 }
@@ -919,12 +864,12 @@ nvme_refresh(struct pci_dev *p)
 {
 	struct nvme *n = (struct nvme *)p;
 
-	worker_pause(&n->worker);
+	worker_pause(&n->worker.worker);
 	if (blk_resize(n->blk) && (n->csts & CSTS_RDY) && n->n_events) {
 		complete(n, 0, n->event_id[--n->n_events], OK, 2 | 4 << 16);
 		interrupts(n);
 	}
-	worker_resume(&n->worker);
+	worker_resume(&n->worker.worker);
 }
 
 /* A paused worker has nothing in flight: queues are numbers and addresses. */
@@ -950,7 +895,6 @@ static void
 nvme_state(struct pci_dev *d, struct state *s)
 {
 	struct nvme *n = (struct nvme *)d;
-	uint64_t one = 1;
 
 	STATE(s, n->cc);
 	STATE(s, n->csts);
@@ -969,8 +913,8 @@ nvme_state(struct pci_dev *d, struct state *s)
 	}
 	if (!state_loading(s) || !(n->csts & CSTS_RDY))
 		return;
-	worker_run(&n->worker);
-	(void)!write(n->kick_fd, &one, sizeof(one)); /* full means: rung already */
+	worker_run(&n->worker.worker);
+	blk_worker_kick(&n->worker);
 }
 
 static const struct pci_opt opts[] = {

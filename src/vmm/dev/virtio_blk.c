@@ -8,11 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/backend/blk.h"
+#include "vmm/backend/blk_worker.h"
 #include "vmm/pci_ids.h"
 #include "vmm/virtio/virtio.h"
 #include "vmm/vm.h"
-#include "vmm/worker.h"
 
 #define QUEUE_SIZE 128
 #define MAX_QUEUES 16
@@ -35,7 +34,7 @@ struct request {
 struct vblk {
 	struct virtio v;
 	struct blk *blk;
-	struct worker worker;
+	struct blk_worker worker;
 	struct request *requests, *free;
 };
 
@@ -225,57 +224,17 @@ serve(struct vblk *d, struct virtq *q)
 		virtio_broken(&d->v);
 }
 
-/* ---- the worker ---- */
-
+/* Every queue, every time: a completion makes room for one that waits. */
 static void
-drain(void *arg)
+serve_all(void *arg)
 {
 	struct vblk *d = arg;
-	uint64_t events;
-
-	while (blk_in_flight(d->blk) && blk_poll(d->blk, true, &events) == 0)
-		;
-	for (unsigned i = 0; i < d->v.n_queues; i++)
-		virtio_flush(&d->v, &d->v.queue[i]);
-}
-
-static void *
-work(void *arg)
-{
-	struct vblk *d = arg;
-	int fds[MAX_QUEUES + 1];
-	uint64_t events;
 
 	for (unsigned i = 0; i < d->v.n_queues; i++)
-		fds[i] = d->v.queue[i].kick_fd;
-	fds[d->v.n_queues] = d->worker.ctl_fd;
-	if (blk_attach(d->blk, fds, d->v.n_queues + 1, d, NULL) < 0) {
-		vm_end(d->v.pci.vm, VM_END_ERROR, "virtio-blk: cannot start its worker");
-		return NULL;
-	}
-	while (worker_obey(&d->worker)) {
-		/* Every queue, every time: a completion makes room for one that waits. */
-		for (unsigned i = 0; i < d->v.n_queues; i++)
-			serve(d, &d->v.queue[i]);
-		if (blk_poll(d->blk, true, &events) < 0) {
-			vm_end(d->v.pci.vm, VM_END_ERROR, "virtio-blk: io_uring failed");
-			return NULL;
-		}
-	}
-	return NULL;
+		serve(d, &d->v.queue[i]);
 }
 
-static void
-vblk_start(struct virtio *v)
-{
-	worker_run(&((struct vblk *)v)->worker);
-}
-
-static void
-vblk_stop(struct virtio *v)
-{
-	worker_stop(&((struct vblk *)v)->worker);
-}
+static const struct blk_worker_ops worker_ops = {"virtio-blk", serve_all, virtio_flush_all};
 
 /* ---- setting up ---- */
 
@@ -304,8 +263,6 @@ static const struct virtio_ops ops = {
 	.type = VIRTIO_ID_BLOCK,
 	.pci_class = PCI_CLASS_STORAGE_SCSI,
 	.doorbells = true,
-	.start = vblk_start,
-	.stop = vblk_stop,
 	.state = virtio_state_none, /* a paused worker has nothing in flight */
 };
 
@@ -316,8 +273,7 @@ vblk_init(struct pci_dev *p, struct config *node, struct error *err)
 	uint64_t queues, features;
 	int r;
 
-	if ((r = worker_init(&d->worker, drain, d, err)) < 0 ||
-	    (r = config_u64(node, "queues", 1, MAX_QUEUES, 1, &queues, err)) < 0 ||
+	if ((r = config_u64(node, "queues", 1, MAX_QUEUES, 1, &queues, err)) < 0 ||
 	    (r = blk_open(node, &d->blk, err)) < 0)
 		return r;
 	features = 1ULL << VIRTIO_BLK_F_SEG_MAX | 1ULL << VIRTIO_BLK_F_BLK_SIZE |
@@ -341,9 +297,7 @@ vblk_init(struct pci_dev *p, struct config *node, struct error *err)
 		d->requests[i].next_free = d->free;
 		d->free = &d->requests[i];
 	}
-	vm_add_part(p->vm, &(struct vm_part){.name = "virtio-blk", .pause = worker_pause,
-					     .resume = worker_resume, .arg = &d->worker});
-	return worker_spawn(&d->worker, work, err);
+	return virtio_start_disk(&d->v, &d->worker, &worker_ops, d->blk, err);
 }
 
 static void
@@ -351,29 +305,23 @@ vblk_done(struct pci_dev *p)
 {
 	struct vblk *d = (struct vblk *)p;
 
-	worker_done(&d->worker);
+	blk_worker_done(&d->worker);
 	blk_close(d->blk);
 	free(d->requests);
 	virtio_done(&d->v);
 }
 
-/* The worker stands still while the size changes under it. */
 static void
 vblk_refresh(struct pci_dev *p)
 {
 	struct vblk *d = (struct vblk *)p;
-	bool changed;
 
-	worker_pause(&d->worker);
-	changed = blk_resize(d->blk);
-	if (changed) {
-		pthread_mutex_lock(&d->v.lock);
-		describe(d);
-		pthread_mutex_unlock(&d->v.lock);
-	}
-	worker_resume(&d->worker);
-	if (changed)
-		virtio_cfg_changed(&d->v);
+	if (!blk_worker_resize(&d->worker, d->blk))
+		return;
+	pthread_mutex_lock(&d->v.lock);
+	describe(d);
+	pthread_mutex_unlock(&d->v.lock);
+	virtio_cfg_changed(&d->v);
 }
 
 static const struct pci_opt opts[] = {

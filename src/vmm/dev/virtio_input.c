@@ -179,16 +179,9 @@ vinput_notify(struct virtio *v, unsigned queue)
 		virtio_broken(v);
 }
 
-static void
-vinput_nothing(struct virtio *v)
-{
-}
-
 static const struct virtio_ops ops = {
 	.type = VIRTIO_ID_INPUT,
 	.pci_class = PCI_CLASS_INPUT,
-	.start = vinput_nothing,
-	.stop = vinput_nothing,
 	.notify = vinput_notify,
 	.cfg_written = vinput_cfg_written,
 	.state = virtio_state_none,

@@ -45,16 +45,9 @@ vrnd_notify(struct virtio *v, unsigned queue)
 		virtio_broken(v);
 }
 
-static void
-vrnd_nothing(struct virtio *v)
-{
-}
-
 static const struct virtio_ops ops = {
 	.type = VIRTIO_ID_RNG,
 	.pci_class = PCI_CLASS_OTHER,
-	.start = vrnd_nothing,
-	.stop = vrnd_nothing,
 	.notify = vrnd_notify,
 	.state = virtio_state_none,
 };

@@ -10,11 +10,11 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "vmm/backend/blk_worker.h"
 #include "vmm/backend/scsi.h"
 #include "vmm/pci_ids.h"
 #include "vmm/virtio/virtio.h"
 #include "vmm/vm.h"
-#include "vmm/worker.h"
 
 #define QUEUE_SIZE 128
 #define MAX_QUEUES 16
@@ -38,7 +38,7 @@ struct request {
 
 struct vscsi {
 	struct virtio v;
-	struct worker worker;
+	struct blk_worker worker;
 	struct blk *first; /* whose ring serves all */
 	struct scsi_lun target[MAX_TARGETS];
 	struct request *requests, *free;
@@ -218,18 +218,6 @@ serve(struct vscsi *a, struct virtq *q)
 /* ---- the control and event queues ---- */
 
 static void
-drain(void *arg)
-{
-	struct vscsi *a = arg;
-	uint64_t events;
-
-	while (blk_in_flight(a->first) && blk_poll(a->first, true, &events) == 0)
-		;
-	for (unsigned i = 0; i < a->v.n_queues; i++)
-		virtio_flush(&a->v, &a->v.queue[i]);
-}
-
-static void
 serve_control(struct vscsi *a)
 {
 	struct virtq *q = &a->v.queue[Q_CONTROL];
@@ -247,7 +235,7 @@ serve_control(struct vscsi *a)
 
 			iov_to_buf(b->iov, b->n_read, 0, &h, sizeof(h));
 			/* Aborting a command is waiting for its end: its buffers are the guest's again. */
-			drain(a);
+			blk_worker_drain(&a->worker);
 			if (h.type == VIRTIO_SCSI_T_TMF && !find_target(a, h.lun)) {
 				tmf.response = VIRTIO_SCSI_S_BAD_TARGET;
 			} else if (h.type != VIRTIO_SCSI_T_TMF) {
@@ -289,57 +277,28 @@ serve_events(struct vscsi *a)
 
 /* ---- the worker ---- */
 
-static void *
-work(void *arg)
+static void
+serve_all(void *arg)
 {
 	struct vscsi *a = arg;
-	int fds[MAX_QUEUES + 3];
-	uint64_t events;
 
-	for (unsigned i = 0; i < a->v.n_queues; i++)
-		fds[i] = a->v.queue[i].kick_fd;
-	fds[a->v.n_queues] = a->worker.ctl_fd;
-	if (blk_attach(a->first, fds, a->v.n_queues + 1, a, NULL) < 0) {
-		vm_end(a->v.pci.vm, VM_END_ERROR, "virtio-scsi: cannot start its worker");
-		return NULL;
-	}
-	while (worker_obey(&a->worker)) {
-		serve_control(a);
-		serve_events(a);
-		for (unsigned i = Q_REQUEST; i < a->v.n_queues; i++)
-			serve(a, &a->v.queue[i]);
-		if (blk_poll(a->first, true, &events) < 0) {
-			vm_end(a->v.pci.vm, VM_END_ERROR, "virtio-scsi: io_uring failed");
-			return NULL;
-		}
-	}
-	return NULL;
+	serve_control(a);
+	serve_events(a);
+	for (unsigned i = Q_REQUEST; i < a->v.n_queues; i++)
+		serve(a, &a->v.queue[i]);
 }
 
-static void
-vscsi_start(struct virtio *v)
-{
-	worker_run(&((struct vscsi *)v)->worker);
-}
+static const struct blk_worker_ops worker_ops = {"virtio-scsi", serve_all, virtio_flush_all};
 
-static void
-vscsi_stop(struct virtio *v)
-{
-	worker_stop(&((struct vscsi *)v)->worker);
-}
-
-/* The worker stands still while sizes change under it. */
 static void
 vscsi_refresh(struct pci_dev *d)
 {
 	struct vscsi *a = (struct vscsi *)d;
 
-	worker_pause(&a->worker);
 	for (unsigned i = 0; i < MAX_TARGETS; i++) {
-		if (a->target[i].blk && blk_resize(a->target[i].blk))
+		if (a->target[i].blk && blk_worker_resize(&a->worker, a->target[i].blk))
 			__atomic_fetch_or(&a->changed, 1U << i, __ATOMIC_RELEASE);
 	}
-	worker_resume(&a->worker);
 }
 
 static void
@@ -356,8 +315,6 @@ static const struct virtio_ops ops = {
 	.type = VIRTIO_ID_SCSI,
 	.pci_class = PCI_CLASS_STORAGE_SCSI,
 	.doorbells = true,
-	.start = vscsi_start,
-	.stop = vscsi_stop,
 	.state = vscsi_state,
 };
 
@@ -399,8 +356,7 @@ vscsi_init(struct pci_dev *d, struct config *node, struct error *err)
 	uint64_t queues;
 	int r;
 
-	if ((r = worker_init(&a->worker, drain, a, err)) < 0 ||
-	    (r = config_u64(node, "num_queues", 1, MAX_QUEUES, 1, &queues, err)) < 0)
+	if ((r = config_u64(node, "num_queues", 1, MAX_QUEUES, 1, &queues, err)) < 0)
 		return r;
 	for (struct config *n = NULL; r == 0 && targets && (n = config_next(targets, n));)
 		r = add_target(a, n, err);
@@ -419,9 +375,7 @@ vscsi_init(struct pci_dev *d, struct config *node, struct error *err)
 		a->requests[i].adapter = a;
 		release(&a->requests[i]);
 	}
-	vm_add_part(d->vm, &(struct vm_part){.name = "virtio-scsi", .pause = worker_pause,
-					     .resume = worker_resume, .arg = &a->worker});
-	return worker_spawn(&a->worker, work, err);
+	return virtio_start_disk(&a->v, &a->worker, &worker_ops, a->first, err);
 }
 
 static void
@@ -429,7 +383,7 @@ vscsi_done(struct pci_dev *d)
 {
 	struct vscsi *a = (struct vscsi *)d;
 
-	worker_done(&a->worker);
+	blk_worker_done(&a->worker);
 	for (unsigned i = 0; i < MAX_TARGETS; i++)
 		blk_close(a->target[i].blk);
 	free(a->requests);

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/sock.h"
 #include "base/str.h"
 #include "vmm/pci_ids.h"
 #include "vmm/virtio/virtio.h"
@@ -357,15 +358,11 @@ refuse(struct vsock *s, const struct virtio_vsock_hdr *h)
 static void
 take_request(struct vsock *s, const struct virtio_vsock_hdr *h)
 {
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	int n = snprintf(sa.sun_path, sizeof(sa.sun_path), "%s_%u", s->path, h->dst_port);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	cleanup_free char *path = str_printf("%s_%u", s->path, h->dst_port);
 	struct conn *c;
+	int fd;
 
-	if (fd < 0 || n >= (int)sizeof(sa.sun_path) ||
-	    connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
-		if (fd >= 0)
-			close(fd);
+	if (sock_unix_connect(path, SOCK_STREAM | SOCK_NONBLOCK, &fd, NULL) < 0) {
 		refuse(s, h);
 		return;
 	}
@@ -531,24 +528,6 @@ static const struct virtio_ops ops = {
 };
 
 static int
-start_listening(struct vsock *s, struct error *err)
-{
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-
-	/* Room for the port of PATH_PORT too. */
-	if (strlen(s->path) + 11 >= sizeof(sa.sun_path))
-		return error_set(err, ENAMETOOLONG, "%s: the path is too long", s->path);
-	memcpy(sa.sun_path, s->path, strlen(s->path) + 1);
-	if (unlink(s->path) < 0 && errno != ENOENT)
-		return error_set_errno(err, errno, "%s", s->path);
-	s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->listen_fd < 0 || bind(s->listen_fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
-	    listen(s->listen_fd, 16) < 0)
-		return error_set_errno(err, errno, "%s", s->path);
-	return 0;
-}
-
-static int
 vsock_init(struct pci_dev *d, struct config *node, struct error *err)
 {
 	struct vsock *s = (struct vsock *)d;
@@ -561,9 +540,12 @@ vsock_init(struct pci_dev *d, struct config *node, struct error *err)
 	if (!path)
 		return error_set(err, EINVAL, "no path; expected the path of a socket");
 	s->path = xstrdup(path);
+	/* Room for the port of PATH_PORT too. */
+	if (strlen(path) + 11 >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return error_set(err, ENAMETOOLONG, "%s: the path is too long", path);
 	if ((r = config_u64(node, "cid", 3, UINT32_MAX - 1, 3, &s->cid, err)) < 0 ||
 	    (r = virtio_init(&s->v, &ops, QUEUES, QUEUE_SIZE, 0, sizeof(s->cid), err)) < 0 ||
-	    (r = start_listening(s, err)) < 0)
+	    (r = sock_unix_listen(s->path, SOCK_NONBLOCK, &s->listen_fd, err)) < 0)
 		return r;
 	memcpy(s->v.cfg, &s->cid, sizeof(s->cid));
 	s->reset_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

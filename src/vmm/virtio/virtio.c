@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "vmm/backend/blk_worker.h"
 #include "vmm/pci_ids.h"
 #include "vmm/state.h"
 #include "vmm/vm.h"
@@ -44,6 +45,15 @@ virtio_flush(struct virtio *v, struct virtq *q)
 }
 
 void
+virtio_flush_all(void *arg)
+{
+	struct virtio *v = arg;
+
+	for (unsigned i = 0; i < v->n_queues; i++)
+		virtio_flush(v, &v->queue[i]);
+}
+
+void
 virtio_cfg_changed(struct virtio *v)
 {
 	__atomic_fetch_add(&v->generation, 1, __ATOMIC_SEQ_CST);
@@ -72,11 +82,22 @@ read_isr(struct virtio *v)
 /* ---- life of a driver ---- */
 
 static void
+set_running(struct virtio *v, bool run)
+{
+	void (*hook)(struct virtio *) = run ? v->ops->start : v->ops->stop;
+
+	v->running = run;
+	if (hook)
+		hook(v);
+	if (v->worker)
+		(run ? worker_run : worker_stop)(v->worker);
+}
+
+static void
 reset(struct virtio *v)
 {
 	if (v->running)
-		v->ops->stop(v);
-	v->running = false;
+		set_running(v, false);
 	for (unsigned i = 0; i < v->n_queues; i++)
 		virtq_reset(&v->queue[i]);
 	v->driver_features = 0;
@@ -110,8 +131,7 @@ set_status(struct virtio *v, uint8_t value)
 		if (q->enabled && !virtq_start(q))
 			virtio_broken(v);
 	}
-	v->running = true;
-	v->ops->start(v);
+	set_running(v, true);
 }
 
 static void
@@ -494,7 +514,7 @@ start_again(struct virtio *v)
 		if (q->kick_fd >= 0)
 			(void)!write(q->kick_fd, &one, sizeof(one)); /* full means: rung already */
 	}
-	v->ops->start(v);
+	set_running(v, true);
 }
 
 void
@@ -650,6 +670,18 @@ virtio_init(struct virtio *v, const struct virtio_ops *ops, unsigned n_queues, u
 	if (v->legacy)
 		add_legacy(v);
 	return add_queues(v, queue_size, err);
+}
+
+int
+virtio_start_disk(struct virtio *v, struct blk_worker *w, const struct blk_worker_ops *ops,
+		  struct blk *blk, struct error *err)
+{
+	int kicks[VIRTIO_MAX_QUEUES];
+
+	for (unsigned i = 0; i < v->n_queues; i++)
+		kicks[i] = v->queue[i].kick_fd;
+	v->worker = &w->worker;
+	return blk_worker_start(w, ops, v->pci.vm, blk, kicks, v->n_queues, v, err);
 }
 
 void

@@ -9,7 +9,7 @@
  * Hooks run in a vcpu thread with v->lock held, but for notify(), which runs
  * without it.  A device with `doorbells` has a kick_fd a queue and a worker
  * that waits on them; start() wakes the worker, stop() returns when it no
- * longer touches the queues.
+ * longer touches the queues.  One with v->worker (a disk) needs neither hook.
  */
 #ifndef VMM_VIRTIO_VIRTIO_H
 #define VMM_VIRTIO_VIRTIO_H
@@ -19,7 +19,11 @@
 #include "vmm/pci.h"
 #include "vmm/virtio/virtq.h"
 
+struct blk;
+struct blk_worker;
+struct blk_worker_ops;
 struct virtio;
+struct worker;
 
 #define VIRTIO_MAX_QUEUES 64
 #define VIRTIO_CFG_MAX 256
@@ -29,7 +33,7 @@ struct virtio_ops {
 	uint32_t pci_class;
 	bool doorbells;
 	bool control_last; /* but for the last queue, which comes to notify() */
-	void (*start)(struct virtio *v);
+	void (*start)(struct virtio *v); /* may be NULL */
 	void (*stop)(struct virtio *v);
 	void (*notify)(struct virtio *v, unsigned queue);
 	void (*cfg_written)(struct virtio *v, unsigned offset, unsigned size); /* may be NULL */
@@ -47,6 +51,7 @@ struct virtio {
 	uint16_t queue_sel, cfg_vector;
 	unsigned n_queues;
 	struct virtq *queue;
+	struct worker *worker; /* runs while the driver has the device running; may be NULL */
 	bool legacy, modern, running;
 	unsigned cfg_cap; /* the configuration access capability */
 	uint8_t cfg[VIRTIO_CFG_MAX];
@@ -56,6 +61,9 @@ struct virtio {
 /* In init(): ids, BARs, queues (all of queue_size), MSI-X.  features without VERSION_1. */
 int virtio_init(struct virtio *v, const struct virtio_ops *ops, unsigned n_queues,
 		unsigned queue_size, uint64_t features, unsigned cfg_len, struct error *err);
+/* A disk's thread, on all queues (blk_worker.h); blk's requests come back with v. */
+int virtio_start_disk(struct virtio *v, struct blk_worker *w, const struct blk_worker_ops *ops,
+		      struct blk *blk, struct error *err);
 /* In done(), after the worker is gone. */
 void virtio_done(struct virtio *v);
 
@@ -67,6 +75,7 @@ virtio_has(const struct virtio *v, unsigned feature)
 
 /* Interrupts if the driver wants one for what was pushed. */
 void virtio_flush(struct virtio *v, struct virtq *q);
+void virtio_flush_all(void *v);
 /* The configuration bytes changed. */
 void virtio_cfg_changed(struct virtio *v);
 /* A queue is broken: tells the driver that the device needs a reset. */

@@ -1,0 +1,102 @@
+#include "vmm/backend/blk_worker.h"
+
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "vmm/vm.h"
+
+void
+blk_worker_drain(struct blk_worker *w)
+{
+	uint64_t events;
+
+	while (blk_in_flight(w->blk) && blk_poll(w->blk, true, &events) == 0)
+		;
+}
+
+static void
+drain(void *arg)
+{
+	struct blk_worker *w = arg;
+
+	blk_worker_drain(w);
+	w->ops->settle(w->arg);
+}
+
+static void *
+work(void *arg)
+{
+	struct blk_worker *w = arg;
+	uint64_t events;
+
+	if (blk_attach(w->blk, w->fds, w->n_fds, w->arg, NULL) < 0) {
+		vm_end(w->vm, VM_END_ERROR, "%s: cannot start its worker", w->ops->name);
+		return NULL;
+	}
+	while (worker_obey(&w->worker)) {
+		w->ops->serve(w->arg);
+		if (blk_poll(w->blk, true, &events) < 0) {
+			vm_end(w->vm, VM_END_ERROR, "%s: io_uring failed", w->ops->name);
+			return NULL;
+		}
+	}
+	return NULL;
+}
+
+int
+blk_worker_start(struct blk_worker *w, const struct blk_worker_ops *ops, struct vm *vm,
+		 struct blk *blk, const int *kick_fds, unsigned n_kicks, void *arg,
+		 struct error *err)
+{
+	int r;
+
+	w->ops = ops;
+	w->vm = vm;
+	w->blk = blk;
+	w->arg = arg;
+	w->kick_fd = -1;
+	if ((r = worker_init(&w->worker, drain, w, err)) < 0)
+		return r;
+	if (n_kicks) {
+		memcpy(w->fds, kick_fds, n_kicks * sizeof(*kick_fds));
+		w->n_fds = n_kicks;
+	} else {
+		w->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (w->kick_fd < 0)
+			return error_set_errno(err, errno, "eventfd");
+		w->fds[w->n_fds++] = w->kick_fd;
+	}
+	w->fds[w->n_fds++] = w->worker.ctl_fd;
+	vm_add_part(vm, &(struct vm_part){.name = ops->name, .pause = worker_pause,
+					  .resume = worker_resume, .arg = &w->worker});
+	return worker_spawn(&w->worker, work, err);
+}
+
+void
+blk_worker_done(struct blk_worker *w)
+{
+	if (!w->ops)
+		return;
+	worker_done(&w->worker);
+	cleanup_closep(&w->kick_fd);
+}
+
+void
+blk_worker_kick(struct blk_worker *w)
+{
+	uint64_t one = 1;
+
+	(void)!write(w->kick_fd, &one, sizeof(one)); /* full means: rung already */
+}
+
+bool
+blk_worker_resize(struct blk_worker *w, struct blk *b)
+{
+	bool changed;
+
+	worker_pause(&w->worker);
+	changed = blk_resize(b);
+	worker_resume(&w->worker);
+	return changed;
+}
