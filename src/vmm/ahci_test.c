@@ -8,33 +8,14 @@
 
 #include "base/str.h"
 #include "base/test.h"
-#include "vmm/pci.h"
-#include "vmm/vm.h"
+#include "vmm/slot_test.h"
 
 #define LIST 0x10000 /* command list of port n at LIST + n * 0x1000 */
 #define FIS 0x18000
 #define TABLE 0x20000 /* command table of slot n at TABLE + n * 0x400 */
 #define DATA 0x100000
 
-static struct config *config;
-static struct vm *vm;
-static uint64_t bar;
 static char disk[256], cd[256];
-
-static uint32_t
-get(unsigned at)
-{
-	uint64_t v = 0;
-
-	require(bus_read(&vm->mmio, bar + at, 4, &v));
-	return (uint32_t)v;
-}
-
-static void
-set(unsigned at, uint32_t v)
-{
-	require(bus_write(&vm->mmio, bar + at, 4, v));
-}
 
 static unsigned
 px(unsigned port, unsigned reg)
@@ -71,28 +52,15 @@ start_port(unsigned port)
 static void
 attach(void)
 {
-	cleanup_error struct error err = ERROR_INIT;
 	cleanup_free char *slot = NULL;
 
 	make_file(disk, "disk", 1 << 20);
 	make_file(cd, "cd", 1 << 18);
 	slot = str_printf("4,ahci,hd:%s,ser=SER7,cd:%s", disk, cd);
-	config = config_new();
-	check_ok(pci_parse_slot(config, slot, &err), &err);
-	check_ok(vm_new_fake(config, 8 << 20, &vm, &err), &err);
-	check_ok(pci_create_all(vm, &err), &err);
-	check_ok(pci_assign(vm, true, &err), &err);
-	bar = pci_find(vm, 0, 4, 0)->bar[5].addr;
+	attach_slot(slot, 5);
 	set(0x04, 0x80000002);
 	start_port(0);
 	start_port(1);
-}
-
-static void
-detach(void)
-{
-	vm_free(vm);
-	config_free(config);
 }
 
 struct ata {

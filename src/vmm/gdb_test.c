@@ -6,30 +6,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/event.h"
+#include "base/sock.h"
 #include "base/str.h"
 #include "base/test.h"
-#include "vmm/backend/tcp.h"
+#include "vmm/fixture_test.h"
 #include "vmm/gdb.h"
 
 struct session {
-	struct config *config;
-	struct event_loop *loop;
-	struct vm *vm;
+	struct machine m;
 	int fd;
 };
-
-static char *
-free_address(void)
-{
-	cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(sa);
-
-	require(bind(fd, (struct sockaddr *)&sa, len) == 0);
-	require(getsockname(fd, (struct sockaddr *)&sa, &len) == 0);
-	return str_printf("127.0.0.1:%u", ntohs(sa.sin_port));
-}
 
 /* 1000: inc ebx; 1001: mov [0x3000],ebx; 1007: jmp 1000 */
 static const uint8_t code[] = {0x43, 0x89, 0x1d, 0, 0x30, 0, 0, 0xeb, 0xf7};
@@ -37,36 +23,29 @@ static const uint8_t code[] = {0x43, 0x89, 0x1d, 0, 0x30, 0, 0, 0xeb, 0xf7};
 static struct session
 session(void)
 {
-	struct session s = {.config = config_new(), .fd = -1};
+	struct session s = {.m = machine_kvm("memory.size=2M"), .fd = -1};
 	cleanup_error struct error err = ERROR_INIT;
 	cleanup_free char *address = free_address();
 
-	if (access("/dev/kvm", R_OK | W_OK) != 0)
-		test_skip("no usable /dev/kvm here");
-	check_ok(config_set(s.config, "memory.size", "2M", &err), &err);
-	check_ok(event_new(&s.loop, &err), &err);
-	check_ok(vm_new(s.config, s.loop, &s.vm, &err), &err);
-	require(mem_write(&s.vm->mem, 0x1000, code, sizeof(code)));
-	check_ok(vcpu_set_entry(&s.vm->vcpu[0],
+	require(mem_write(&s.m.vm->mem, 0x1000, code, sizeof(code)));
+	check_ok(vcpu_set_entry(&s.m.vm->vcpu[0],
 				&(struct vcpu_entry){.mode = ENTRY_FLAT32, .rip = 0x1000,
 						     .rbx = 0x1234},
 				&err),
 		 &err);
-	check_ok(gdb_start(s.vm, address, true, &err), &err);
-	check_ok(vm_start(s.vm, &err), &err);
-	check_ok(tcp_connect(address, 10, &s.fd, &err), &err);
+	check_ok(gdb_start(s.m.vm, address, true, &err), &err);
+	check_ok(vm_start(s.m.vm, &err), &err);
+	check_ok(sock_tcp_connect(address, 10, &s.fd, &err), &err);
 	return s;
 }
 
 static void
-drop(struct session *s)
+end(struct session *s)
 {
 	close(s->fd);
-	vm_end(s->vm, VM_END_POWEROFF, NULL);
-	vm_wait(s->vm);
-	vm_free(s->vm);
-	event_free(s->loop);
-	config_free(s->config);
+	vm_end(s->m.vm, VM_END_POWEROFF, NULL);
+	vm_wait(s->m.vm);
+	drop(&s->m);
 }
 
 /* Runs the machine's loop until a whole packet came; gives what is in it. */
@@ -89,7 +68,7 @@ packet(struct session *s)
 			return begin + 1;
 		}
 		require(n != 0);
-		event_step(s->loop, 10);
+		event_step(s->m.loop, 10);
 	}
 }
 
@@ -139,20 +118,20 @@ TEST(registers_and_memory_are_read_and_written)
 	memcpy(rest + 1 + 16, "7856", 4);
 	check_str(ask(&s, rest), "OK");
 	check(memcmp(ask(&s, "g") + 16, "7856000000000000", 16) == 0);
-	drop(&s);
+	end(&s);
 }
 
 TEST(interrupt_and_continue)
 {
 	struct session s = session();
-	volatile uint32_t *counter = mem_ptr(&s.vm->mem, 0x3000, 4);
+	volatile uint32_t *counter = mem_ptr(&s.m.vm->mem, 0x3000, 4);
 	uint32_t at;
 
 	check_str(ask(&s, "?"), "T05thread:1;");
 	check_int(*counter, ==, 0);
 	say(&s, "c");
 	while (*counter < 0x1240)
-		event_step(s.loop, 10);
+		event_step(s.m.loop, 10);
 	require(write(s.fd, "\3", 1) == 1);
 	check_str(packet(&s), "T02thread:1;");
 	at = *counter;
@@ -161,8 +140,8 @@ TEST(interrupt_and_continue)
 	/* A debugger that leaves lets the guest go on. */
 	check_str(ask(&s, "D"), "OK");
 	while (*counter == at)
-		event_step(s.loop, 10);
-	drop(&s);
+		event_step(s.m.loop, 10);
+	end(&s);
 }
 
 /* The build machine's paravirtual KVM may have no debug registers to give. */
@@ -172,28 +151,28 @@ TEST(breakpoints_and_steps)
 	uint8_t byte;
 
 	check_str(ask(&s, "Z0,1007,1"), "OK");
-	check(mem_read(&s.vm->mem, 0x1007, &byte, 1) && byte == 0xcc);
+	check(mem_read(&s.m.vm->mem, 0x1007, &byte, 1) && byte == 0xcc);
 
 	const char *hit;
 
 	say(&s, "c");
-	for (int i = 0; i < 200 && !s.vm->vcpu[0].stopped && !vm_ended(s.vm); i++)
-		event_step(s.loop, 10);
-	if (!s.vm->vcpu[0].stopped) {
-		char *message = s.vm->end_message;
+	for (int i = 0; i < 200 && !s.m.vm->vcpu[0].stopped && !vm_ended(s.m.vm); i++)
+		event_step(s.m.loop, 10);
+	if (!s.m.vm->vcpu[0].stopped) {
+		char *message = s.m.vm->end_message;
 
 		printf("# %s\n", message ? message : "no breakpoint was met");
-		drop(&s);
+		end(&s);
 		test_skip("this KVM hands no breakpoints over");
 	}
 	hit = packet(&s);
 	check_str(hit, "T05thread:1;");
 	check(memcmp(ask(&s, "g") + 16 * 16, "0710", 4) == 0);
 	check_str(ask(&s, "z0,1007,1"), "OK");
-	check(mem_read(&s.vm->mem, 0x1007, &byte, 1) && byte == 0xeb);
+	check(mem_read(&s.m.vm->mem, 0x1007, &byte, 1) && byte == 0xeb);
 	check_str(ask(&s, "s"), "T05thread:1;");
 	check(memcmp(ask(&s, "g") + 16 * 16, "0010", 4) == 0);
-	drop(&s);
+	end(&s);
 }
 
 TEST(nonsense_is_survived)
@@ -207,5 +186,5 @@ TEST(nonsense_is_survived)
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		check(ask(&s, words[i]) != NULL);
 	check_str(ask(&s, "m1000,2"), "4389");
-	drop(&s);
+	end(&s);
 }

@@ -1,47 +1,16 @@
 /* Devices come and go; the guest's side are the three registers and the event. */
 #include <stdio.h>
 
-#include "base/event.h"
 #include "base/str.h"
 #include "base/test.h"
+#include "vmm/fixture_test.h"
 #include "vmm/isa/hotplug.h"
 #include "vmm/isa/isa.h"
-#include "vmm/pci.h"
-#include "vmm/vm.h"
 
 #define UP 0xae00
 #define DOWN 0xae04
 #define EJECT 0xae08
 #define SLOT5 (1U << 5)
-
-struct machine {
-	struct config *config;
-	struct event_loop *loop;
-	struct vm *vm;
-};
-
-static struct machine
-machine(const char *hotplug)
-{
-	struct machine m = {.config = config_new()};
-	cleanup_error struct error err = ERROR_INIT;
-
-	check_ok(config_set(m.config, "pci.hotplug", hotplug, &err), &err);
-	check_ok(event_new(&m.loop, &err), &err);
-	check_ok(vm_new_fake(m.config, 4 << 20, &m.vm, &err), &err);
-	m.vm->loop = m.loop;
-	check_ok(isa_create_all(m.vm, &err), &err);
-	check_ok(pci_create_all(m.vm, &err), &err);
-	return m;
-}
-
-static void
-drop(struct machine *m)
-{
-	vm_free(m->vm);
-	event_free(m->loop);
-	config_free(m->config);
-}
 
 static uint64_t
 in(struct vm *vm, uint16_t port)
@@ -54,7 +23,7 @@ in(struct vm *vm, uint16_t port)
 
 TEST(a_device_comes_and_goes)
 {
-	struct machine m = machine("true");
+	struct machine m = machine("pci.hotplug=true");
 	cleanup_error struct error err = ERROR_INIT;
 
 	for (int i = 0; i < 3; i++) {
@@ -82,7 +51,7 @@ TEST(a_device_comes_and_goes)
 
 TEST(what_cannot_come_or_go_says_why)
 {
-	struct machine m = machine("true"), without = machine("false");
+	struct machine m = machine("pci.hotplug=true"), without = machine("pci.hotplug=false");
 	static const struct {
 		const char *add, *remove, *message;
 	} rows[] = {
@@ -122,7 +91,7 @@ TEST(what_cannot_come_or_go_says_why)
 /* A guest that ejects what it was not asked for takes away its own disk, and nothing else. */
 TEST(a_guest_ejects_what_it_likes)
 {
-	struct machine m = machine("true");
+	struct machine m = machine("pci.hotplug=true");
 
 	check(hotplug_add(m.vm, "5,virtio-rnd", NULL) == 0);
 	bus_write(&m.vm->pio, EJECT, 4, 0xffffffff);

@@ -11,14 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/event.h"
+#include "base/sock.h"
 #include "base/str.h"
 #include "base/test.h"
-#include "vmm/backend/tcp.h"
 #include "vmm/dirty.h"
+#include "vmm/fixture_test.h"
 #include "vmm/migrate.h"
 #include "vmm/snapshot.h"
-#include "vmm/vm.h"
 
 #define PAGES 64
 #define AT 0x100000
@@ -26,36 +25,6 @@
 /* l: inc ebx; esi = (ebx & 63) << 12; mov [esi + AT], ebx; jmp l */
 static const uint8_t code[] = {0x43, 0x89, 0xde, 0x83, 0xe6, 0x3f, 0xc1, 0xe6, 0x0c,
 			       0x89, 0x9e, 0,	 0,    0x10, 0,	   0xeb, 0xef};
-
-struct machine {
-	struct config *config;
-	struct event_loop *loop;
-	struct vm *vm;
-};
-
-static struct machine
-machine(const char *size)
-{
-	cleanup_error struct error err = ERROR_INIT;
-	struct machine m = {.config = config_new()};
-
-	if (access("/dev/kvm", R_OK | W_OK) != 0)
-		test_skip("no usable /dev/kvm here");
-	check_ok(config_set(m.config, "memory.size", size, &err), &err);
-	check_ok(config_set(m.config, "name", "guest", &err), &err);
-	check_ok(event_new(&m.loop, &err), &err);
-	check_ok(vm_new(m.config, m.loop, &m.vm, &err), &err);
-	require(m.vm);
-	return m;
-}
-
-static void
-drop(struct machine *m)
-{
-	vm_free(m->vm);
-	event_free(m->loop);
-	config_free(m->config);
-}
 
 static uint32_t
 page(struct vm *vm, unsigned i)
@@ -115,7 +84,7 @@ TEST(a_snapshot_holds_the_guest)
 {
 	cleanup_free char *path = str_printf("%s/snapshot", test_tmpdir());
 	cleanup_error struct error err = ERROR_INIT;
-	struct machine a = machine("4M"), b = machine("4M");
+	struct machine a = machine_kvm("name=guest\nmemory.size=4M"), b = machine_kvm("name=guest\nmemory.size=4M");
 	struct stat st;
 	uint64_t bytes = 0;
 	uint32_t at;
@@ -144,7 +113,7 @@ TEST(a_snapshot_knows_its_configuration)
 	cleanup_free char *path = str_printf("%s/snapshot", test_tmpdir());
 	cleanup_error struct error err = ERROR_INIT;
 	cleanup_config struct config *c = config_new();
-	struct machine a = machine("4M"), b = machine("6M");
+	struct machine a = machine_kvm("name=guest\nmemory.size=4M"), b = machine_kvm("name=guest\nmemory.size=6M");
 	uint64_t bytes;
 
 	vm_pause(a.vm);
@@ -173,7 +142,7 @@ TEST(a_damaged_snapshot_is_refused)
 		{39, 0xff, "is damaged"},     {100, -1, "is damaged"},
 		{20, -1, "not a snapshot"},
 	};
-	struct machine a = machine("4M");
+	struct machine a = machine_kvm("name=guest\nmemory.size=4M");
 	uint64_t bytes;
 
 	vm_pause(a.vm);
@@ -233,19 +202,6 @@ TEST(written_pages_are_found_once)
 
 /* ---- migration ---- */
 
-/* A port nobody uses at this moment. */
-static char *
-free_address(void)
-{
-	cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(sa);
-
-	require(bind(fd, (struct sockaddr *)&sa, len) == 0);
-	require(getsockname(fd, (struct sockaddr *)&sa, &len) == 0);
-	return str_printf("127.0.0.1:%u", ntohs(sa.sin_port));
-}
-
 struct receiver {
 	struct vm *vm;
 	char *address;
@@ -294,7 +250,7 @@ wait_done(struct machine *m, const struct migrate_status *done)
 TEST(a_guest_migrates_while_it_runs)
 {
 	cleanup_error struct error err = ERROR_INIT;
-	struct machine a = machine("4M"), b = machine("4M");
+	struct machine a = machine_kvm("name=guest\nmemory.size=4M"), b = machine_kvm("name=guest\nmemory.size=4M");
 	struct receiver to = {.vm = b.vm, .address = free_address()};
 	struct migrate_status done = {.state = MIGRATE_COPYING};
 	uint32_t at;
@@ -340,7 +296,7 @@ check_stays(struct machine *a, const struct migrate_status *done, const char *me
 TEST(a_machine_that_does_not_fit_is_refused)
 {
 	cleanup_error struct error err = ERROR_INIT;
-	struct machine a = machine("4M"), b = machine("6M");
+	struct machine a = machine_kvm("name=guest\nmemory.size=4M"), b = machine_kvm("name=guest\nmemory.size=6M");
 	struct receiver to = {.vm = b.vm, .address = free_address()};
 	struct migrate_status done = {.state = MIGRATE_COPYING};
 
@@ -372,7 +328,7 @@ take_and_die(void *arg)
 	cleanup_close int listening = -1;
 	char buf[4096];
 
-	require(tcp_listen(d->address, &listening, NULL) == 0);
+	require(sock_tcp_listen(d->address, 0, &listening, NULL) == 0);
 
 	cleanup_close int fd = accept(listening, NULL, NULL);
 
@@ -390,7 +346,7 @@ TEST(when_the_peer_dies_the_guest_stays)
 {
 	/* In the greeting, in the first round, and waiting for READY or thereabouts. */
 	static const size_t takes[] = {1, 100000, 400000, 700000};
-	struct machine a = machine("4M");
+	struct machine a = machine_kvm("name=guest\nmemory.size=4M");
 
 	start(a.vm);
 	for (size_t i = 0; i < ARRAY_SIZE(takes); i++) {
@@ -411,7 +367,7 @@ TEST(when_the_peer_dies_the_guest_stays)
 TEST(a_migration_can_be_cancelled)
 {
 	cleanup_error struct error err = ERROR_INIT;
-	struct machine a = machine("4M");
+	struct machine a = machine_kvm("name=guest\nmemory.size=4M");
 	cleanup_free char *address = free_address();
 	cleanup_close int listening = -1;
 	struct migrate_status done = {.state = MIGRATE_COPYING}, now;
@@ -422,7 +378,7 @@ TEST(a_migration_can_be_cancelled)
 	check_int(migrate_status(a.vm, &now, &err), ==, -ENOENT);
 	error_done(&err);
 	/* Nobody ever reads: the sender fills the socket's buffers, or waits for READY. */
-	check_ok(tcp_listen(address, &listening, &err), &err);
+	check_ok(sock_tcp_listen(address, 0, &listening, &err), &err);
 	check_ok(send_to(a.vm, address, &done, &err), &err);
 	check_int(migrate_start(a.vm, address, 1000, on_done, &done, &err), ==, -EBUSY);
 	error_done(&err);

@@ -9,11 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/event.h"
 #include "base/str.h"
 #include "base/test.h"
-#include "vmm/pci.h"
-#include "vmm/vm.h"
+#include "vmm/slot_test.h"
 
 #define TX_RING 0x10000
 #define RX_RING 0x12000
@@ -22,42 +20,15 @@
 #define RX_ENTRIES 64
 #define TX_ENTRIES 64
 
-static struct config *config;
-static struct event_loop *loop;
-static struct vm *vm;
-static uint64_t bar;
 static unsigned tx_tail, rx_head;
-
-static uint32_t
-get(unsigned at)
-{
-	uint64_t v = 0;
-
-	require(bus_read(&vm->mmio, bar + at, 4, &v));
-	return (uint32_t)v;
-}
-
-static void
-set(unsigned at, uint32_t v)
-{
-	require(bus_write(&vm->mmio, bar + at, 4, v));
-}
 
 static void
 attach(const char *backend)
 {
-	cleanup_error struct error err = ERROR_INIT;
 	cleanup_free char *slot = str_printf("4,e1000,%s,mac=02:00:00:00:00:09", backend);
 
 	tx_tail = rx_head = 0;
-	config = config_new();
-	check_ok(pci_parse_slot(config, slot, &err), &err);
-	check_ok(event_new(&loop, &err), &err);
-	check_ok(vm_new_fake(config, 8 << 20, &vm, &err), &err);
-	vm->loop = loop;
-	check_ok(pci_create_all(vm, &err), &err);
-	check_ok(pci_assign(vm, true, &err), &err);
-	bar = pci_find(vm, 0, 4, 0)->bar[0].addr;
+	attach_slot(slot, 0);
 	set(0x0000, 1 << 26);
 	set(0x3800, TX_RING);
 	set(0x3808, TX_ENTRIES * 16);
@@ -72,14 +43,6 @@ attach(const char *backend)
 	set(0x0100, 2 | 0x8000 | 0x4000000);
 	set(0x0400, 2);
 	set(0x00d0, 0x80);
-}
-
-static void
-detach(void)
-{
-	vm_free(vm);
-	event_free(loop);
-	config_free(config);
 }
 
 static void

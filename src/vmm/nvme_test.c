@@ -8,8 +8,7 @@
 
 #include "base/str.h"
 #include "base/test.h"
-#include "vmm/pci.h"
-#include "vmm/vm.h"
+#include "vmm/slot_test.h"
 
 #define ASQ 0x10000
 #define ACQ 0x11000
@@ -27,27 +26,9 @@ struct cmd {
 	uint32_t cdw[6];
 };
 
-static struct config *config;
-static struct vm *vm;
-static uint64_t bar;
 static unsigned tail[2], head[2];
 static bool phase[2];
 static char path[256];
-
-static uint64_t
-get(unsigned at, unsigned size)
-{
-	uint64_t v = 0;
-
-	require(bus_read(&vm->mmio, bar + at, size, &v));
-	return v;
-}
-
-static void
-set(unsigned at, unsigned size, uint64_t v)
-{
-	require(bus_write(&vm->mmio, bar + at, size, v));
-}
 
 static void
 enable(void)
@@ -56,38 +37,25 @@ enable(void)
 	memset(head, 0, sizeof(head));
 	phase[0] = phase[1] = true;
 	mem_zero(&vm->mem, ASQ, 0x10000);
-	set(0x24, 4, (ENTRIES - 1) << 16 | (ENTRIES - 1));
-	set(0x28, 8, ASQ);
-	set(0x30, 8, ACQ);
-	set(0x14, 4, 0x00460001);
-	check_int(get(0x1c, 4), ==, 1);
+	set_n(0x24, 4, (ENTRIES - 1) << 16 | (ENTRIES - 1));
+	set_n(0x28, 8, ASQ);
+	set_n(0x30, 8, ACQ);
+	set_n(0x14, 4, 0x00460001);
+	check_int(get_n(0x1c, 4), ==, 1);
 }
 
 static void
 attach(void)
 {
-	cleanup_error struct error err = ERROR_INIT;
+	cleanup_free char *slot = NULL;
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/disk", test_tmpdir());
 	fd = open(path, O_CREAT | O_RDWR | O_TRUNC, 0600);
 	require(fd >= 0 && ftruncate(fd, 1 << 20) == 0);
 	close(fd);
-	config = config_new();
-	check_ok(config_set(config, "pci.0.4.0.device", "nvme", &err), &err);
-	check_ok(config_set(config, "pci.0.4.0.path", path, &err), &err);
-	check_ok(config_set(config, "pci.0.4.0.ser", "SER1", &err), &err);
-	check_ok(vm_new_fake(config, 8 << 20, &vm, &err), &err);
-	check_ok(pci_create_all(vm, &err), &err);
-	check_ok(pci_assign(vm, true, &err), &err);
-	bar = pci_find(vm, 0, 4, 0)->bar[0].addr;
-}
-
-static void
-detach(void)
-{
-	vm_free(vm);
-	config_free(config);
+	slot = str_printf("4,nvme,%s,ser=SER1", path);
+	attach_slot(slot, 0);
 }
 
 /* Sends a command; its status, or -1 if the controller says nothing for ten seconds. */
@@ -102,10 +70,10 @@ send(unsigned q, struct cmd c)
 	c.id = (uint16_t)(100 + tail[q]);
 	mem_write(&vm->mem, sq + tail[q] * sizeof(c), &c, sizeof(c));
 	tail[q] = (tail[q] + 1) % ENTRIES;
-	set(0x1000 + 8 * q, 4, tail[q]);
+	set_n(0x1000 + 8 * q, 4, tail[q]);
 	status = mem_ptr(&vm->mem, cq + head[q] * 16 + 14, 2);
 	while ((__atomic_load_n(status, __ATOMIC_ACQUIRE) & 1) != phase[q]) {
-		if (time(NULL) > end || (get(0x1c, 4) & 2))
+		if (time(NULL) > end || (get_n(0x1c, 4) & 2))
 			return -1;
 		sched_yield();
 	}
@@ -113,7 +81,7 @@ send(unsigned q, struct cmd c)
 	head[q] = (head[q] + 1) % ENTRIES;
 	if (head[q] == 0)
 		phase[q] = !phase[q];
-	set(0x1004 + 8 * q, 4, head[q]);
+	set_n(0x1004 + 8 * q, 4, head[q]);
 	return result;
 }
 
@@ -134,7 +102,7 @@ TEST(a_controller_introduces_itself)
 	uint64_t blocks;
 
 	attach();
-	check_int(get(0x08, 4), ==, 0x10400);
+	check_int(get_n(0x08, 4), ==, 0x10400);
 	enable();
 	check_int(send(0, (struct cmd){.opcode = 6, .prp1 = DATA, .cdw = {1}}), ==, 0);
 	mem_read(&vm->mem, DATA + 4, text, 4);
@@ -205,7 +173,7 @@ TEST(a_disk_that_grows_is_told_of)
 	struct cmd c = {.opcode = 0x0c, .id = 77};
 	mem_write(&vm->mem, ASQ, &c, sizeof(c));
 	tail[0] = 1;
-	set(0x1000, 4, 1);
+	set_n(0x1000, 4, 1);
 	check_int(send(0, (struct cmd){.opcode = 6, .ns = 1, .prp1 = DATA}), ==, 0);
 	require(truncate(path, 2 << 20) == 0);
 	struct pci_dev *d = pci_find(vm, 0, 4, 0);
@@ -255,12 +223,12 @@ TEST(nvme_refuses_what_breaks_the_rules)
 	check_int(send(0, (struct cmd){.opcode = 5, .prp1 = 1ULL << 40, .cdw = {0xf0002, 3}}), ==, 2);
 	check_int(send(0, (struct cmd){.opcode = 4, .cdw = {1}}), ==, 0x10c);
 	/* A doorbell past the ring's end is fatal, until the controller is reset. */
-	set(0x1008, 4, 5000);
-	for (unsigned i = 0; i < 1000000 && !(get(0x1c, 4) & 2); i++)
+	set_n(0x1008, 4, 5000);
+	for (unsigned i = 0; i < 1000000 && !(get_n(0x1c, 4) & 2); i++)
 		sched_yield();
-	check(get(0x1c, 4) & 2);
-	set(0x14, 4, 0);
-	check_int(get(0x1c, 4), ==, 0);
+	check(get_n(0x1c, 4) & 2);
+	set_n(0x14, 4, 0);
+	check_int(get_n(0x1c, 4), ==, 0);
 	enable();
 	create_queues();
 	check_int(send(1, (struct cmd){.opcode = 2, .ns = 1, .prp1 = DATA, .cdw = {0, 0, 0}}), ==, 0);

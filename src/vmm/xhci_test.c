@@ -5,8 +5,7 @@
 #include "base/str.h"
 #include "base/test.h"
 #include "vmm/display/display.h"
-#include "vmm/pci.h"
-#include "vmm/vm.h"
+#include "vmm/slot_test.h"
 
 #define DCBAA 0x10000
 #define COMMANDS 0x11000
@@ -24,26 +23,8 @@ struct trb {
 	uint32_t status, control;
 };
 
-static struct config *config;
-static struct vm *vm;
-static uint64_t bar;
 static unsigned n_commands, n_ep0, n_events;
 static bool event_cycle;
-
-static uint32_t
-get(unsigned at)
-{
-	uint64_t v = 0;
-
-	require(bus_read(&vm->mmio, bar + at, 4, &v));
-	return (uint32_t)v;
-}
-
-static void
-set(unsigned at, unsigned size, uint64_t v)
-{
-	require(bus_write(&vm->mmio, bar + at, size, v));
-}
 
 static void
 put(uint64_t at, uint64_t param, uint32_t status, uint32_t control)
@@ -66,7 +47,7 @@ event(void)
 		n_events = 0;
 		event_cycle = !event_cycle;
 	}
-	set(0x1038, 8, (EVENTS + 16 * n_events) | 8);
+	set_n(0x1038, 8, (EVENTS + 16 * n_events) | 8);
 	return t;
 }
 
@@ -79,7 +60,6 @@ type(struct trb t)
 static void
 attach(void)
 {
-	cleanup_error struct error err = ERROR_INIT;
 	struct {
 		uint64_t base;
 		uint32_t size, reserved;
@@ -87,36 +67,24 @@ attach(void)
 
 	n_commands = n_ep0 = n_events = 0;
 	event_cycle = true;
-	config = config_new();
-	check_ok(pci_parse_slot(config, "4,xhci,tablet", &err), &err);
-	check_ok(vm_new_fake(config, 8 << 20, &vm, &err), &err);
-	check_ok(pci_create_all(vm, &err), &err);
-	check_ok(pci_assign(vm, true, &err), &err);
-	bar = pci_find(vm, 0, 4, 0)->bar[0].addr;
+	attach_slot("4,xhci,tablet", 0);
 	check_int(get(0), ==, 0x01000020);
-	set(0x20, 4, 2);
+	set_n(0x20, 4, 2);
 	check_int(get(0x24) & 1, ==, 1);
-	set(0x58, 4, 8);
-	set(0x50, 8, DCBAA);
-	set(0x38, 8, COMMANDS | 1);
+	set_n(0x58, 4, 8);
+	set_n(0x50, 8, DCBAA);
+	set_n(0x38, 8, COMMANDS | 1);
 	mem_write(&vm->mem, ERST, &segment, sizeof(segment));
-	set(0x1028, 4, 1);
-	set(0x1038, 8, EVENTS | 8);
-	set(0x1030, 8, ERST);
-	set(0x1020, 4, 2);
-	set(0x20, 4, 5);
+	set_n(0x1028, 4, 1);
+	set_n(0x1038, 8, EVENTS | 8);
+	set_n(0x1030, 8, ERST);
+	set_n(0x1020, 4, 2);
+	set_n(0x20, 4, 5);
 	check_int(get(0x24) & 1, ==, 0);
 	/* The tablet is there. */
 	struct trb t = event();
 	check_int(type(t), ==, 34);
 	check_int(t.param >> 24, ==, 1);
-}
-
-static void
-detach(void)
-{
-	vm_free(vm);
-	config_free(config);
 }
 
 /* Completion code; *slot (if not NULL) is the slot it speaks of. */
@@ -126,7 +94,7 @@ command(uint64_t param, uint32_t control, unsigned *slot)
 	struct trb t;
 
 	put(COMMANDS + 16 * n_commands++, param, 0, control | 1);
-	set(0x2000, 4, 0);
+	set_n(0x2000, 4, 0);
 	t = event();
 	check_int(type(t), ==, 33);
 	check_int(t.param, ==, COMMANDS + 16 * (n_commands - 1));
@@ -144,7 +112,7 @@ control_in(uint64_t setup, unsigned len)
 	put(EP0 + 16 * n_ep0++, setup | (uint64_t)len << 48, 8, 2 << 10 | 0x40 | 1);
 	put(EP0 + 16 * n_ep0++, DATA, len, 3 << 10 | 1 << 16 | 1);
 	put(EP0 + 16 * n_ep0++, 0, 0, 4 << 10 | 0x20 | 1);
-	set(0x2004, 4, 1);
+	set_n(0x2004, 4, 1);
 	t = event();
 	check_int(type(t), ==, 32);
 	return t.status >> 24;
@@ -158,7 +126,7 @@ address(void)
 	uint64_t output = OUTPUT;
 	unsigned id;
 
-	set(0x420, 4, 0x210);
+	set_n(0x420, 4, 0x210);
 	check_int(get(0x420) & 0x200013, ==, 0x200003);
 	check_int(type(event()), ==, 34);
 	check_int(command(0, 9 << 10, &id), ==, 1);
@@ -184,7 +152,7 @@ configure(void)
 	/* SET_CONFIGURATION, without data. */
 	put(EP0 + 16 * n_ep0++, 0x00010900, 8, 2 << 10 | 0x40 | 1);
 	put(EP0 + 16 * n_ep0++, 0, 0, 4 << 10 | 1 << 16 | 0x20 | 1);
-	set(0x2004, 4, 1);
+	set_n(0x2004, 4, 1);
 	check_int(event().status >> 24, ==, 1);
 }
 
@@ -206,7 +174,7 @@ TEST(a_tablet_is_found_and_speaks)
 	/* Two transfers wait; each movement fills one. */
 	put(EP1, DATA, 8, 1 << 10 | 0x20 | 4 | 1);
 	put(EP1 + 16, DATA + 64, 8, 1 << 10 | 0x20 | 4 | 1);
-	set(0x2004, 4, 3);
+	set_n(0x2004, 4, 3);
 	check_int(type(event()), ==, 0);
 	display_pointer(vm->display, 0x1234, 0x4321, BUTTON_LEFT | WHEEL_DOWN);
 	t = event();
@@ -221,7 +189,7 @@ TEST(a_tablet_is_found_and_speaks)
 	display_pointer(vm->display, 2, 2, 0);
 	display_pointer(vm->display, 3, 3, 0);
 	put(EP1 + 32, DATA, 8, 1 << 10 | 0x20 | 1);
-	set(0x2004, 4, 3);
+	set_n(0x2004, 4, 3);
 	check_int(type(event()), ==, 32);
 	mem_read(&vm->mem, DATA, b, 6);
 	check_int(b[1], ==, 3);
@@ -236,7 +204,7 @@ TEST(a_stall_halts_until_reset)
 	check_int(control_in(0x77000680, 8), ==, 6);
 	check_int(*(uint32_t *)mem_ptr(&vm->mem, OUTPUT + 32, 4) & 7, ==, 2);
 	/* Nothing goes before the endpoint was reset and its ring moved on. */
-	set(0x2004, 4, 1);
+	set_n(0x2004, 4, 1);
 	check_int(type(event()), ==, 0);
 	check_int(command(0, 14 << 10 | 1 << 24 | 1 << 16, NULL), ==, 1);
 	check_int(command((EP0 + 16 * n_ep0) | 1, 16 << 10 | 1 << 24 | 1 << 16, NULL), ==, 1);
@@ -257,21 +225,21 @@ TEST(rings_that_go_round_keep_nobody_busy)
 	address();
 	/* A command ring that is one link to itself; an endpoint's likewise; both outside of memory. */
 	put(COMMANDS + 16 * n_commands, COMMANDS + 16 * n_commands, 0, 6 << 10 | 1);
-	set(0x2000, 4, 0);
+	set_n(0x2000, 4, 0);
 	put(EP0 + 16 * n_ep0, EP0 + 16 * n_ep0, 0, 6 << 10 | 1);
-	set(0x2004, 4, 1);
+	set_n(0x2004, 4, 1);
 	check_int(type(event()), ==, 0);
 	put(EP0 + 16 * n_ep0, 1ULL << 60, 0, 6 << 10 | 1);
-	set(0x2004, 4, 1);
+	set_n(0x2004, 4, 1);
 	check_int(type(event()), ==, 0);
 	/* No-ops without end fill the event ring and stop there. */
-	set(0x420, 4, 0xfe0200);
+	set_n(0x420, 4, 0xfe0200);
 	put(COMMANDS, 0, 0, 23 << 10 | 1);
 	put(COMMANDS + 16, COMMANDS, 0, 6 << 10 | 1);
-	set(0x20, 4, 0);
-	set(0x38, 8, COMMANDS | 1);
-	set(0x20, 4, 5);
-	set(0x2000, 4, 0);
+	set_n(0x20, 4, 0);
+	set_n(0x38, 8, COMMANDS | 1);
+	set_n(0x20, 4, 5);
+	set_n(0x2000, 4, 0);
 	for (unsigned i = 0; i < EVENT_TRBS - 1; i++)
 		check_int(type(event()), ==, 33);
 	detach();
@@ -283,13 +251,13 @@ TEST(interrupts_follow_the_events)
 
 	attach();
 	d = pci_find(vm, 0, 4, 0);
-	set(0x1020, 4, 3);
-	set(0x24, 4, 8);
+	set_n(0x1020, 4, 3);
+	set_n(0x24, 4, 8);
 	check(!d->pin.level);
-	set(0x420, 4, 0x210);
+	set_n(0x420, 4, 0x210);
 	check(d->pin.level);
 	check_int(get(0x24) & 8, ==, 8);
-	set(0x1020, 4, 3);
+	set_n(0x1020, 4, 3);
 	check(!d->pin.level);
 	detach();
 }
