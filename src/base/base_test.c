@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/cli.h"
 #include "base/error.h"
 #include "base/event.h"
@@ -17,6 +18,7 @@
 #include "base/json.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/sock.h"
 #include "base/str.h"
 #include "base/table.h"
 #include "base/xml.h"
@@ -472,4 +474,44 @@ TEST(ipc_carries_errors_descriptors_and_credentials)
 	close(fd);
 	waitpid(pid, &status, 0);
 	check_int(WEXITSTATUS(status), ==, 0);
+}
+
+TEST(numbers_at_any_address)
+{
+	uint8_t b[16] = {0};
+
+	put_be32(b + 1, 0x01020304);
+	check(memcmp(b, "\0\1\2\3\4\0", 6) == 0);
+	check_int(get_be16(b + 2), ==, 0x0203);
+	check_int(get_le32(b + 1), ==, 0x04030201);
+	put_le16(b + 7, 0xabcdef); /* what does not fit is cut off */
+	check(memcmp(b + 6, "\0\xef\xcd\0", 4) == 0);
+	put_be64(b + 3, 0x1122334455667788);
+	check_int(get_be64(b + 3), ==, 0x1122334455667788);
+	check_int(b[3], ==, 0x11);
+}
+
+TEST(sockets_by_name)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_free char *path = str_printf("%s/socket", test_tmpdir());
+	cleanup_free char *longer = str_printf("%s/%0120d", test_tmpdir(), 1);
+	cleanup_close int listening = -1, client = -1;
+	struct sockaddr_storage sa;
+	socklen_t len;
+
+	check_ok(sock_unix_listen(path, 0, &listening, &err), &err);
+	check_ok(sock_unix_connect(path, SOCK_STREAM, &client, &err), &err);
+	cleanup_closep(&listening);
+	/* The old one is in the way no more. */
+	check_ok(sock_unix_listen(path, SOCK_NONBLOCK, &listening, &err), &err);
+	check_int(sock_unix_connect(longer, SOCK_STREAM, &client, &err), ==, -ENAMETOOLONG);
+	check_has(error_message(&err), "too long");
+	check(sock_tcp_address("[::1]:80", &sa, &len, NULL) == 0 && sa.ss_family == AF_INET6);
+	check(sock_tcp_address("5900", &sa, &len, NULL) == 0 && sa.ss_family == AF_INET);
+	for (size_t i = 0; i < 5; i++) {
+		static const char *const bad[] = {"", "1.2.3:4", "1.2.3.4:", "1.2.3.4:65536", "::1:80"};
+
+		check_int(sock_tcp_address(bad[i], &sa, &len, NULL), ==, -EINVAL);
+	}
 }

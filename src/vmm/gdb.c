@@ -21,9 +21,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "base/sock.h"
 #include "base/str.h"
 #include "os/kvm.h"
-#include "vmm/backend/tcp.h"
 
 #define PACKET_MAX 4096U
 #define SOFT_MAX 64
@@ -591,7 +591,7 @@ on_connect(struct event_source *s, int fd, uint32_t events, void *arg)
 	if (client < 0)
 		return;
 	/* One at a time. */
-	if (g->fd >= 0 || tcp_set_timeout(client, SECONDS, NULL) < 0 ||
+	if (g->fd >= 0 || sock_set_timeout(client, SECONDS, NULL) < 0 ||
 	    event_add_fd(g->vm->loop, client, EPOLLIN, on_data, g, &g->src, NULL) < 0) {
 		close(client);
 		return;
@@ -635,7 +635,7 @@ gdb_start(struct vm *vm, const char *address, bool wait, struct error *err)
 	g->hit_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (g->hit_fd < 0)
 		return error_set_errno(err, errno, "eventfd");
-	if ((r = tcp_listen(address, &g->listen_fd, err)) < 0 ||
+	if ((r = sock_tcp_listen(address, 0, &g->listen_fd, err)) < 0 ||
 	    (r = event_add_fd(vm->loop, g->hit_fd, EPOLLIN, on_hit, g, &g->hit_src, err)) < 0 ||
 	    (r = event_add_fd(vm->loop, g->listen_fd, EPOLLIN, on_connect, g, &g->listen_src,
 			      err)) < 0)

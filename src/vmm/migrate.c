@@ -34,8 +34,8 @@
 #include <sys/uio.h>
 
 #include "base/file.h"
+#include "base/sock.h"
 #include "base/str.h"
-#include "vmm/backend/tcp.h"
 #include "vmm/dirty.h"
 
 #define MAGIC 0x3147494d4c4f5441ULL /* "ATOLMIG1" */
@@ -304,7 +304,7 @@ prepare(struct migration *m, const char *address, struct error *err)
 {
 	int r;
 
-	if ((r = tcp_connect(address, SILENCE_SECONDS, &m->fd, err)) < 0 ||
+	if ((r = sock_tcp_connect(address, SILENCE_SECONDS, &m->fd, err)) < 0 ||
 	    (r = dirty_open(&m->dirty, &m->vm->mem, true, err)) < 0)
 		return r;
 	m->wake_fd = eventfd(0, EFD_CLOEXEC);
@@ -439,7 +439,7 @@ int
 migrate_receive(struct vm *vm, const char *address, struct error *err)
 {
 	cleanup_close int listening = -1;
-	int r = tcp_listen(address, &listening, err);
+	int r = sock_tcp_listen(address, 0, &listening, err);
 
 	if (r < 0)
 		return r;
@@ -448,7 +448,7 @@ migrate_receive(struct vm *vm, const char *address, struct error *err)
 
 	if (fd < 0)
 		return error_set_errno(err, errno, "%s", address);
-	r = tcp_set_timeout(fd, SILENCE_SECONDS, err);
+	r = sock_set_timeout(fd, SILENCE_SECONDS, err);
 	if (r == 0)
 		r = take_machine(vm, fd, err);
 	if (r < 0) {

@@ -8,17 +8,15 @@
  */
 #include "vmm/backend/chardev.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <termios.h>
 
+#include "base/sock.h"
 #include "base/str.h"
 #include "vmm/sandbox.h"
 
@@ -218,55 +216,29 @@ open_file(struct chardev *c, const char *path, struct error *err)
 	return 0;
 }
 
-static int
-start_listening(struct chardev *c, const struct sockaddr *sa, socklen_t len, bool wait,
-		const char *what, struct error *err)
-{
-	c->listen_fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (c->listen_fd < 0 || bind(c->listen_fd, sa, len) < 0 || listen(c->listen_fd, 1) < 0)
-		return error_set_errno(err, errno, "%s", what);
-	if (wait) {
-		c->in_fd = c->out_fd = accept4(c->listen_fd, NULL, NULL,
-					       SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (c->in_fd < 0)
-			return error_set_errno(err, errno, "%s", what);
-	}
-	return 0;
-}
-
 /* socket,PATH[,wait] */
 static int
 open_unix(struct chardev *c, const char *rest, struct error *err)
 {
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	size_t len = strcspn(rest, ",");
 	bool wait = str_eq(rest + len, ",wait");
+	int r;
 
 	if ((rest[len] && !wait) || len == 0)
 		return error_set(err, EINVAL, "expected socket,PATH[,wait]");
-	if (len >= sizeof(sa.sun_path))
-		return error_set(err, ENAMETOOLONG, "the socket's path is too long");
-	memcpy(sa.sun_path, rest, len);
 	c->socket_path = xstrndup(rest, len);
-	if (unlink(c->socket_path) < 0 && errno != ENOENT)
-		return error_set_errno(err, errno, "%s", c->socket_path);
-	return start_listening(c, (struct sockaddr *)&sa, sizeof(sa), wait, c->socket_path, err);
+	r = sock_unix_listen(c->socket_path, 0, &c->listen_fd, err);
+	if (r < 0 || !wait)
+		return r;
+	c->in_fd = c->out_fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	return c->in_fd < 0 ? error_set_errno(err, errno, "%s", c->socket_path) : 0;
 }
 
 /* tcp=ADDR:PORT */
 static int
 open_tcp(struct chardev *c, const char *rest, struct error *err)
 {
-	struct sockaddr_in sa = {.sin_family = AF_INET};
-	const char *colon = strrchr(rest, ':');
-	cleanup_free char *host = xstrndup(rest, colon ? (size_t)(colon - rest) : 0);
-	uint64_t port;
-
-	if (!colon || str_to_u64(colon + 1, 10, &port) < 0 || port == 0 || port > 65535 ||
-	    inet_pton(AF_INET, *host ? host : "127.0.0.1", &sa.sin_addr) != 1)
-		return error_set(err, EINVAL, "expected tcp=ADDRESS:PORT");
-	sa.sin_port = htons((uint16_t)port);
-	return start_listening(c, (struct sockaddr *)&sa, sizeof(sa), false, rest, err);
+	return sock_tcp_listen(rest, 0, &c->listen_fd, err);
 }
 
 static const struct {

@@ -10,9 +10,10 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 
+#include "base/bytes.h"
 #include "base/file.h"
+#include "base/sock.h"
 #include "base/str.h"
 #include "vmm/sandbox.h"
 
@@ -31,20 +32,6 @@ net_parse_mac(const char *s, uint8_t mac[6])
 		return -EINVAL;
 	for (unsigned i = 0; i < 6; i++)
 		mac[i] = (uint8_t)v[i];
-	return 0;
-}
-
-static int
-open_unix(struct net *n, const char *path, struct error *err)
-{
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return error_set(err, ENAMETOOLONG, "%s: the path is too long", path);
-	memcpy(sa.sun_path, path, strlen(path) + 1);
-	n->fd[0] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (n->fd[0] < 0 || connect(n->fd[0], (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return error_set_errno(err, errno, "%s", path);
 	return 0;
 }
 
@@ -161,7 +148,8 @@ net_open(struct event_loop *loop, struct config *node, unsigned n_pairs, struct 
 	if ((path || user) && n_pairs > 1)
 		return error_set(err, EINVAL, "%s has one queue pair", backend);
 	r = user   ? net_user_new(loop, &ret->fd[0], &ret->user, err)
-	    : path ? open_unix(ret, path, err)
+	    : path ? sock_unix_connect(path, SOCK_SEQPACKET | SOCK_NONBLOCK,
+						 &ret->fd[0], err)
 		   : open_interface(ret, backend, err);
 	for (unsigned i = 0; r == 0 && !path && !user && vhost && i < n_pairs; i++)
 		ret->vhost[i] = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
@@ -219,13 +207,6 @@ sum16(const uint8_t *p, size_t len, uint32_t sum)
 	return sum;
 }
 
-static void
-put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
 /* Fills the field the header names with the checksum of what begins at csum_start. */
 static bool
 finish_checksum(const struct virtio_net_hdr *h, uint8_t *frame, size_t len)
@@ -236,7 +217,7 @@ finish_checksum(const struct virtio_net_hdr *h, uint8_t *frame, size_t len)
 	if (h->csum_start >= len || at + 2 > len)
 		return false;
 	sum = ~sum16(frame + h->csum_start, len - h->csum_start, 0) & 0xffff;
-	put16(frame + at, sum ? sum : 0xffff);
+	put_be16(frame + at, sum ? sum : 0xffff);
 	return true;
 }
 
@@ -272,24 +253,24 @@ send_segments(struct net *n, unsigned pair, const struct virtio_net_hdr *h, cons
 
 		memcpy(out, frame, head);
 		memcpy(out + head, frame + at, part);
-		put16(out + tcp + 4, seq >> 16);
-		put16(out + tcp + 6, seq);
+		put_be16(out + tcp + 4, seq >> 16);
+		put_be16(out + tcp + 6, seq);
 		seq += (uint32_t)part;
 		if (at + part < len)
 			out[tcp + 13] &= (uint8_t)~0x09; /* FIN and PSH are the last one's */
 		if (at > head)
 			out[tcp + 13] &= (uint8_t)~0x80; /* CWR is the first one's */
 		if (v4) {
-			put16(out + ip + 2, (uint32_t)(head - ip + part));
-			put16(out + ip + 4, id++);
-			put16(out + ip + 10, 0);
-			put16(out + ip + 10, ~sum16(out + ip, tcp - ip, 0));
+			put_be16(out + ip + 2, (uint32_t)(head - ip + part));
+			put_be16(out + ip + 4, id++);
+			put_be16(out + ip + 10, 0);
+			put_be16(out + ip + 10, ~sum16(out + ip, tcp - ip, 0));
 			sum = sum16(out + ip + 12, 8, 6 + (uint32_t)tcp_len);
 		} else {
-			put16(out + ip + 4, (uint32_t)(tcp - ip - 40 + tcp_len));
+			put_be16(out + ip + 4, (uint32_t)(tcp - ip - 40 + tcp_len));
 			sum = sum16(out + ip + 8, 32, 6 + (uint32_t)tcp_len);
 		}
-		put16(out + tcp + 16, sum);
+		put_be16(out + tcp + 16, sum);
 		if (finish_checksum(h, out, head + part))
 			write_frame(n, pair, out, head + part);
 	}

@@ -11,20 +11,20 @@
  */
 #include "vmm/display/vnc.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netdb.h>
+#define OPENSSL_API_COMPAT 10100 /* DES is old, and all that VNC knows */
+#include <openssl/des.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <zlib.h>
 
+#include "base/bytes.h"
 #include "base/event.h"
+#include "base/sock.h"
 #include "base/str.h"
-#include "vmm/display/des.h"
 #include "vmm/vm.h"
 
 #define MAX_CLIENTS 8
@@ -126,18 +126,6 @@ put32(struct client *c, uint32_t v)
 {
 	put16(c, v >> 16);
 	put16(c, v & 0xffff);
-}
-
-static uint16_t
-get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static uint32_t
-get32(const uint8_t *p)
-{
-	return (uint32_t)get16(p) << 16 | get16(p + 2);
 }
 
 /* Writes what the socket takes; false if it is broken. */
@@ -450,7 +438,7 @@ take_pixel_format(struct client *c, const uint8_t *d)
 				 .true_colour = d[6]};
 
 	for (unsigned i = 0; i < 3; i++) {
-		f.max[i] = get16(d + 7 + 2 * i);
+		f.max[i] = get_be16(d + 7 + 2 * i);
 		f.shift[i] = d[13 + i];
 		if (f.shift[i] > 31 || (uint64_t)f.max[i] << f.shift[i] > UINT32_MAX)
 			return false;
@@ -467,7 +455,7 @@ take_pixel_format(struct client *c, const uint8_t *d)
 static bool
 take_encoding(struct client *c, const uint8_t *d)
 {
-	switch ((int32_t)get32(d)) {
+	switch ((int32_t)get_be32(d)) {
 	case ENC_ZRLE:
 		c->zrle = true;
 		break;
@@ -493,7 +481,7 @@ take_encoding(struct client *c, const uint8_t *d)
 static bool
 take_encodings(struct client *c, const uint8_t *d)
 {
-	c->encodings_left = get16(d + 1);
+	c->encodings_left = get_be16(d + 1);
 	c->zrle = c->resize = c->scancodes = false;
 	if (c->encodings_left > MAX_ENCODINGS)
 		return false;
@@ -515,14 +503,14 @@ static bool
 take_key(struct client *c, const uint8_t *d)
 {
 	c->next = idle;
-	display_key(c->v->display, key_of_keysym(get32(d + 3)), d[0]);
+	display_key(c->v->display, key_of_keysym(get_be32(d + 3)), d[0]);
 	return true;
 }
 
 static bool
 take_scancode(struct client *c, const uint8_t *d)
 {
-	uint32_t code = get32(d + 7);
+	uint32_t code = get_be32(d + 7);
 
 	c->next = idle;
 	if (d[0] != 0)
@@ -530,14 +518,14 @@ take_scancode(struct client *c, const uint8_t *d)
 	/* Some send 0xe0XX, some XX with bit 7. */
 	if (code >> 8 == 0xe0)
 		code = (code & 0x7f) | 0x80;
-	display_key(c->v->display, code < 256 ? key_of_set1(code) : 0, get16(d + 1));
+	display_key(c->v->display, code < 256 ? key_of_set1(code) : 0, get_be16(d + 1));
 	return true;
 }
 
 static bool
 take_pointer(struct client *c, const uint8_t *d)
 {
-	unsigned x = get16(d + 1), y = get16(d + 3);
+	unsigned x = get_be16(d + 1), y = get_be16(d + 3);
 
 	c->next = idle;
 	x = c->width > 1 ? x * POINTER_MAX / (c->width - 1) : 0;
@@ -551,7 +539,7 @@ static bool
 take_clipboard(struct client *c, const uint8_t *d)
 {
 	c->next = idle;
-	c->skip = get32(d + 3);
+	c->skip = get_be32(d + 3);
 	return true;
 }
 
@@ -614,7 +602,9 @@ reject(struct client *c, const char *why)
 static bool
 take_response(struct client *c, const uint8_t *d)
 {
-	uint8_t key[8], want[16], differ = 0;
+	uint8_t want[16], differ = 0;
+	DES_cblock key;
+	DES_key_schedule keys;
 
 	/* Passwords are keys with their bits the other way round. */
 	for (unsigned i = 0; i < 8; i++) {
@@ -624,8 +614,10 @@ take_response(struct client *c, const uint8_t *d)
 		for (unsigned n = 0; n < 8; n++)
 			key[i] |= (uint8_t)((b >> n & 1) << (7 - n));
 	}
-	des_encrypt(key, c->challenge, want);
-	des_encrypt(key, c->challenge + 8, want + 8);
+	DES_set_key_unchecked(&key, &keys);
+	for (unsigned i = 0; i < 16; i += 8)
+		DES_ecb_encrypt((DES_cblock *)(c->challenge + i), (DES_cblock *)(want + i), &keys,
+				DES_ENCRYPT);
 	for (unsigned i = 0; i < 16; i++)
 		differ |= want[i] ^ d[i];
 	if (differ)
@@ -770,50 +762,6 @@ on_connect(struct event_source *s, int fd, uint32_t events, void *arg)
 		client_free(c);
 }
 
-static int
-listen_unix(struct vnc *v, const char *path, struct error *err)
-{
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return error_set(err, ENAMETOOLONG, "%s: the path is too long", path);
-	memcpy(sa.sun_path, path, strlen(path) + 1);
-	if (unlink(path) < 0 && errno != ENOENT)
-		return error_set_errno(err, errno, "%s", path);
-	v->unix_path = xstrdup(path);
-	v->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (v->fd < 0 || bind(v->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
-	    listen(v->fd, MAX_CLIENTS) < 0)
-		return error_set_errno(err, errno, "%s", path);
-	return 0;
-}
-
-/* [ADDRESS:]PORT: 127.0.0.1 unless another address is named. */
-static int
-listen_tcp(struct vnc *v, const char *where, struct error *err)
-{
-	const char *colon = strrchr(where, ':'), *port = colon ? colon + 1 : where;
-	cleanup_free char *host = xstrndup(where, colon ? (size_t)(colon - where) : 0);
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-				 .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE},
-			*ai;
-	char *name = host;
-	int on = 1, r = 0;
-
-	if (*name == '[' && name[strlen(name) - 1] == ']') {
-		name[strlen(name) - 1] = '\0';
-		name++;
-	}
-	if (getaddrinfo(*name ? name : "127.0.0.1", port, &hints, &ai) != 0)
-		return error_set(err, EINVAL, "\"%s\": expected [ADDRESS:]PORT", where);
-	v->fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (v->fd < 0 || setsockopt(v->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    bind(v->fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(v->fd, MAX_CLIENTS) < 0)
-		r = error_set_errno(err, errno, "%s", where);
-	freeaddrinfo(ai);
-	return r;
-}
-
 int
 vnc_new(struct display *d, const struct vnc_opts *opts, struct vnc **ret, struct error *err)
 {
@@ -829,8 +777,12 @@ vnc_new(struct display *d, const struct vnc_opts *opts, struct vnc **ret, struct
 	list_init(&v->clients);
 	if (opts->password)
 		snprintf(v->password, sizeof(v->password), "%s", opts->password);
-	r = opts->unix_path ? listen_unix(v, opts->unix_path, err)
-			    : listen_tcp(v, opts->tcp ? opts->tcp : "5900", err);
+	if (opts->unix_path) {
+		v->unix_path = xstrdup(opts->unix_path);
+		r = sock_unix_listen(v->unix_path, SOCK_NONBLOCK, &v->fd, err);
+	} else {
+		r = sock_tcp_listen(opts->tcp ? opts->tcp : "5900", SOCK_NONBLOCK, &v->fd, err);
+	}
 	if (r == 0)
 		r = event_add_fd(loop, v->fd, EPOLLIN, on_connect, v, &v->src, err);
 	if (r == 0)

@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
+#include "base/bytes.h"
+#include "base/sock.h"
 #include "base/str.h"
 #include "vmm/acpi/acpi.h"
 #include "vmm/acpi/aml.h"
@@ -51,12 +51,6 @@ struct tpm {
 	uint8_t buffer[BUFFER_SIZE];
 };
 
-static uint32_t
-get32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 /* ---- the back end, in the worker ---- */
 
 static bool
@@ -90,7 +84,7 @@ read_answer(int fd, uint8_t *p)
 			return false;
 		have += (size_t)n;
 		if (have >= HEADER)
-			want = get32(p + 2);
+			want = get_be32(p + 2);
 		if (want > BUFFER_SIZE || want < HEADER)
 			return false;
 	}
@@ -100,7 +94,7 @@ read_answer(int fd, uint8_t *p)
 static void
 execute(struct tpm *t)
 {
-	uint32_t len = get32(t->buffer + 2);
+	uint32_t len = get_be32(t->buffer + 2);
 	bool ok = len >= HEADER && len <= BUFFER_SIZE && write_all(t->fd, t->buffer, len) &&
 		  read_answer(t->fd, t->buffer);
 
@@ -235,13 +229,12 @@ open_backend(struct tpm *t, struct error *err)
 	static const char *const types[] = {"swtpm", "passthru", NULL};
 	const char *path = config_get(t->vm->config, "lpc.tpm.path", NULL);
 	const char *version = config_get(t->vm->config, "lpc.tpm.version", "2.0");
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	unsigned type;
 	int r = config_enum(t->vm->config, "lpc.tpm.type", types, 0, &type, err);
 
 	if (r < 0)
 		return r;
-	if (!path || strlen(path) >= sizeof(sa.sun_path))
+	if (!path)
 		return error_set(err, EINVAL, "expected -l tpm,swtpm,SOCKET or -l tpm,passthru,DEVICE");
 	/* bhyve writes -l tpm,TYPE,PATH,version=2.0 */
 	if (!str_eq(version, "2.0") && !str_eq(version, "version=2.0"))
@@ -250,11 +243,7 @@ open_backend(struct tpm *t, struct error *err)
 		t->fd = open(path, O_RDWR | O_CLOEXEC);
 		return t->fd < 0 ? error_set_errno(err, errno, "%s", path) : 0;
 	}
-	memcpy(sa.sun_path, path, strlen(path) + 1);
-	t->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (t->fd < 0 || connect(t->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return error_set_errno(err, errno, "%s", path);
-	return 0;
+	return sock_unix_connect(path, SOCK_STREAM, &t->fd, err);
 }
 
 static void
