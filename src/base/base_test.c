@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/sock.h"
+#include "base/sorted.h"
 #include "base/str.h"
 #include "base/table.h"
 #include "base/xml.h"
@@ -94,6 +95,24 @@ TEST(words_and_pieces)
 	check_int(words.n, ==, 2);
 	check_str(words.v[1], "three");
 	check(!words.v[2]);
+}
+
+TEST(sorted_arrays)
+{
+	const struct {
+		char pad;
+		uint64_t addr;
+	} v[] = {{0, 10}, {0, 20}, {0, 20}, {0, UINT64_MAX}};
+	static const struct {
+		uint64_t key;
+		size_t n, want;
+	} rows[] = {
+		{0, 4, 0},  {9, 4, 0},	{10, 4, 1}, {15, 4, 1}, {20, 4, 3}, {21, 4, 3}, {20, 2, 2},
+		{20, 0, 0}, {20, 1, 1}, {UINT64_MAX - 1, 4, 3}, {UINT64_MAX, 4, 4},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		check_int(sorted_upto(v, rows[i].n, addr, rows[i].key), ==, rows[i].want);
 }
 
 TEST(base64_both_ways)

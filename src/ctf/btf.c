@@ -35,11 +35,12 @@ struct btf_source {
 	uint32_t str_len, str_first; /* bytes; offset of the first of its own strings */
 	struct ctf_type **types;     /* by number - first; NULL until asked for */
 	unsigned lookups;
-	uint32_t *hash; /* of types' names: offsets; made once many are looked up */
+	uint32_t *hash; /* by name, the first type of it (number - first + 1); made once many are looked up */
+	uint32_t *next; /* the next of the same name, likewise */
 	uint32_t hash_size; /* a power of two */
 };
 
-/* So many searches through all strings cost as much as a hash of them. */
+/* So many searches through all strings and types cost as much as a hash of them. */
 #define FEW_LOOKUPS 16
 
 static const enum ctf_kind kinds[] = {
@@ -200,13 +201,13 @@ hash_of(const char *name)
 	return h ^ h >> 15;
 }
 
-/* The slot where the name is, or would be. */
+/* The slot where types of that name are, or would be. */
 static uint32_t *
 hash_slot(const struct btf_source *s, const char *name)
 {
 	uint32_t i = hash_of(name) & (s->hash_size - 1);
 
-	while (s->hash[i] && !str_eq(s->strings + (s->hash[i] - s->str_first), name))
+	while (s->hash[i] && !str_eq(name_at(s, s->names[s->hash[i] - 1]), name))
 		i = (i + 1) & (s->hash_size - 1);
 	return &s->hash[i];
 }
@@ -218,11 +219,15 @@ make_hash(struct btf_source *s)
 	while (s->hash_size < 2 * s->n)
 		s->hash_size *= 2;
 	s->hash = xcalloc(s->hash_size, sizeof(*s->hash));
-	for (uint32_t i = 0; i < s->n; i++) {
-		uint32_t off = s->names[i];
+	s->next = xcalloc(s->n ? s->n : 1, sizeof(*s->next));
+	for (uint32_t i = s->n; i-- > 0;) {
+		uint32_t *slot;
 
-		if (off > s->str_first && off - s->str_first < s->str_len)
-			*hash_slot(s, s->strings + (off - s->str_first)) = off;
+		if (!s->names[i])
+			continue;
+		slot = hash_slot(s, name_at(s, s->names[i]));
+		s->next[i] = *slot;
+		*slot = i + 1;
 	}
 }
 
@@ -239,15 +244,6 @@ search_string(const struct btf_source *s, const char *name)
 		at = hit + 1;
 	}
 	return 0;
-}
-
-/* The same for a string that is a type's name. */
-static uint32_t
-name_offset(struct btf_source *s, const char *name)
-{
-	if (!s->hash && s->lookups++ == FEW_LOOKUPS)
-		make_hash(s);
-	return s->hash ? *hash_slot(s, name) : search_string(s, name);
 }
 
 /* --- types from it */
@@ -389,9 +385,18 @@ btf_type_of(struct ctf *c, uint64_t id)
 static uint32_t
 find_kind(struct btf_source *s, const char *name, uint32_t kind)
 {
-	uint32_t own = s->n ? name_offset(s, name) : 0;
-	uint32_t shared = s->base && s->n ? search_string(s->base, name) : 0;
+	uint32_t own, shared;
 
+	if (!s->hash && s->lookups++ == FEW_LOOKUPS)
+		make_hash(s);
+	if (s->hash) {
+		for (uint32_t i = *hash_slot(s, name); i; i = s->next[i - 1])
+			if (s->kind_of[i - 1] == kind)
+				return s->first + i - 1;
+		return 0;
+	}
+	own = s->n ? search_string(s, name) : 0;
+	shared = s->base && s->n ? search_string(s->base, name) : 0;
 	for (uint32_t i = 0; (own || shared) && i < s->n; i++)
 		if (s->kind_of[i] == kind && s->names[i] &&
 		    (s->names[i] == own || s->names[i] == shared))
@@ -519,6 +524,7 @@ btf_source_free(void *arg)
 	free(s->names);
 	free(s->kind_of);
 	free(s->hash);
+	free(s->next);
 	free(s->types);
 	free(s);
 }

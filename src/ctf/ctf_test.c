@@ -217,6 +217,37 @@ TEST(the_running_kernel)
 	check(!ctf_find(c, "struct no_such_struct_there"));
 }
 
+/* The first few names are searched for, those after are looked up in a table: both find the same. */
+TEST(names_by_search_and_by_table)
+{
+	static const char *const names[] = {"struct task_struct", "struct file", "union bpf_attr",
+					    "enum pid_type", "size_t", "int", "unsigned long",
+					    "struct nothing_of_the_kind", "no_such_t", ""};
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_ctf struct ctf *few = NULL, *many = NULL;
+
+	if (!file_exists("/sys/kernel/btf/vmlinux"))
+		test_skip("this kernel has no BTF");
+	require(ctf_open_kernel(&many, &err) == 0);
+	for (int i = 0; i < 50; i++)
+		check(!ctf_find_function(many, "no_such_function_there"));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const struct ctf_type *a, *b;
+
+		require(ctf_open_kernel(&few, &err) == 0);
+		a = ctf_find(few, names[i]);
+		b = ctf_find(many, names[i]);
+		check_int(!a, ==, !b);
+		if (a && b)
+			check(ctf_kind(a) == ctf_kind(b) && ctf_size(a) == ctf_size(b));
+		ctf_free(steal_ptr(&few));
+	}
+	require(ctf_open_kernel(&few, &err) == 0);
+	check_int(ctf_kernel_id(few, CTF_FUNCTION, "vfs_read"), ==,
+		  ctf_kernel_id(many, CTF_FUNCTION, "vfs_read"));
+	check_int(ctf_kernel_id(few, CTF_FUNCTION, "vfs_read"), !=, 0);
+}
+
 TEST(same_types_of_two_modules)
 {
 	cleanup_ctf struct ctf *a = world(), *b = world();

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/sorted.h"
 #include "base/str.h"
 
 #define MAX_SECTION (256u << 20)
@@ -458,18 +459,8 @@ elfsyms_sym(const struct elfsyms *e, size_t i)
 const struct elfsym *
 elfsyms_at(const struct elfsyms *e, uint64_t addr)
 {
-	size_t lo = 0, hi = e->n_syms;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (e->syms[mid].addr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	/* A symbol inside another may end before addr: the outer one is a few before it. */
-	for (size_t i = lo, tries = 16; i-- > 0 && tries-- > 0;) {
+	for (size_t i = sorted_upto(e->syms, e->n_syms, addr, addr), tries = 16; i-- > 0 && tries-- > 0;) {
 		const struct elfsym *s = &e->syms[i];
 
 		if (addr - s->addr < s->size) {

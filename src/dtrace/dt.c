@@ -201,6 +201,7 @@ dt_close(struct dt *dt)
 	for (size_t i = 0; i < dt->n_modules; i++)
 		ctf_free(dt->modules[i]);
 	free(dt->modules);
+	map_free(dt->untyped);
 	ctf_free(dt->kernel);
 	ksyms_free(dt->ksyms);
 	usyms_free(dt->usyms);
@@ -504,8 +505,14 @@ dt_module_types(struct dt *dt, const char *module)
 	for (size_t i = 0; i < dt->n_modules; i++)
 		if (str_eq(ctf_module(dt->modules[i]), module))
 			return dt->modules[i];
-	if (ctf_open_module(dt->kernel, module, &c, &err) < 0)
+	if (!dt->untyped)
+		dt->untyped = map_new(NULL);
+	if (map_has(dt->untyped, module))
 		return NULL;
+	if (ctf_open_module(dt->kernel, module, &c, &err) < 0) {
+		map_set(dt->untyped, module, NULL);
+		return NULL;
+	}
 	dt->modules = xreallocarray(dt->modules, dt->n_modules + 1, sizeof(struct ctf *));
 	return dt->modules[dt->n_modules++] = c;
 }

@@ -267,6 +267,7 @@ struct dt {
 	struct functions *functions;
 	struct ctf **modules; /* types of kernel modules that were asked for */
 	size_t n_modules;
+	struct map *untyped;  /* that were asked for and have none, or are no modules */
 
 	struct hook **hooks;
 	size_t n_hooks;

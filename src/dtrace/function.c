@@ -39,14 +39,13 @@ read_cache(const char *key, char **ret)
 {
 	cleanup_error struct error err = ERROR_INIT;
 	cleanup_free char *text = NULL;
-	const char *rest;
+	size_t len;
 
-	if (geteuid() != 0 || !key || file_read(CACHE, 0, &text, NULL, &err) < 0)
+	if (geteuid() != 0 || !key || file_read(CACHE, 0, &text, &len, &err) < 0 ||
+	    !str_after(text, key))
 		return false;
-	rest = str_after(text, key);
-	if (!rest)
-		return false;
-	*ret = xstrdup(rest);
+	memmove(text, text + strlen(key), len + 1 - strlen(key));
+	*ret = steal_ptr(&text);
 	return true;
 }
 
@@ -76,26 +75,28 @@ parse_list(struct functions *fs)
 	size_t cap = 0;
 
 	for (char *line = fs->text, *next; *line; line = next) {
-		size_t len = strcspn(line, " \t\n");
-		char *module = line + len + strspn(line + len, " \t");
+		char *end = strchrnul(line, '\n'), *module;
 
-		next = line + strcspn(line, "\n");
-		next += *next == '\n';
-		if (!len || str_after(line, "__ftrace_invalid_address"))
+		next = *end ? end + 1 : end;
+		*end = '\0';
+		module = strpbrk(line, " \t");
+		if (module) {
+			*module++ = '\0';
+			module += strspn(module, " \t");
+		}
+		if (!*line || (*line == '_' && str_after(line, "__ftrace_invalid_address")))
 			continue;
 		if (fs->n == cap) {
 			cap = cap ? 2 * cap : 65536;
 			fs->f = xreallocarray(fs->f, cap, sizeof(*fs->f));
 		}
 		fs->f[fs->n].name = line;
-		fs->f[fs->n++].module = "vmlinux";
-		if (module[0] == '[') {
-			fs->f[fs->n - 1].module = module + 1;
-			module[strcspn(module, "]\n")] = '\0';
+		fs->f[fs->n].module = "vmlinux";
+		if (module && *module == '[') {
+			fs->f[fs->n].module = module + 1;
+			module[strcspn(module, "]")] = '\0';
 		}
-		line[len] = '\0';
-		if (next > line && next[-1] == '\n')
-			next[-1] = '\0';
+		fs->n++;
 	}
 }
 
@@ -133,8 +134,11 @@ function_find(struct dt *dt, const char *name)
 	const struct function *cut = NULL;
 
 	for (size_t i = 0; fs && i < fs->n; i++) {
-		const char *rest = str_after(fs->f[i].name, name);
+		const char *rest;
 
+		if (fs->f[i].name[0] != name[0])
+			continue;
+		rest = str_after(fs->f[i].name, name);
 		if (rest && !*rest)
 			return &fs->f[i];
 		if (rest && (str_after(rest, ".isra.") || str_after(rest, ".constprop.")) &&

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/sorted.h"
 #include "base/str.h"
 
 struct ksym {
@@ -100,21 +101,13 @@ bool
 ksyms_at(const struct ksyms *k, uint64_t addr, const char **ret_name, const char **ret_module,
 	 uint64_t *ret_offset)
 {
-	size_t lo = 0, hi = k ? k->n : 0;
+	size_t n = k ? sorted_upto(k->syms, k->n, addr, addr) : 0;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (k->syms[mid].addr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	/* Beyond a mebibyte from any symbol it is nobody's. */
-	if (!lo || addr - k->syms[lo - 1].addr > 1 << 20)
+	if (!n || addr - k->syms[n - 1].addr > 1 << 20)
 		return false;
-	*ret_name = k->syms[lo - 1].name;
-	*ret_module = k->syms[lo - 1].module;
-	*ret_offset = addr - k->syms[lo - 1].addr;
+	*ret_name = k->syms[n - 1].name;
+	*ret_module = k->syms[n - 1].module;
+	*ret_offset = addr - k->syms[n - 1].addr;
 	return true;
 }

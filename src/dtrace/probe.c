@@ -88,6 +88,25 @@ intern(struct probe_table *t, const char *name)
 	return t->names[i] = memcpy(take(t, len + 1, 1), name, len + 1);
 }
 
+/* Probes made one after the other have names in common: those of the last two are tried first. */
+static void
+intern_parts(struct dt *dt, struct probe_table *t, const char *const part[4], const char *ret[4])
+{
+	for (size_t k = 0; k < 4; k++)
+		ret[k] = NULL;
+	for (size_t back = 1; back <= 2 && back <= dt->n_probes; back++) {
+		const struct probe *p = dt->probes[dt->n_probes - back];
+		const char *const known[4] = {p->prov, p->mod, p->func, p->name};
+
+		for (size_t k = 0; k < 4; k++)
+			if (!ret[k] && part[k][0] == known[k][0] && strcmp(part[k], known[k]) == 0)
+				ret[k] = known[k];
+	}
+	for (size_t k = 0; k < 4; k++)
+		if (!ret[k])
+			ret[k] = intern(t, part[k]);
+}
+
 static size_t
 probe_slot(const struct probe_table *t, const char *const part[4])
 {
@@ -121,7 +140,9 @@ struct probe *
 dt_probe_add(struct dt *dt, const struct provider *ops, const char *prov, const char *mod,
 	     const char *func, const char *name, uint64_t data)
 {
+	const char *const given[4] = {prov, mod, func, name};
 	struct probe_table *t = dt->table;
+	const char *part[4];
 	struct probe *p;
 	size_t slot;
 
@@ -129,9 +150,7 @@ dt_probe_add(struct dt *dt, const struct provider *ops, const char *prov, const 
 		t = dt->table = xcalloc(1, sizeof(*t));
 	if (2 * dt->n_probes >= t->cap_probes)
 		grow_probes(dt, t);
-	const char *const part[4] = {intern(t, prov), intern(t, mod), intern(t, func),
-				     intern(t, name)};
-
+	intern_parts(dt, t, given, part);
 	slot = probe_slot(t, part);
 	if (t->probes[slot])
 		return t->probes[slot];

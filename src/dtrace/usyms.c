@@ -29,6 +29,7 @@
 
 #include "base/file.h"
 #include "base/map.h"
+#include "base/sorted.h"
 #include "base/str.h"
 #include "ctf/demangle.h"
 #include "ctf/elfsyms.h"
@@ -238,17 +239,9 @@ load_jit(pid_t pid, struct uproc *proc, int root_fd)
 static const struct jit_sym *
 jit_at(const struct jit *j, uint64_t addr)
 {
-	size_t lo = 0, hi = j->n;
+	size_t n = sorted_upto(j->v, j->n, addr, addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (j->v[mid].addr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo && addr - j->v[lo - 1].addr < j->v[lo - 1].size ? &j->v[lo - 1] : NULL;
+	return n && addr - j->v[n - 1].addr < j->v[n - 1].size ? &j->v[n - 1] : NULL;
 }
 
 /* --- processes */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/sorted.h"
 #include "base/str.h"
 
 /* "7f00-7f10 r-xp 00001000 fe:01 1234   /usr/lib/libc.so.6" */
@@ -66,17 +67,9 @@ procmaps_done(struct procmaps *m)
 const struct procmap *
 procmaps_at(const struct procmaps *m, uint64_t addr)
 {
-	size_t lo = 0, hi = m->n;
+	size_t i = sorted_upto(m->v, m->n, end, addr); /* those that end before it or there */
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (m->v[mid].end <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < m->n && m->v[lo].start <= addr ? &m->v[lo] : NULL;
+	return i < m->n && m->v[i].start <= addr ? &m->v[i] : NULL;
 }
 
 int
