@@ -26,6 +26,7 @@
 
 #include "base/str.h"
 #include "base/test.h"
+#include "vmm/backend/blk.h"
 #include "vmm/backend/chardev.h"
 #include "vmm/balloon.h"
 #include "vmm/display/display.h"
@@ -243,8 +244,26 @@ TEST(block_writes_and_reads_back)
 	/* The serial number. */
 	check_int(blk_request(d, VIRTIO_BLK_T_GET_ID, 0, 20), ==, VIRTIO_BLK_S_OK);
 	mem_read(&d->vm->mem, DATA, got, 20);
-	check_has(got, "ATOLL-");
+	check_has(got, "BHYVE-");
 	detach(d);
+}
+
+/* Whoever moves a guest from SmartOS here finds its disks under /dev/disk/by-id as before. */
+TEST(serial_numbers_are_bhyves)
+{
+	cleanup_config struct config *c = config_new();
+	struct blk *b;
+
+	require(config_set(c, "serpath", "/dev/zvol/rdsk/zones/x/disk0", NULL) == 0);
+	require(config_set(c, "path", "/proc/self/exe", NULL) == 0);
+	require(config_set(c, "ro", "true", NULL) == 0);
+	require(blk_open(c, &b, NULL) == 0);
+	check_str(blk_info(b)->serial, "BHYVE-DF6F-E952-088C");
+	blk_close(b);
+	require(config_set(c, "ser", "mine", NULL) == 0);
+	require(blk_open(c, &b, NULL) == 0);
+	check_str(blk_info(b)->serial, "mine");
+	blk_close(b);
 }
 
 TEST(block_refuses_what_lies_outside)

@@ -1,9 +1,11 @@
+#define OPENSSL_SUPPRESS_DEPRECATED /* MD5_Init(): EVP would link all of the library */
 #include "vmm/backend/blk.h"
 
 #include <fcntl.h>
 #include <liburing.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <openssl/md5.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +122,26 @@ open_ram(struct config *node, struct blk **ret, struct error *err)
 	return 0;
 }
 
+/* bhyve's: the beginning of the path's MD5 sum, so that a guest that comes from there knows it. */
+static void
+set_serial(struct blk *b, struct config *node, const char *path)
+{
+	const char *given = config_get(node, "ser", NULL);
+	const char *of = config_get(node, "serpath", path);
+	uint8_t h[MD5_DIGEST_LENGTH];
+	MD5_CTX md5;
+
+	if (given) {
+		snprintf(b->info.serial, sizeof(b->info.serial), "%s", given);
+		return;
+	}
+	MD5_Init(&md5);
+	MD5_Update(&md5, of, strlen(of));
+	MD5_Final(h, &md5);
+	snprintf(b->info.serial, sizeof(b->info.serial), "BHYVE-%02X%02X-%02X%02X-%02X%02X", h[0],
+		 h[1], h[2], h[3], h[4], h[5]);
+}
+
 int
 blk_open(struct config *node, struct blk **ret, struct error *err)
 {
@@ -156,20 +178,7 @@ blk_open(struct config *node, struct blk **ret, struct error *err)
 	b->info.readonly = ro;
 	b->info.discard = !ro && !nodelete;
 	b->info.write_cache = !sync;
-	/* As bhyve does: a number that stays the same as long as the path does. */
-	const char *ser = config_get(node, "ser", NULL);
-
-	if (ser) {
-		snprintf(b->info.serial, sizeof(b->info.serial), "%s", ser);
-	} else {
-		uint64_t h = 0xcbf29ce484222325;
-
-		for (const char *p = path; *p; p++)
-			h = (h ^ (uint8_t)*p) * 0x100000001b3;
-		snprintf(b->info.serial, sizeof(b->info.serial), "ATOLL-%04X-%04X-%04X",
-			 (unsigned)(h >> 32 & 0xffff), (unsigned)(h >> 16 & 0xffff),
-			 (unsigned)(h & 0xffff));
-	}
+	set_serial(b, node, path);
 	*ret = b;
 	return 0;
 }

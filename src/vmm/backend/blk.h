@@ -38,7 +38,8 @@ struct blk_req {
 	struct blk *blk; /* blk_submit() sets it */
 };
 
-/* Keys: path or ram, nocache, direct, sync, ro, nodelete, sectorsize, ser. */
+/* Keys: path or ram, nocache, direct, sync, ro, nodelete, sectorsize, ser, serpath. */
+#define BLK_N_PCI_OPTS 10
 #define BLK_PCI_OPTS                                                                          \
 	{"path", "FILE", "file, zvol or disk; its name may be left out"},                     \
 	{"ram", "MIB", "instead: a disk in memory, empty at the start"},                     \
@@ -46,7 +47,8 @@ struct blk_req {
 	{"sync", NULL, "every write reaches the disk"}, {"ro", NULL, "read only"},            \
 	{"nodelete", NULL, "no discard"},                                                     \
 	{"sectorsize", "LOGICAL[/PHYSICAL]", "what the guest is told"},                       \
-	{"ser", "TEXT", "serial number, up to 20 characters"}
+	{"ser", "TEXT", "serial number, up to 20 characters"},                                \
+	{"serpath", "PATH", "the number is made of this path's name instead of path's"}
 
 int blk_open(struct config *node, struct blk **ret, struct error *err);
 /* A disk in memory; the memory stays the caller's. */

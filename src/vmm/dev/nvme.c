@@ -830,6 +830,8 @@ nvme_init(struct pci_dev *p, struct config *node, struct error *err)
 	n->n_queues = (unsigned)queues + 1;
 	n->write_cache = blk_info(n->blk)->write_cache;
 	snprintf(n->serial, sizeof(n->serial), "%s", blk_info(n->blk)->serial);
+	if (!config_get(node, "ser", NULL))
+		snprintf(n->serial, sizeof(n->serial), "NVME-%u-%u", p->slot, p->fn);
 	memcpy(n->eui, "\0\xa0\x98", 3);
 	for (const char *s = n->serial; *s; s++)
 		n->eui[3 + (s - n->serial) % 5] ^= *s;

@@ -406,7 +406,7 @@ static const struct pci_opt opts[] = {
 static int
 vscsi_parse(struct config *node, const char *text, struct error *err)
 {
-	static const struct pci_class adapter = {.name = "virtio-scsi", .opts = opts + 8};
+	static const struct pci_class adapter = {.name = "virtio-scsi", .opts = opts + BLK_N_PCI_OPTS};
 	static const struct pci_class disk = {.name = "virtio-scsi", .opts = opts};
 	cleanup_strv struct strv words = STRV_INIT;
 	struct config *target = NULL;

@@ -174,7 +174,7 @@ static int
 add_disk(const struct jail_disk *disk, const unsigned at[3], struct strv *argv, struct error *err)
 {
 	const char *sectors = disk->res ? zone_res_attr(disk->res, "guest-block-size") : NULL;
-	const char *uuid = disk->res ? zone_res_attr(disk->res, "uuid") : NULL;
+	const char *match = disk->res ? zone_res_get(disk->res, "match") : NULL;
 	const char *model = disk->model ? disk->model : "virtio", *device = NULL;
 	cleanup_strbuf struct strbuf b = STRBUF_INIT;
 
@@ -191,8 +191,8 @@ add_disk(const struct jail_disk *disk, const unsigned at[3], struct strv *argv, 
 		strbuf_adds(&b, ",nodelete");
 	if (!str_empty(sectors) && !str_eq(sectors, "0"))
 		strbuf_addf(&b, ",sectorsize=%s", sectors);
-	if (uuid)
-		strbuf_addf(&b, ",ser=%.20s", uuid);
+	if (match && !strchr(match, ','))
+		strbuf_addf(&b, ",serpath=%s", match); /* SmartOS's monitor sees it under this name */
 	if (disk->bootindex)
 		strbuf_addf(&b, ",bootindex=%d", disk->bootindex);
 	strv_add(argv, "-s");
