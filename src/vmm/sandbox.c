@@ -44,7 +44,7 @@ SANDBOX_NEEDS(SANDBOX_MAIN, "clone", "clone3", "set_robust_list", "rseq", "sched
 static const struct {
 	enum sandbox_thread kind;
 	const char *name;
-} kinds[] = {{SANDBOX_VCPU, "vcpu"}, {SANDBOX_IO, "I/O"}, {SANDBOX_MAIN, "main"}};
+} kinds[] = {{SANDBOX_VCPU, "vcpu"}, {SANDBOX_IO, "I/O"}, {SANDBOX_FILES, "files"}, {SANDBOX_MAIN, "main"}};
 
 static struct sock_fprog filters[ARRAY_SIZE(kinds)];
 static _Thread_local const char *thread_name = "";

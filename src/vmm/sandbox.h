@@ -18,9 +18,10 @@
 enum sandbox_thread {
 	SANDBOX_VCPU = 1, /* runs the guest and its accesses to registers */
 	SANDBOX_IO = 2,	  /* a device's worker (worker.h) */
+	SANDBOX_FILES = 8, /* a worker that opens files for the guest (virtio-9p) */
 	SANDBOX_MAIN = 4, /* the event loop; makes threads, so it may do what all others may */
 };
-#define SANDBOX_ALL (SANDBOX_VCPU | SANDBOX_IO | SANDBOX_MAIN)
+#define SANDBOX_ALL (SANDBOX_VCPU | SANDBOX_IO | SANDBOX_FILES | SANDBOX_MAIN)
 
 struct sandbox_needs {
 	unsigned threads;

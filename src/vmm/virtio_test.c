@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 
@@ -918,4 +919,349 @@ TEST(frames_go_out_and_come_in)
 	detach(d);
 	close(wire);
 	close(listener);
+}
+
+/* ---- 9P ---- */
+
+/* A client: requests as in the protocol, one at a time. */
+struct client {
+	struct driver *d;
+	char dir[200];
+	uint8_t out[8192], in[8192];
+	size_t n_out, n_in, at;
+};
+
+static void
+p9_put(struct client *c, unsigned size, uint64_t v)
+{
+	memcpy(c->out + c->n_out, &v, size);
+	c->n_out += size;
+}
+
+static void
+p9_text(struct client *c, const char *s)
+{
+	p9_put(c, 2, strlen(s));
+	memcpy(c->out + c->n_out, s, strlen(s));
+	c->n_out += strlen(s);
+}
+
+static void
+p9_begin(struct client *c, uint8_t type)
+{
+	c->n_out = 4;
+	p9_put(c, 1, type);
+	p9_put(c, 2, 0x1234);
+}
+
+static uint64_t
+p9_get(struct client *c, unsigned size)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, c->in + c->at, size);
+	c->at += size;
+	return v;
+}
+
+/* 0, the errno of the answer, or -1 if there is none. */
+static int
+p9_call(struct client *c)
+{
+	struct mem *m = &c->d->vm->mem;
+	uint8_t type = c->out[4];
+	int64_t n;
+
+	memcpy(c->out, &c->n_out, 4);
+	mem_write(m, DATA, c->out, c->n_out);
+	set_desc(c->d, 0, 0, DATA, (uint32_t)c->n_out, VRING_DESC_F_NEXT, 1);
+	set_desc(c->d, 0, 1, DATA + 0x4000, sizeof(c->in), VRING_DESC_F_WRITE, 0);
+	kick(c->d, 0, 0);
+	n = completion(c->d, 0);
+	if (n < 7)
+		return -1;
+	mem_read(m, DATA + 0x4000, c->in, sizeof(c->in));
+	c->n_in = (size_t)n;
+	c->at = 0;
+	check_int(p9_get(c, 4), ==, n);
+	c->at = 5;
+	check_int(p9_get(c, 2), ==, 0x1234);
+	if (c->in[4] == 7)
+		return (int)p9_get(c, 4);
+	check_int(c->in[4], ==, type + 1);
+	return 0;
+}
+
+/* Walks from fid 0 to a name, which becomes fid `to`. */
+static int
+p9_walk(struct client *c, uint32_t to, const char *name)
+{
+	p9_begin(c, 110);
+	p9_put(c, 4, 0);
+	p9_put(c, 4, to);
+	p9_put(c, 2, 1);
+	p9_text(c, name);
+	return p9_call(c);
+}
+
+static int
+p9_clunk(struct client *c, uint32_t fid)
+{
+	p9_begin(c, 120);
+	p9_put(c, 4, fid);
+	return p9_call(c);
+}
+
+static int
+p9_open(struct client *c, uint32_t fid, uint32_t flags)
+{
+	p9_begin(c, 12);
+	p9_put(c, 4, fid);
+	p9_put(c, 4, flags);
+	return p9_call(c);
+}
+
+static int
+p9_create(struct client *c, uint32_t fid, const char *name)
+{
+	p9_begin(c, 14);
+	p9_put(c, 4, fid);
+	p9_text(c, name);
+	p9_put(c, 4, O_RDWR | O_CREAT);
+	p9_put(c, 4, 0640);
+	p9_put(c, 4, 0);
+	return p9_call(c);
+}
+
+/* A share of a new directory with "file" and a link out of it, and fid 0 for it. */
+static struct client *
+p9_share(const char *options)
+{
+	struct client *c = xcalloc(1, sizeof(*c));
+	cleanup_free char *keys = NULL, *link = NULL, *file = NULL;
+	char buf[256];
+
+	snprintf(c->dir, sizeof(c->dir), "%s/share", test_tmpdir());
+	require(mkdir(c->dir, 0755) == 0);
+	link = str_printf("%s/out", c->dir);
+	file = str_printf("%s/file", c->dir);
+	require(symlink("/etc", link) == 0);
+	require(close(open(file, O_CREAT | O_WRONLY, 0644)) == 0);
+	keys = str_printf("device=virtio-9p\nsharename=host\npath=%s\n%s", c->dir, options);
+	c->d = attach(keys);
+	check_int(reg_read(c->d, 0x2000, 2), ==, 4);
+	check_int(reg_read(c->d, 0x2002, 1), ==, 'h');
+	start(c->d, VERSION_1 | 1, 1);
+	p9_begin(c, 100);
+	p9_put(c, 4, 8192);
+	p9_text(c, "9P2000.L");
+	check_int(p9_call(c), ==, 0);
+	check_int(p9_get(c, 4), ==, 8192);
+	snprintf(buf, sizeof(buf), "%.8s", (char *)c->in + c->at + 2);
+	check_str(buf, "9P2000.L");
+	p9_begin(c, 104);
+	p9_put(c, 4, 0);
+	p9_put(c, 4, ~0U);
+	p9_text(c, "root");
+	p9_text(c, "");
+	p9_put(c, 4, 0);
+	check_int(p9_call(c), ==, 0);
+	check_int(p9_get(c, 1), ==, 0x80);
+	return c;
+}
+
+static void
+p9_end(struct client *c)
+{
+	detach(c->d);
+	free(c);
+}
+
+TEST(p9_files_are_made_written_and_read)
+{
+	struct client *c = p9_share("");
+	cleanup_free char *host = str_printf("%s/new", c->dir);
+	char text[16] = "";
+	struct stat st;
+	int fd;
+
+	p9_begin(c, 110); /* a copy of the root's fid becomes the file */
+	p9_put(c, 4, 0);
+	p9_put(c, 4, 1);
+	p9_put(c, 2, 0);
+	check_int(p9_call(c), ==, 0);
+	check_int(p9_create(c, 1, "new"), ==, 0);
+	p9_begin(c, 118);
+	p9_put(c, 4, 1);
+	p9_put(c, 8, 3);
+	p9_put(c, 4, 5);
+	memcpy(c->out + c->n_out, "hello", 5);
+	c->n_out += 5;
+	check_int(p9_call(c), ==, 0);
+	check_int(p9_get(c, 4), ==, 5);
+	fd = open(host, O_RDONLY);
+	check_int(pread(fd, text, sizeof(text), 3), ==, 5);
+	check_str(text, "hello");
+	close(fd);
+	check(stat(host, &st) == 0 && (st.st_mode & 0777) == 0640);
+	p9_begin(c, 116);
+	p9_put(c, 4, 1);
+	p9_put(c, 8, 4);
+	p9_put(c, 4, 100);
+	check_int(p9_call(c), ==, 0);
+	check_int(p9_get(c, 4), ==, 4);
+	check(memcmp(c->in + c->at, "ello", 4) == 0);
+	/* size, mode and times in one request */
+	p9_begin(c, 26);
+	p9_put(c, 4, 1);
+	p9_put(c, 4, 1 | 8 | 32 | 256);
+	p9_put(c, 4, 0600);
+	p9_put(c, 8, 0);
+	p9_put(c, 8, 6);
+	p9_put(c, 8, 0);
+	p9_put(c, 8, 0);
+	p9_put(c, 8, 1000000000);
+	p9_put(c, 8, 7);
+	check_int(p9_call(c), ==, 0);
+	check(stat(host, &st) == 0 && st.st_size == 6 && (st.st_mode & 0777) == 0600 &&
+	      st.st_mtim.tv_sec == 1000000000 && st.st_mtim.tv_nsec == 7);
+	p9_begin(c, 24);
+	p9_put(c, 4, 1);
+	p9_put(c, 8, 0x7ff);
+	check_int(p9_call(c), ==, 0);
+	c->at += 8 + 13;
+	check_int(p9_get(c, 4), ==, S_IFREG | 0600);
+	check_int(p9_get(c, 4), ==, 0); /* ours is root's */
+	check_int(p9_clunk(c, 1), ==, 0);
+	check_int(p9_clunk(c, 1), ==, EBADF);
+	p9_end(c);
+}
+
+TEST(p9_directories_are_listed_and_changed)
+{
+	struct client *c = p9_share("");
+	cleanup_free char *moved = str_printf("%s/sub/moved", c->dir);
+	unsigned seen = 0;
+
+	p9_begin(c, 72);
+	p9_put(c, 4, 0);
+	p9_text(c, "sub");
+	p9_put(c, 4, 0755);
+	p9_put(c, 4, 0);
+	check_int(p9_call(c), ==, 0);
+	check_int(p9_get(c, 1), ==, 0x80);
+	check_int(p9_walk(c, 1, "sub"), ==, 0);
+	p9_begin(c, 74);
+	p9_put(c, 4, 0);
+	p9_text(c, "file");
+	p9_put(c, 4, 1);
+	p9_text(c, "moved");
+	check_int(p9_call(c), ==, 0);
+	check_int(access(moved, F_OK), ==, 0);
+	check_int(p9_open(c, 1, O_RDONLY), ==, 0);
+	for (uint64_t offset = 0, n = 1; n;) {
+		p9_begin(c, 40);
+		p9_put(c, 4, 1);
+		p9_put(c, 8, offset);
+		p9_put(c, 4, 40); /* room for one entry */
+		check_int(p9_call(c), ==, 0);
+		n = p9_get(c, 4);
+		if (!n)
+			break;
+		c->at += 13;
+		offset = p9_get(c, 8);
+		seen++;
+	}
+	check_int(seen, ==, 3); /* ".", "..", "moved" */
+	p9_begin(c, 76);
+	p9_put(c, 4, 0);
+	p9_text(c, "sub");
+	p9_put(c, 4, 0x200);
+	check_int(p9_call(c), ==, ENOTEMPTY);
+	p9_end(c);
+}
+
+TEST(p9_nobody_leaves_the_share)
+{
+	static const char *const names[] = {"..", ".", "", "a/b", "/etc", "../share", "out/passwd"};
+	struct client *c = p9_share("");
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		check_int(p9_walk(c, 1, names[i]), ==, EINVAL);
+		check_int(p9_create(c, 0, names[i]), ==, EINVAL);
+	}
+	/* the link is there, and nothing behind it */
+	p9_begin(c, 110);
+	p9_put(c, 4, 0);
+	p9_put(c, 4, 1);
+	p9_put(c, 2, 2);
+	p9_text(c, "out");
+	p9_text(c, "passwd");
+	check_int(p9_call(c), ==, 0);
+	check_int(p9_get(c, 2), ==, 1);
+	check_int(p9_clunk(c, 1), ==, EBADF);
+	check_int(p9_walk(c, 1, "out"), ==, 0);
+	check_int(p9_open(c, 1, O_RDONLY), ==, EPERM);
+	p9_begin(c, 22);
+	p9_put(c, 4, 1);
+	check_int(p9_call(c), ==, 0);
+	check_int(p9_get(c, 2), ==, 4);
+	check(memcmp(c->in + c->at, "/etc", 4) == 0);
+	check_int(p9_create(c, 1, "x"), ==, ENOTDIR);
+	p9_begin(c, 18); /* a disk of the host's */
+	p9_put(c, 4, 0);
+	p9_text(c, "sda");
+	p9_put(c, 4, S_IFBLK | 0666);
+	p9_put(c, 4, 8);
+	p9_put(c, 4, 0);
+	p9_put(c, 4, 0);
+	check_int(p9_call(c), ==, EPERM);
+	p9_end(c);
+}
+
+TEST(p9_read_only_is)
+{
+	struct client *c = p9_share("ro=true");
+
+	check_int(p9_create(c, 0, "x"), ==, EROFS);
+	check_int(p9_walk(c, 1, "file"), ==, 0);
+	check_int(p9_open(c, 1, O_RDWR), ==, EROFS);
+	check_int(p9_open(c, 1, O_RDONLY | O_TRUNC), ==, EROFS);
+	check_int(p9_open(c, 1, O_RDONLY), ==, 0);
+	p9_begin(c, 76);
+	p9_put(c, 4, 0);
+	p9_text(c, "file");
+	p9_put(c, 4, 0);
+	check_int(p9_call(c), ==, EROFS);
+	p9_end(c);
+}
+
+TEST(p9_bad_requests_are_answered)
+{
+	struct client *c = p9_share("");
+
+	for (unsigned type = 0; type < 256; type++) {
+		/* nothing behind the header, and a length in the middle of nowhere */
+		p9_begin(c, (uint8_t)type);
+		check(p9_call(c) != -1);
+		p9_begin(c, (uint8_t)type);
+		p9_put(c, 4, 0);
+		p9_put(c, 4, ~0U);
+		p9_put(c, 2, 0xffff);
+		check(p9_call(c) != -1);
+	}
+	p9_end(c);
+}
+
+TEST(p9_command_line)
+{
+	cleanup_config struct config *c = config_new();
+	cleanup_error struct error err = ERROR_INIT;
+
+	check_ok(pci_parse_slot(c, "5,virtio-9p,data=/srv/x,ro", &err), &err);
+	check_str(config_get(c, "pci.0.5.0.sharename", NULL), "data");
+	check_str(config_get(c, "pci.0.5.0.path", NULL), "/srv/x");
+	check_str(config_get(c, "pci.0.5.0.ro", NULL), "true");
+	check(pci_parse_slot(c, "6,virtio-9p,data=/srv/x,rw", &err) < 0);
+	check_has(error_message(&err), "rw");
 }

@@ -15,7 +15,7 @@ SANDBOX_NEEDS(SANDBOX_IO, "poll", "ppoll", "read");
 int
 worker_init(struct worker *w, void (*drain)(void *arg), void *arg, struct error *err)
 {
-	*w = (struct worker){.drain = drain, .arg = arg};
+	*w = (struct worker){.drain = drain, .arg = arg, .kind = SANDBOX_IO};
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->changed, NULL);
 	w->ctl_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -27,7 +27,7 @@ run(void *arg)
 {
 	struct worker *w = arg;
 
-	sandbox_enter(SANDBOX_IO);
+	sandbox_enter(w->kind);
 	return w->fn(w->arg);
 }
 

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "vmm/sandbox.h"
 
 struct worker {
 	pthread_t thread;
@@ -25,6 +26,7 @@ struct worker {
 	void *(*fn)(void *arg);
 	void (*drain)(void *arg); /* in the thread: finish what is in flight; may be NULL */
 	void *arg;
+	enum sandbox_thread kind; /* SANDBOX_IO, unless it is changed before worker_spawn() */
 };
 
 int worker_init(struct worker *w, void (*drain)(void *arg), void *arg, struct error *err);

@@ -31,6 +31,13 @@ struct net {
  * Keys: backend ("tap0", "unix=PATH", "user") and vhost; or fd and vhostfd, which are open
  * already.  loop is for "user".
  */
+#define NET_PCI_OPTS                                                                              \
+	{"backend", "INTERFACE|unix=PATH|user",                                                   \
+	 "tap or macvtap interface, a socket of frames, or a network of its own for tests"},      \
+	{"fd", "N", "instead: a tap that is open as descriptor N"},                               \
+	{"vhostfd", "N", "with it: an open /dev/vhost-net; only virtio-net uses it"},              \
+	{"bootindex", "N", "firmware boots from the lowest"},                                     \
+	{"mac", "ADDRESS", "the guest's address"}
 int net_open(struct event_loop *loop, struct config *node, unsigned n_pairs, struct net *ret,
 	     struct error *err);
 void net_close(struct net *n);

@@ -721,9 +721,8 @@ e1000_state(struct pci_dev *d, struct state *s)
 }
 
 static const struct pci_opt opts[] = {
-	{"backend", "INTERFACE|unix=PATH|user",
-	 "tap or macvtap interface, a socket of frames, or a network of its own for tests"},
-	{"mac", "ADDRESS", "the guest's address"},
+	NET_PCI_OPTS,
+	{"mtu", "N", "accepted: the guest's driver decides"},
 	{0},
 };
 

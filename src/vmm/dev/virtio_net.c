@@ -536,13 +536,8 @@ vnet_done(struct pci_dev *p)
 
 /* Keys of illumos' viona that have no meaning here are taken, so that its command lines work. */
 static const struct pci_opt opts[] = {
-	{"backend", "INTERFACE|unix=PATH|user",
-	 "tap or macvtap interface, a socket of frames, or a network of its own for tests"},
+	NET_PCI_OPTS,
 	{"vnic", "INTERFACE", "the same, as viona calls it"},
-	{"fd", "N", "instead: a tap that is open as descriptor N"},
-	{"vhostfd", "N", "with it: an open /dev/vhost-net"},
-	{"bootindex", "N", "firmware boots from the lowest"},
-	{"mac", "ADDRESS", "the guest's address"},
 	{"mtu", "N", "told to the guest"},
 	{"qpair", "N", "queue pairs (1), 8 at most"},
 	{"vqsize", "N", "ring size (256)"},
