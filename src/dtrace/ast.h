@@ -124,6 +124,7 @@ struct node {
 	bool is_user; /* an address in the traced process, not in the kernel */
 	int64_t value; /* of a constant */
 	bool is_const;
+	bool library; /* the library's own sentence: it may read the kernel's memory (priv.c) */
 };
 
 struct ast {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "dtrace/check.h"
+#include "dtrace/priv.h"
 
 bool
 dt_is_string(struct dt *dt, const struct ctf_type *t)
@@ -42,17 +43,20 @@ type_base(struct dt *dt, const struct node *where, const struct type_expr *t,
 	  const struct ctf_type **ret, struct error *err);
 
 static int
-build_aggregate(struct dt *dt, const struct type_body *body, const struct ctf_type **ret,
-		struct error *err)
+build_aggregate(struct dt *dt, const struct node *where, const struct type_body *body,
+		const struct ctf_type **ret, struct error *err)
 {
-	struct ctf_type *made =
-		ctf_make_aggregate(dt->types, body->kind, body->tag ? body->tag : "");
+	const char *kind = body->kind == CTF_UNION ? "union" : "struct";
+	struct ctf_type *made;
+	int r = 0;
 
+	if (body->tag && (r = priv_check_name(dt, where, kind, body->tag, err)) < 0)
+		return r;
+	made = ctf_make_aggregate(dt->types, body->kind, body->tag ? body->tag : "");
 	for (const struct node *m = body->members; m; m = m->next) {
 		const struct ctf_type *type = NULL;
-		int r = dt_type(dt, m, m->type_expr, &type, err);
 
-		if (r < 0)
+		if ((r = dt_type(dt, m, m->type_expr, &type, err)) < 0)
 			return r;
 		r = ctf_add_member(made, m->name ? m->name : "", type, m->bit_size, err);
 		if (r < 0)
@@ -99,7 +103,7 @@ type_base(struct dt *dt, const struct node *where, const struct type_expr *t,
 
 	if (t->body)
 		return t->body->kind == CTF_ENUM ? build_enum(dt, t->body, ret, err)
-						 : build_aggregate(dt, t->body, ret, err);
+						 : build_aggregate(dt, where, t->body, ret, err);
 	if (str_eq(t->base, "string")) {
 		*ret = dt->t_string;
 		return 0;
@@ -239,6 +243,10 @@ var_make(struct dt *dt, enum scope scope, const char *name, enum ident_kind kind
 static int
 check_builtin(struct checker *c, struct node *n, const struct ident *row, struct error *err)
 {
+	int r = priv_check_ident(c->dt, n, row, err);
+
+	if (r < 0)
+		return r;
 	n->ident = (struct ident *)(uintptr_t)row;
 	if (row->builtin == B_ARGS)
 		return d_error(err, n->line, "D_ARGS_IDX",
@@ -261,8 +269,11 @@ check_ident(struct checker *c, struct node *n, struct error *err)
 	struct ident *v;
 	const struct ident *row;
 	int64_t value;
+	int r;
 
 	if (n->scope == SCOPE_KERNEL) {
+		if ((r = priv_check_ident(c->dt, n, NULL, err)) < 0)
+			return r;
 		n->type = ctf_find_variable(c->dt->kernel, n->name);
 		if (!n->type)
 			return d_error(err, n->line, "D_SYM_NOTYPES",
@@ -287,7 +298,8 @@ check_ident(struct checker *c, struct node *n, struct error *err)
 			return 0;
 		}
 	}
-	v = var_find(c->dt, n->scope, n->name);
+	/* The library's words do not mean what the program calls by the same name. */
+	v = c->library && c->dt->confine ? NULL : var_find(c->dt, n->scope, n->name);
 	if (v) {
 		n->ident = v;
 		n->is_lvalue = true;
@@ -346,7 +358,8 @@ dt_macro(struct dt *dt, const char *name, int line, const char **ret_text, int64
 		return 0;
 	}
 	if (str_to_u64(name, 10, &index) < 0)
-		return macro_value(name, ret_number)
+		return (dt->confine ? dt->confine->macro(dt->confine->arg, name, ret_number)
+				    : macro_value(name, ret_number))
 			       ? 0
 			       : d_error(err, line, "D_MACRO_UNDEF",
 					 "macro variable $%s is not known", name);
@@ -800,6 +813,8 @@ check_call(struct checker *c, struct node *n, struct error *err)
 			return r;
 	if (args < row->min_args || args > row->max_args)
 		return prototype_mismatch(n, row, args, err);
+	if ((r = priv_check_ident(c->dt, n, row, err)) < 0)
+		return r;
 	n->ident = (struct ident *)(uintptr_t)row;
 	if (str_eq(row->type_name, "string"))
 		n->type = c->dt->t_string;
@@ -871,6 +886,7 @@ check_expr(struct checker *c, struct node *n, struct error *err)
 {
 	int r;
 
+	n->library = c->library;
 	switch (n->kind) {
 	case N_INT:
 		return n->type ? 0 : check_int(c, n);

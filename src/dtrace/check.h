@@ -22,6 +22,7 @@ struct checker {
 	const struct param *params;
 	size_t n_params;
 	int depth; /* of inlines and translators inside each other */
+	bool library; /* what is checked are the library's words, not the program's */
 };
 
 /* D_PROTO_LEN */

@@ -68,6 +68,7 @@ check_args(struct checker *c, struct node *n, struct error *err)
 	own->number = arg.from;
 	own->type = native;
 	own->is_user = arg.is_user;
+	own->library = arg.xlate || c->library;
 	if (arg.xlate)
 		return check_translation(c, n, shown, own, err);
 	own->next = n->next;

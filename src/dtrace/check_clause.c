@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "dtrace/check.h"
+#include "dtrace/priv.h"
 #include "dtrace/show.h"
 
 const char *
@@ -72,22 +73,28 @@ clone(struct arena *a, const struct node *n)
 
 /* Checks a copy of expr with params bound, and makes n be it, as `type`. */
 static int
-substitute(struct checker *c, struct node *n, const struct node *expr, const struct param *params,
-	   size_t n_params, const struct ctf_type *type, struct error *err)
+substitute(struct checker *c, struct node *n, const struct node *expr, bool library,
+	   const struct param *params, size_t n_params, const struct ctf_type *type,
+	   struct error *err)
 {
 	const struct param *outer = c->params;
 	size_t n_outer = c->n_params;
 	struct node *copy = clone(c->ast->arena, expr), *next = n->next;
-	bool assigning = c->assigning;
+	bool assigning = c->assigning, was_library = c->library;
 	int r;
 
+	for (size_t i = 0; library && i < n_params; i++)
+		if ((r = priv_check_param(c->dt, n, params[i].type, params[i].value, err)) < 0)
+			return r;
 	if (++c->depth > 32)
 		return d_error(err, n->line, "D_IDENT_BADREF",
 			       "\"%s\" is defined by itself", n->name ? n->name : "translator");
 	c->params = params;
 	c->n_params = n_params;
 	c->assigning = false;
+	c->library = library;
 	r = check_expr(c, copy, err);
+	c->library = was_library;
 	c->params = outer;
 	c->n_params = n_outer;
 	c->assigning = assigning;
@@ -107,7 +114,7 @@ substitute(struct checker *c, struct node *n, const struct node *expr, const str
 	}
 	*n = (struct node){.kind = N_CAST, .line = n->line, .left = copy, .type = type, .slot = -1,
 			   .next = next, .is_user = copy->is_user, .is_const = copy->is_const,
-			   .value = copy->value};
+			   .value = copy->value, .library = library};
 	return 0;
 }
 
@@ -135,7 +142,8 @@ check_inline(struct checker *c, struct node *n, struct ident *v, struct node *ar
 	if (decl || args)
 		return d_error(err, n->line, "D_PROTO_LEN", "\"%s\" takes another number of keys",
 			       v->name);
-	return substitute(c, n, v->inline_node->left, params, n_params, v->type, err);
+	return substitute(c, n, v->inline_node->left, v->inline_node->library, params, n_params,
+			  v->type, err);
 }
 
 /* The translator from type `in` to type `out`, or NULL. */
@@ -175,7 +183,7 @@ check_translation(struct checker *c, struct node *n, const struct ctf_type *to, 
 			       "translator does not exist from %s to %s", in, name);
 	}
 	*n = (struct node){.kind = N_XLATE, .line = n->line, .next = n->next, .left = from,
-			   .right = t, .type = to, .slot = -1};
+			   .right = t, .type = to, .slot = -1, .library = n->library};
 	return 0;
 }
 
@@ -219,7 +227,7 @@ check_xlate_member(struct checker *c, struct node *n, struct error *err)
 	for (const struct node *e = t->body; e; e = e->next) {
 		if (!str_eq(e->name, n->name))
 			continue;
-		r = substitute(c, n, e->left, &param, 1, m.type, err);
+		r = substitute(c, n, e->left, t->library, &param, 1, m.type, err);
 		return r < 0 ? r : 1;
 	}
 	return d_error(err, n->line, "D_XLATE_MEMB", "translator does not define member \"%s\"",
@@ -370,6 +378,9 @@ action_rec(struct checker *c, struct node *n, const struct ident *row, struct re
 {
 	int r;
 
+	n->library = c->library;
+	if ((r = priv_check_ident(c->dt, n, row, err)) < 0)
+		return r;
 	n->ident = (struct ident *)(uintptr_t)row;
 	n->type = c->dt->t_int;
 	switch (row->action) {
@@ -916,6 +927,9 @@ check_action(struct checker *c, struct node *n, const struct ident *row, struct 
 		return d_error(err, n->line, "D_ACT_DESTRUCT",
 			       "%s( ) is destructive: it needs -w or #pragma D option destructive",
 			       n->name);
+	n->library = c->library;
+	if ((r = priv_check_ident(c->dt, n, row, err)) < 0)
+		return r;
 	n->ident = (struct ident *)(uintptr_t)row;
 	n->type = c->dt->t_int;
 	if ((r = check_speculation(c, n, row, err)) < 0)
@@ -1065,6 +1079,8 @@ declare(struct checker *c, struct node *n, struct error *err)
 	if (!n->name || n->storage == STORE_EXTERN)
 		return 0;
 	if (n->storage == STORE_TYPEDEF) {
+		if ((r = priv_check_name(dt, n, "typedef", n->name, err)) < 0)
+			return r;
 		ctf_make_typedef(dt->types, n->name, type);
 		map_set(dt->typedefs, n->name, NULL);
 		return 0;
@@ -1090,9 +1106,13 @@ declare(struct checker *c, struct node *n, struct error *err)
 static int
 declare_inline(struct checker *c, struct node *n, struct error *err)
 {
-	struct ident *v = xcalloc(1, sizeof(*v));
-	int r;
+	struct ident *v;
+	int r = priv_check_name(c->dt, n, "inline", n->name, err);
 
+	if (r < 0)
+		return r;
+	n->library = c->dt->in_library;
+	v = xcalloc(1, sizeof(*v));
 	v->kind = ID_INLINE;
 	v->inline_node = n;
 	map_set(c->dt->inlines, n->name, v);
@@ -1109,6 +1129,7 @@ declare_translator(struct checker *c, struct node *n, struct error *err)
 
 	if ((r = dt_type(dt, n, n->type_expr, &n->type, err)) < 0)
 		return r;
+	n->library = dt->in_library;
 	n->type = ctf_resolve(n->type);
 	if (!ctf_is_aggregate(n->type))
 		return d_error(err, n->line, "D_XLATE_SOU",

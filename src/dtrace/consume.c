@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "dtrace/keep.h"
+#include "dtrace/priv.h"
 #include "dtrace/show.h"
 
 /* Walks the values of one act. */
@@ -82,8 +83,11 @@ static int
 show_freopen(struct dt *dt, const struct act *a, const char *data, struct error *err)
 {
 	cleanup_free char *path = formatted(dt, a, data);
-	FILE *f = *path ? fopen(path, "ae") : NULL;
+	FILE *f;
 
+	if (dt->confine)
+		return priv_deed(dt, DEED_REOPEN, path, err);
+	f = *path ? fopen(path, "ae") : NULL;
 	if (*path && !f)
 		return error_set_errno(err, errno, "freopen(\"%s\")", path);
 	fflush(dt->out);
@@ -101,6 +105,8 @@ show_ftruncate(struct dt *dt, struct error *err)
 {
 	struct stat st;
 
+	if (dt->confine)
+		return priv_deed(dt, DEED_TRUNCATE, "", err);
 	fflush(dt->out);
 	/* Pipes and terminals have nothing that could be cut. */
 	if (fstat(fileno(dt->out), &st) < 0 || !S_ISREG(st.st_mode))
@@ -127,6 +133,8 @@ show_setopt(struct dt *dt, const struct act *a, const char *data, struct error *
 static int
 show_panic(struct dt *dt, struct error *err)
 {
+	if (dt->confine) /* the compiler refused it */
+		abort();
 	return file_write("/proc/sysrq-trigger", "c", err);
 }
 
@@ -135,6 +143,8 @@ show_system(struct dt *dt, const struct act *a, const char *data, struct error *
 {
 	cleanup_free char *command = formatted(dt, a, data);
 
+	if (dt->confine)
+		return priv_deed(dt, DEED_SYSTEM, command, err);
 	fflush(dt->out);
 	/* What system() runs is the D program's own text: destructive, so -w allowed it. */
 	if (system(command) < 0)
@@ -263,13 +273,14 @@ static void
 show_fault(struct dt *dt, const struct fault_rec *f)
 {
 	static const char *const words[] = {"invalid address", "divide-by-zero",
-					    "out of scratch space", "illegal operation"};
+					    "out of scratch space", "illegal operation",
+					    "invalid kernel access", "invalid user access"};
 	const struct probe *p = dt->probes[f->head.probe - 1];
 	cleanup_free char *where = f->statement ? str_printf("action #%u", f->statement)
 						: xstrdup("predicate");
 	char address[32] = "";
 
-	if (f->kind == FAULT_ADDRESS)
+	if (f->kind == FAULT_ADDRESS || f->kind == FAULT_KPRIV || f->kind == FAULT_UPRIV)
 		snprintf(address, sizeof(address), " (0x%llx)", (unsigned long long)f->address);
 	fflush(dt->out);
 	fprintf(stderr, "dtrace: error on enabled probe ID %u (ID %u: %s:%s:%s:%s): %s%s in %s\n",

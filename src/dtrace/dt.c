@@ -10,6 +10,7 @@
 #include "dtrace/function.h"
 #include "dtrace/ksyms.h"
 #include "dtrace/parse.h"
+#include "dtrace/priv.h"
 #include "dtrace/proc.h"
 #include "dtrace/uprobe.h"
 #include "dtrace/usyms.h"
@@ -446,7 +447,7 @@ find_and_set(struct dt *dt, const char *assignment, bool running, struct error *
 		dt->opts.strsize = (dt->opts.strsize + 7) & ~7u;
 		if (dt->opts.nspec > DT_MAX_SPECS)
 			return error_set(err, EINVAL, "option 'nspec': at most %d", DT_MAX_SPECS);
-		return 0;
+		return priv_check_option(dt, name, err);
 	}
 	return error_set(err, EINVAL, "invalid option name: %s", name);
 }

@@ -106,7 +106,10 @@ struct rec_head {
 /* A clause that ended early tells why: a record with this bit in its clause number. */
 #define DT_FAULT 0x80000000u
 
-enum fault { FAULT_ADDRESS, FAULT_DIVIDE, FAULT_SCRATCH, FAULT_ILLEGAL };
+enum fault {
+	FAULT_ADDRESS, FAULT_DIVIDE, FAULT_SCRATCH, FAULT_ILLEGAL,
+	FAULT_KPRIV, FAULT_UPRIV, /* priv.c: memory that is not the zone's to see */
+};
 
 struct fault_rec {
 	struct rec_head head;
@@ -304,6 +307,7 @@ struct dt {
 	struct ksyms *ksyms; /* dt_ksyms() */
 	struct usyms *usyms;
 	uint64_t zone_id; /* of -z: its cgroup's; 0: all are traced */
+	const struct confine *confine; /* priv.h: of a consumer that works for a zone; NULL: all is allowed */
 	struct dt_proc *procs; /* of -c and -p */
 	struct uprobes *uprobes;
 };

@@ -7,7 +7,8 @@
 
 #include "base/cli.h"
 #include "base/file.h"
-#include "dtrace/dt.h"
+#include "dtrace/dtrace_main.h"
+#include "dtrace/priv.h"
 #include "dtrace/proc.h"
 #include "dtrace/usdt_make.h"
 
@@ -89,7 +90,7 @@ job_text(struct dt *dt, const struct job *job, char **ret, size_t *ret_len, stru
 		free(dt->script);
 		dt->script = xstrdup(job->arg);
 		if (!dt->opts.cpp)
-			return file_read(job->arg, 0, ret, ret_len, err);
+			return priv_read_file(dt, job->arg, ret, ret_len, err);
 		r = dt_preprocess(dt, job->arg, ret, err);
 	} else {
 		clause = clause_text(job);
@@ -290,8 +291,11 @@ set_from(struct dt *dt, const char *option, const char *value, struct error *err
 static int
 open_output(struct dt *dt, const char *path, struct error *err)
 {
-	FILE *f = fopen(path, "ae");
+	FILE *f;
 
+	if (dt->confine)
+		return priv_deed(dt, DEED_OPEN, path, err);
+	f = fopen(path, "ae");
 	if (!f)
 		return error_set_errno(err, errno, "failed to open %s", path);
 	if (dt->out != stdout)
@@ -399,6 +403,8 @@ make_one(struct command *c, const struct job *job, struct error *err)
 	size_t size;
 	int r;
 
+	if (c->dt->confine)
+		return error_set(err, EPERM, "-%c works in the global zone alone", c->make);
 	if (job->kind != 's')
 		return error_set(err, EINVAL, "-%c needs -s FILE", c->make);
 	if ((r = job_text(c->dt, job, &text, &size, err)) < 0)
@@ -442,7 +448,7 @@ trace(struct command *c, struct error *err)
 }
 
 int
-main(int argc, char **argv)
+dtrace_main(int argc, char **argv, const struct confine *confine)
 {
 	cleanup_error struct error err = ERROR_INIT;
 	struct command c = {0};
@@ -455,6 +461,7 @@ main(int argc, char **argv)
 	}
 	if (dt_open(&c.dt, &err) < 0)
 		return cli_error(&err);
+	c.dt->confine = confine;
 	c.jobs = xcalloc((size_t)argc, sizeof(*c.jobs));
 	c.targets = xcalloc((size_t)argc, sizeof(*c.targets));
 	r = take_command_line(&c, argc, argv, &err);

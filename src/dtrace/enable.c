@@ -138,6 +138,7 @@ make_maps(struct dt *dt, struct error *err)
 	if ((r = place_vars(dt, err)) < 0 || (r = make_aggs(dt, err)) < 0)
 		return r;
 	dt->rt_off = align8(dt->this_size) + dt->record_max;
+	dt->uses_rt |= dt->confine != NULL;
 	dt->alloca_off = dt->rt_off + (dt->uses_rt ? sizeof(struct rt) + dt->opts.strsize : 0);
 	/* Twice: a read of DT_ALLOCA bytes may be asked for at its last byte. */
 	dt->slots_off = dt->alloca_off + (dt->uses_alloca ? 2 * DT_ALLOCA : 0);

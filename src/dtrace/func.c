@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "dtrace/check.h"
-#include "dtrace/gen.h"
+#include "dtrace/priv.h"
 
 /* What each takes: 's' text, 't' text or 0, 'n' number or pointer, 'p' pointer, per argument. */
 static const char *const shapes[F_NFUNCS] = {
@@ -162,16 +162,23 @@ gen_strtoll(struct gen *g, struct node *n, struct error *err)
 static int
 gen_progenyof(struct gen *g, struct node *n, struct error *err)
 {
+	static const enum rt_offset offsets[] = {RT_TASK_TGID, RT_TASK_PARENT, RT_TASK_SIGNAL,
+						 RT_SIGNAL_PIDS, RT_PID_LEVEL, RT_PID_NUMBERS};
 	int r;
 
-	if ((r = gen_rt_offset(g, n, RT_TASK_TGID, err)) < 0 ||
-	    (r = gen_rt_offset(g, n, RT_TASK_PARENT, err)) < 0 ||
+	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++)
+		if ((r = gen_rt_offset(g, n, offsets[i], err)) < 0)
+			return r;
+	if (
 	    (r = gen_scalar(g, n->args, err)) < 0 || (r = gen_push(g, n, err)) < 0)
 		return r;
-	asm_call(&g->a, BPF_FUNC_get_current_task);
+	if (g->nobody)
+		asm_imm(&g->a, R0, 0);
+	else
+		asm_call(&g->a, BPF_FUNC_get_current_task);
 	asm_mov(&g->a, R2, R0);
 	gen_pop(g, R3);
-	gen_rt(g, "rt_progenyof");
+	gen_rt(g, g->dt->confine ? "rt_zone_progenyof" : "rt_progenyof");
 	return 0;
 }
 
@@ -260,6 +267,7 @@ read_to_room(struct gen *g, int helper)
 
 	asm_jcci(a, BPF_JGE, R1, DT_ALLOCA, gen_fault(g, FAULT_ADDRESS));
 	asm_jcci(a, BPF_JGT, R2, DT_ALLOCA, gen_fault(g, FAULT_ADDRESS));
+	gen_guard(g, R3, DT_ALLOCA, helper == BPF_FUNC_probe_read_user);
 	asm_alu(a, BPF_ADD, R1, R7);
 	asm_alui(a, BPF_ADD, R1, (int32_t)g->dt->alloca_off);
 	gen_note_address(g);
@@ -444,6 +452,7 @@ gen_copyinstr(struct gen *g, struct node *n, struct place to, size_t size, struc
 			size = (size_t)max->value + 1;
 		asm_imm(a, R2, (int64_t)size);
 	}
+	gen_guard(g, R0, 1, true);
 	asm_mov(a, R3, R0);
 	gen_note_address(g);
 	gen_place(g, R1, to);
@@ -696,7 +705,10 @@ gen_walk(struct gen *g, struct node *n, struct place out, struct error *err)
 		{F_D_ZONENAME, "rt_zonename", RT_CSS_SET_CGRP, RT_KN_NAME},
 	};
 	const char *function = NULL;
-	int r = gen_scalar(g, n->args, err);
+	int r = gen_walk_check(g, n, err);
+
+	if (r == 0)
+		r = gen_scalar(g, n->args, err);
 
 	if (r < 0 || (r = gen_push(g, n, err)) < 0)
 		return r;

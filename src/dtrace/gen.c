@@ -239,7 +239,8 @@ gen_faults(struct gen *g, const struct clause *cl, struct error *err)
 			   g->faults[i].kind);
 		asm_storei(a, 4, R10, STACK_KEY + (int)offsetof(struct fault_rec, statement),
 			   g->faults[i].statement);
-		if (g->faults[i].kind != FAULT_ADDRESS)
+		if (g->faults[i].kind == FAULT_DIVIDE || g->faults[i].kind == FAULT_SCRATCH ||
+		    g->faults[i].kind == FAULT_ILLEGAL)
 			asm_storei(a, 8, R10, STACK_FAULT, 0);
 		asm_jmp(a, told);
 	}
@@ -360,7 +361,7 @@ needs_scratch(const struct dt *dt, const struct hook *h)
 {
 	const struct probe *p = h->probes[0];
 
-	if (dt->error) /* its clauses run where another fails */
+	if (dt->error || dt->confine) /* its clauses run where another fails; priv.c's functions */
 		return true;
 	for (size_t i = 0; i < p->n_clauses; i++) {
 		const struct node *n = p->clauses[i]->node;
@@ -457,6 +458,8 @@ dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err)
 	asm_imm(a, R0, 0);
 	asm_exit(a);
 	gen_rt_bodies(g);
+	if (g->confine_lost)
+		r = error_set(err, ENOTSUP, "this kernel's types do not tell whose a process is");
 	if (r == 0)
 		r = asm_finish(a, err);
 	if (g->slot_max > dt->scratch_size)

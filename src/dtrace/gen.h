@@ -49,6 +49,10 @@ struct gen {
 	bool faults_leave; /* before any clause: a fault leaves the program */
 	int statement; /* number of the one at work; 0 in the predicate */
 	bool in_error; /* clauses of ERROR are at work */
+	/* priv.c, all false without confinement: */
+	bool library; /* the library's sentence is at work */
+	bool nobody;  /* there is no process that the program may see */
+	bool confine_lost; /* this kernel's types do not tell whose a process is */
 	const struct clause *clause;
 	struct {
 		const char *name;

@@ -3,13 +3,14 @@
 #include <stdlib.h>
 #include <sys/user.h>
 
-#include "dtrace/gen.h"
+#include "dtrace/priv.h"
 
 /* One value into the record, as its rec says. */
 static int
 gen_record(struct gen *g, struct node *n, const struct rec *rec, struct error *err)
 {
 	struct place to = gen_record_at(g, rec->offset);
+	bool was;
 	int r;
 
 	switch (rec->kind) {
@@ -21,10 +22,12 @@ gen_record(struct gen *g, struct node *n, const struct rec *rec, struct error *e
 	case REC_STRING:
 		return gen_text(g, n, to, rec->size, false, err);
 	case REC_BYTES:
-		if ((r = gen_addr(g, n, err)) < 0)
-			return r;
-		gen_read(g, to, rec->size, n->is_user);
-		return 0;
+		was = gen_trust(g, n->library);
+		r = gen_addr(g, n, err);
+		if (r == 0)
+			gen_read(g, to, rec->size, n->is_user);
+		gen_trust(g, was);
+		return r;
 	case REC_PROBE:
 		asm_store(&g->a, 4, to.reg, to.off, R8);
 		return 0;
@@ -40,6 +43,10 @@ gen_record(struct gen *g, struct node *n, const struct rec *rec, struct error *e
 void
 gen_pid_to(struct gen *g, struct place to)
 {
+	if (g->nobody) {
+		asm_storei(&g->a, 8, to.reg, to.off, 0);
+		return;
+	}
 	asm_call(&g->a, BPF_FUNC_get_current_pid_tgid);
 	asm_alui(&g->a, BPF_RSH, R0, 32);
 	asm_store(&g->a, 8, to.reg, to.off, R0);
@@ -61,6 +68,8 @@ gen_stack(struct gen *g, struct place to, size_t size, bool user)
 	bool caller;
 
 	gen_zero(g, to, size);
+	if (g->nobody)
+		return;
 	if (user) {
 		gen_pid_to(g, to);
 		to.off += 8;
@@ -184,6 +193,7 @@ gen_signal(struct gen *g, struct node *n, enum action action, struct error *err)
 	else
 		asm_imm(&g->a, R0, SIGSTOP);
 	asm_mov(&g->a, R1, R0);
+	gen_guard(g, R1, 1, true);
 	asm_call(&g->a, BPF_FUNC_send_signal);
 	return r;
 }
@@ -210,6 +220,7 @@ write_user(struct gen *g, struct place from)
 	int nothing = asm_label(&g->a);
 
 	gen_pop(g, R1);
+	gen_guard(g, R1, 1, true);
 	asm_jcci(&g->a, BPF_JEQ, R2, 0, nothing); /* the helper takes no 0 */
 	asm_mov(&g->a, R3, R2);
 	gen_place(g, R2, from);
@@ -237,6 +248,7 @@ gen_copyout(struct gen *g, struct node *n, struct error *err)
 	asm_store(a, 8, size.reg, size.off, R0);
 	asm_mov(a, R2, R0);
 	gen_pop(g, R3);
+	gen_guard(g, R3, max, false);
 	gen_note_address(g);
 	gen_place(g, R1, room);
 	asm_call(a, BPF_FUNC_probe_read_kernel);

@@ -4,6 +4,7 @@
 
 #include "dtrace/gen.h"
 #include "dtrace/ksyms.h"
+#include "dtrace/priv.h"
 
 int
 gen_push(struct gen *g, const struct node *where, struct error *err)
@@ -55,12 +56,14 @@ gen_zero(struct gen *g, struct place p, size_t size)
 void
 gen_read(struct gen *g, struct place to, size_t size, bool is_user)
 {
+	gen_guard(g, R0, size, is_user);
 	asm_mov(&g->a, R3, R0);
 	gen_note_address(g);
 	gen_place(g, R1, to);
 	asm_imm(&g->a, R2, (int64_t)size);
 	asm_call(&g->a, is_user ? BPF_FUNC_probe_read_user : BPF_FUNC_probe_read_kernel);
-	asm_jcci(&g->a, BPF_JNE, R0, 0, gen_fault(g, FAULT_ADDRESS));
+	if (is_user || !gen_may_miss(g))
+		asm_jcci(&g->a, BPF_JNE, R0, 0, gen_fault(g, FAULT_ADDRESS));
 }
 
 /* r0: address; the value there into r0. */
@@ -647,14 +650,17 @@ gen_vtimestamp(struct gen *g, const struct node *n, struct error *err)
 	const struct ctf_type *task = ctf_find(g->dt->kernel, "struct task_struct");
 	struct ctf_member se, sum;
 	struct node load = {0};
+	bool was;
 
 	if (!task || !ctf_find_member(task, "se", &se) ||
 	    !ctf_find_member(se.type, "sum_exec_runtime", &sum))
 		return gen_unsupported(n, "vtimestamp", err);
+	was = gen_trust(g, true);
 	asm_call(&g->a, BPF_FUNC_get_current_task);
 	asm_alui(&g->a, BPF_ADD, R0, (int32_t)((se.bit_offset + sum.bit_offset) / 8));
 	load.type = sum.type;
 	load_value(g, &load);
+	gen_trust(g, was);
 	return 0;
 }
 
@@ -666,9 +672,16 @@ gen_builtin(struct gen *g, struct node *n, struct error *err)
 	struct asmb *a = &g->a;
 	const struct provider *ops = g->hook->probes[0]->ops;
 	enum builtin b = n->ident->builtin;
+	int r;
 
 	if (b <= B_ARG9)
-		return ops->gen_arg(g, g->hook, (unsigned)b, err);
+		return (r = ops->gen_arg(g, g->hook, (unsigned)b, err)) < 0
+			       ? r
+			       : gen_arg_view(g, n, (unsigned)b, err);
+	if (g->nobody && priv_is_process(b)) {
+		asm_imm(a, R0, 0);
+		return 0;
+	}
 	switch (b) {
 	case B_PID:
 		asm_call(a, BPF_FUNC_get_current_pid_tgid);
@@ -731,7 +744,7 @@ gen_builtin(struct gen *g, struct node *n, struct error *err)
 		return 0;
 	}
 	case B_ERRNO: {
-		int ok = asm_label(a), done = asm_label(a), r;
+		int ok = asm_label(a), done = asm_label(a);
 
 		/* Elsewhere than at a system call's end there is none. */
 		if (ops != &provider_syscall || !str_eq(g->hook->probes[0]->name, "return")) {
@@ -784,8 +797,8 @@ gen_builtin(struct gen *g, struct node *n, struct error *err)
 	return gen_unsupported(n, n->name, err);
 }
 
-int
-gen_scalar(struct gen *g, struct node *n, struct error *err)
+static int
+scalar(struct gen *g, struct node *n, struct error *err)
 {
 	int r, other, done;
 
@@ -807,16 +820,26 @@ gen_scalar(struct gen *g, struct node *n, struct error *err)
 		return load_var(g, n, err);
 	case N_INDEX:
 		if (n->ident && n->ident->kind == ID_BUILTIN && n->ident->builtin == B_UREGS) {
+			bool was;
+
+			if (g->nobody) {
+				asm_imm(&g->a, R0, 0);
+				return 0;
+			}
+			was = gen_trust(g, true);
 			asm_call(&g->a, BPF_FUNC_get_current_task_btf);
 			asm_mov(&g->a, R1, R0);
 			asm_call(&g->a, BPF_FUNC_task_pt_regs);
 			asm_alui(&g->a, BPF_ADD, R0, (int32_t)(8 * n->number));
 			load_value(g, n);
+			gen_trust(g, was);
 			return 0;
 		}
 		if (n->ident && n->ident->kind == ID_BUILTIN) /* args[i] */
-			return g->hook->probes[0]->ops->gen_arg(g, g->hook, (unsigned)n->number,
-								err);
+			return (r = g->hook->probes[0]->ops->gen_arg(g, g->hook, (unsigned)n->number,
+								     err)) < 0
+				       ? r
+				       : gen_arg_view(g, n, (unsigned)n->number, err);
 		if (n->ident)
 			return load_var(g, n, err);
 		if ((r = gen_addr(g, n, err)) < 0)
@@ -866,6 +889,16 @@ gen_scalar(struct gen *g, struct node *n, struct error *err)
 	return gen_unsupported(n, "this expression", err);
 }
 
+int
+gen_scalar(struct gen *g, struct node *n, struct error *err)
+{
+	bool was = gen_trust(g, n->library);
+	int r = scalar(g, n, err);
+
+	gen_trust(g, was);
+	return r;
+}
+
 /* --- text */
 
 static void
@@ -897,12 +930,14 @@ gen_literal(struct gen *g, const struct node *n, struct place to, size_t size, b
 static void
 gen_read_text(struct gen *g, struct place to, size_t size, bool is_user)
 {
+	gen_guard(g, R0, size, is_user);
 	asm_mov(&g->a, R3, R0);
 	gen_note_address(g);
 	gen_place(g, R1, to);
 	asm_imm(&g->a, R2, (int64_t)size);
 	asm_call(&g->a, is_user ? BPF_FUNC_probe_read_user_str : BPF_FUNC_probe_read_kernel_str);
-	asm_jcci(&g->a, BPF_JSLT, R0, 0, gen_fault(g, FAULT_ADDRESS));
+	if (is_user || !gen_may_miss(g))
+		asm_jcci(&g->a, BPF_JSLT, R0, 0, gen_fault(g, FAULT_ADDRESS));
 }
 
 /* A string variable's text; an unset dynamic one is empty. */
@@ -911,6 +946,7 @@ gen_var_text(struct gen *g, struct node *n, struct place to, size_t size, struct
 {
 	struct ident *v = n->ident;
 	int none = asm_label(&g->a), r;
+	bool was;
 
 	asm_storei(&g->a, 1, to.reg, to.off, 0);
 	if (v->map >= 0) {
@@ -922,7 +958,9 @@ gen_var_text(struct gen *g, struct node *n, struct place to, size_t size, struct
 	} else {
 		asm_map_value(&g->a, R0, g->dt->globals_fd, (uint32_t)v->offset);
 	}
+	was = gen_trust(g, true); /* our own memory */
 	gen_read_text(g, to, size, false);
+	gen_trust(g, was);
 	asm_here(&g->a, none);
 	return 0;
 }
@@ -936,6 +974,7 @@ gen_probe_text(struct gen *g, struct node *n, struct place to, size_t size, stru
 			: n->ident->builtin == B_PROBEFUNC ? 2
 							   : 3;
 	int r = dt_names(g->dt, err);
+	bool was;
 
 	if (r < 0)
 		return r;
@@ -946,7 +985,9 @@ gen_probe_text(struct gen *g, struct node *n, struct place to, size_t size, stru
 	asm_call(&g->a, BPF_FUNC_map_lookup_elem);
 	asm_jcci(&g->a, BPF_JEQ, R0, 0, gen_fault(g, FAULT_ADDRESS));
 	asm_alui(&g->a, BPF_ADD, R0, (int32_t)(part * DT_NAME_SIZE));
+	was = gen_trust(g, true);
 	gen_read_text(g, to, size, false);
+	gen_trust(g, was);
 	return 0;
 }
 
@@ -957,6 +998,10 @@ gen_ident_text(struct gen *g, struct node *n, struct place to, size_t size, stru
 		return gen_var_text(g, n, to, size, err);
 	switch (n->ident->builtin) {
 	case B_EXECNAME:
+		if (g->nobody) {
+			gen_zero(g, to, 8);
+			return 0;
+		}
 		gen_place(g, R1, to);
 		asm_imm(&g->a, R2, size < 16 ? (int64_t)size : 16);
 		asm_call(&g->a, BPF_FUNC_get_current_comm);
@@ -971,8 +1016,8 @@ gen_ident_text(struct gen *g, struct node *n, struct place to, size_t size, stru
 	}
 }
 
-int
-gen_text(struct gen *g, struct node *n, struct place to, size_t size, bool pad, struct error *err)
+static int
+text(struct gen *g, struct node *n, struct place to, size_t size, bool pad, struct error *err)
 {
 	int r, other, done;
 
@@ -1042,4 +1087,14 @@ gen_text(struct gen *g, struct node *n, struct place to, size_t size, bool pad, 
 		return r;
 	gen_read_text(g, to, size, n->is_user);
 	return 0;
+}
+
+int
+gen_text(struct gen *g, struct node *n, struct place to, size_t size, bool pad, struct error *err)
+{
+	bool was = gen_trust(g, n->library);
+	int r = text(g, n, to, size, pad, err);
+
+	gen_trust(g, was);
+	return r;
 }

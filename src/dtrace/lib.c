@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "dtrace/dt.h"
+#include "dtrace/priv.h"
 
 #define MAX_DEPENDS 16
 
@@ -151,7 +151,10 @@ note_dir(struct dt *dt, struct error *err)
 	cleanup_strv struct strv files = STRV_INIT;
 	int r = list_dir(dt->opts.syslibdir, &files, err);
 
+	cleanup_free char *view = priv_view(dt);
+
 	dt->library_names = map_new(NULL);
+	note_definitions(dt->library_names, view);
 	for (size_t i = 0; i < files.n && r == 0; i++) {
 		cleanup_free char *path = str_printf("%s/%s", dt->opts.syslibdir, files.v[i]);
 		cleanup_free char *text = NULL;
@@ -171,7 +174,7 @@ dt_load_library_for(struct dt *dt, const char *text, struct error *err)
 
 	if (dt->library || dt->opts.nolibs)
 		return 0;
-	if (dt->opts.libdirs.n)
+	if (dt->opts.libdirs.n || dt->confine)
 		return dt_load_library(dt, err);
 	if (!dt->library_names && (r = note_dir(dt, err)) < 0)
 		return r;
@@ -179,6 +182,19 @@ dt_load_library_for(struct dt *dt, const char *text, struct error *err)
 		if (map_has(dt->library_names, word))
 			return dt_load_library(dt, err);
 	return 0;
+}
+
+/* What processes are seen through. */
+static int
+load_view(struct dt *dt, struct error *err)
+{
+	cleanup_free char *text = priv_view(dt);
+	struct ast *ast;
+	int r;
+
+	if ((r = dt_parse(dt, text, strlen(text), "view", &ast, err)) < 0)
+		return r;
+	return dt_check(dt, ast, err);
 }
 
 int
@@ -189,7 +205,9 @@ dt_load_library(struct dt *dt, struct error *err)
 	if (dt->library || dt->opts.nolibs)
 		return 0;
 	dt->library = dt->in_library = true;
-	r = load_dir(dt, dt->opts.syslibdir, err);
+	r = load_view(dt, err);
+	if (r == 0)
+		r = load_dir(dt, dt->opts.syslibdir, err);
 	for (size_t i = 0; i < dt->opts.libdirs.n && r == 0; i++)
 		r = load_dir(dt, dt->opts.libdirs.v[i], err);
 	dt->in_library = false;

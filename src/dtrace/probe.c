@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dtrace/check.h"
+#include "dtrace/priv.h"
 
 static const struct provider *const providers[] = {
 	&provider_dtrace, &provider_profile, &provider_tick,	&provider_syscall, &provider_rawtp,
@@ -242,7 +243,7 @@ static int
 provide(struct dt *dt, const char *const part[4], struct error *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(providers); i++) {
-		int r = providers[i]->provide(dt, part, err);
+		int r = priv_provider(dt, providers[i]) ? providers[i]->provide(dt, part, err) : 0;
 
 		if (r < 0)
 			return r;
@@ -307,7 +308,7 @@ dt_probes_match(struct dt *dt, const char *text, int line, struct probe ***ret, 
 	if (str_to_u64(spec, 10, &id) == 0) {
 		if ((r = dt_probes_all(dt, err)) < 0)
 			return r;
-		if (!id || id > dt->n_probes)
+		if (!id || id > dt->n_probes || !priv_probe(dt, dt->probes[id - 1]))
 			return d_error(err, line, "D_PDESC_INVAL", "no probe has the id %s", spec);
 		found = xcalloc(1, sizeof(*found));
 		found[n++] = dt->probes[id - 1];
@@ -323,7 +324,8 @@ dt_probes_match(struct dt *dt, const char *text, int line, struct probe ***ret, 
 			struct probe *p = dt->probes[i];
 
 			if (!dt_part_matches(part[0], p->prov) || !mod_matches(p, part[1]) ||
-			    !dt_part_matches(part[2], p->func) || !dt_part_matches(part[3], p->name))
+			    !dt_part_matches(part[2], p->func) || !dt_part_matches(part[3], p->name) ||
+			    !priv_probe(dt, p))
 				continue;
 			if (n % 64 == 0)
 				found = xreallocarray(found, n + 64, sizeof(*found));

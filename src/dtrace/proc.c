@@ -34,6 +34,7 @@
 
 #include "base/file.h"
 #include "ctf/elfsyms.h"
+#include "dtrace/priv.h"
 #include "dtrace/usyms.h"
 #include "os/pidfd.h"
 #include "os/procmap.h"
@@ -43,7 +44,7 @@
 #define AT_BASE 7
 
 struct dt_proc {
-	pid_t pid;
+	pid_t pid, shown; /* ours, and what the user calls it: in a zone another number */
 	bool created, traced, held, gone;
 	int pidfd; /* of one that is not ours to wait for; readable once it ended, zombie or not */
 	int status; /* of wait(2), when it is gone and was ours */
@@ -55,19 +56,20 @@ struct dt_proc {
 static int
 trace_error(struct error *err, const struct dt_proc *p, const char *what)
 {
-	return error_set_errno(err, errno, "process %d: %s", (int)p->pid, what);
+	return error_set_errno(err, errno, "process %d: %s", (int)p->shown, what);
 }
 
 static struct dt_proc *
-proc_new(struct dt *dt, pid_t pid)
+proc_new(struct dt *dt, pid_t pid, pid_t shown)
 {
 	struct dt_proc *p = xcalloc(1, sizeof(*p));
 
 	p->pid = pid;
+	p->shown = shown;
 	p->pidfd = -1;
 	p->next = dt->procs;
 	dt->procs = p;
-	dt->target = pid;
+	dt->target = shown;
 	return p;
 }
 
@@ -295,6 +297,7 @@ static int
 start_traced(struct dt_proc *p, const char *name, int go, int failed, struct error *err)
 {
 	long options = PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL;
+	unsigned long message;
 	int status;
 	char code;
 
@@ -315,10 +318,33 @@ start_traced(struct dt_proc *p, const char *name, int go, int failed, struct err
 		if (ptrace(PTRACE_CONT, p->pid, NULL, (void *)(intptr_t)WSTOPSIG(status)) < 0)
 			return trace_error(err, p, "cannot be continued");
 	}
+	/* In a zone it is not our child: it exits with the reason. */
+	if (failed < 0 && WIFSTOPPED(status) &&
+	    ptrace(PTRACE_GETEVENTMSG, p->pid, NULL, &message) == 0 && message >> 8 & 0xff)
+		return error_set(err, (int)(message >> 8 & 0xff), "failed to execute %s: %s", name,
+				 strerror((int)(message >> 8 & 0xff)));
 	if (read(failed, &code, 1) == 1)
 		return error_set(err, (unsigned char)code, "failed to execute %s: %s", name,
 				 strerror((unsigned char)code));
 	return error_set(err, ECHILD, "failed to execute %s", name);
+}
+
+/* The command that the zone's dtrace holds at a pipe: it waits for our word there. */
+static int
+take_held(struct dt *dt, const char *name, struct error *err)
+{
+	const struct confine *z = dt->confine;
+	pid_t pid = priv_pid_here(dt, (pid_t)z->target);
+	struct dt_proc *p;
+	int r;
+
+	if (!pid)
+		return error_set(err, ESRCH, "failed to execute %s: its process is gone", name);
+	p = proc_new(dt, pid, (pid_t)z->target);
+	p->created = true;
+	if ((r = start_traced(p, name, z->go, -1, err)) < 0)
+		return r;
+	return run_to_place(dt, p, err);
 }
 
 int
@@ -332,6 +358,8 @@ dt_proc_create(struct dt *dt, const char *command, struct error *err)
 	strv_words(&words, command, " \t");
 	if (!words.n)
 		return error_set(err, EINVAL, "-c needs a command");
+	if (dt->confine)
+		return take_held(dt, words.v[0], err);
 	if (pipe2(go, O_CLOEXEC) < 0)
 		return error_set_errno(err, errno, "pipe");
 	if (pipe2(failed, O_CLOEXEC | O_NONBLOCK) < 0) {
@@ -349,7 +377,7 @@ dt_proc_create(struct dt *dt, const char *command, struct error *err)
 	if (pid < 0) {
 		r = error_set_errno(err, errno, "fork");
 	} else {
-		p = proc_new(dt, pid);
+		p = proc_new(dt, pid, pid);
 		p->created = true;
 		r = start_traced(p, words.v[0], go[1], failed[0], err);
 		if (r == 0)
@@ -394,22 +422,26 @@ stop_threads(struct dt_proc *p)
 }
 
 int
-dt_proc_grab(struct dt *dt, pid_t pid, struct error *err)
+dt_proc_grab(struct dt *dt, pid_t shown, struct error *err)
 {
+	pid_t pid = priv_pid_here(dt, shown);
 	cleanup_close int fd = -1;
 	struct dt_proc *p;
 	int r;
 
 	if (pid == getpid())
 		return error_set(err, EINVAL, "failed to grab process %d: dtrace cannot hold itself",
-				 (int)pid);
-	if (pid <= 0)
-		return error_set(err, ESRCH, "failed to grab process %d: not a process id", (int)pid);
-	if ((r = pidfd_open_pid(pid, &fd, NULL)) < 0)
-		return error_set(err, -r, "failed to grab process %d: %s", (int)pid, strerror(-r));
+				 (int)shown);
+	if (shown <= 0)
+		return error_set(err, ESRCH, "failed to grab process %d: not a process id",
+				 (int)shown);
+	if ((r = pid ? pidfd_open_pid(pid, &fd, NULL) : -ESRCH) < 0)
+		return error_set(err, -r, "failed to grab process %d: %s", (int)shown,
+				 strerror(-r));
 	if (pidfd_ended(fd))
-		return error_set(err, ESRCH, "failed to grab process %d: it is a zombie", (int)pid);
-	p = proc_new(dt, pid);
+		return error_set(err, ESRCH, "failed to grab process %d: it is a zombie",
+				 (int)shown);
+	p = proc_new(dt, pid, shown);
 	p->pidfd = steal_fd(&fd);
 	if (stop_thread(pid, PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT)) {
 		p->traced = p->held = true;
@@ -439,13 +471,13 @@ static void
 tell_end(struct dt *dt, const struct dt_proc *p)
 {
 	if (p->created && WIFSIGNALED(p->status))
-		fprintf(stderr, "dtrace: pid %d terminated by SIG%s\n", (int)p->pid,
+		fprintf(stderr, "dtrace: pid %d terminated by SIG%s\n", (int)p->shown,
 			sigabbrev_np(WTERMSIG(p->status)));
 	else if (p->created && WEXITSTATUS(p->status))
-		fprintf(stderr, "dtrace: pid %d exited with status %d\n", (int)p->pid,
+		fprintf(stderr, "dtrace: pid %d exited with status %d\n", (int)p->shown,
 			WEXITSTATUS(p->status));
 	else if (!dt->opts.quiet)
-		fprintf(stderr, "dtrace: pid %d has exited\n", (int)p->pid);
+		fprintf(stderr, "dtrace: pid %d has exited\n", (int)p->shown);
 }
 
 /* One stop of a traced thread: what it means, and on. */

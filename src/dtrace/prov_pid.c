@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dtrace/priv.h"
 #include "dtrace/uprobe.h"
 #include "dtrace/x86len.h"
 
@@ -152,18 +153,19 @@ is_meant(const char *pattern, const struct procmap *m, bool is_main)
 static int
 pid_provide(struct dt *dt, const char *const part[4], struct error *err)
 {
-	struct search s = {.dt = dt, .part = part, .pid = pid_of(part[0])};
+	pid_t shown = pid_of(part[0]);
+	struct search s = {.dt = dt, .part = part, .pid = priv_pid_here(dt, shown)};
 	cleanup_free char *exe = str_printf("/proc/%d/exe", (int)s.pid);
 	cleanup_procmaps struct procmaps maps = {0};
 	cleanup_map struct map *seen = map_new(NULL);
 	char path[4096] = "";
 	size_t modules = 0;
 
-	if (!s.pid)
+	if (!shown)
 		return 0;
-	if (procmaps_read(s.pid, &maps, NULL) < 0) {
+	if (!s.pid || procmaps_read(s.pid, &maps, NULL) < 0) {
 		free(dt->why);
-		dt->why = str_printf("no process has the id %d", (int)s.pid);
+		dt->why = str_printf("no process has the id %d", (int)shown);
 		return 0;
 	}
 	if (readlink(exe, path, sizeof(path) - 1) < 0)
@@ -184,8 +186,8 @@ pid_provide(struct dt *dt, const char *const part[4], struct error *err)
 	if (!s.found) {
 		free(dt->why);
 		dt->why = modules ? str_printf("no such function or instruction in %s of process %d",
-					       *part[1] ? part[1] : "any object", (int)s.pid)
-				  : str_printf("process %d has no object \"%s\"", (int)s.pid, part[1]);
+					       *part[1] ? part[1] : "any object", (int)shown)
+				  : str_printf("process %d has no object \"%s\"", (int)shown, part[1]);
 	}
 	return 0;
 }

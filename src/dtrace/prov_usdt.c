@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "dtrace/check.h"
+#include "dtrace/priv.h"
 #include "dtrace/uprobe.h"
 #include "dtrace/usdt_arg.h"
 
@@ -60,7 +61,8 @@ struct search {
 static void
 add_note(struct search *s, const struct sdt_note *n)
 {
-	cleanup_free char *prov = s->pid ? str_printf("%s%d", n->provider, (int)s->pid)
+	cleanup_free char *prov = s->pid ? str_printf("%s%d", n->provider,
+						      (int)priv_pid_shown(s->dt, s->pid))
 					 : xstrdup(n->provider);
 	cleanup_free char *name = shown_name(n->name);
 	const struct elfsym *sym = elfsyms_at(s->file->syms, n->pc);
@@ -90,7 +92,7 @@ search_process(struct dt *dt, const char *const part[4], pid_t pid, bool by_pid)
 	struct search s = {.dt = dt, .part = part, .pid = by_pid ? pid : 0};
 	cleanup_procmaps struct procmaps maps = {0};
 
-	if (pid == getpid() || procmaps_read(pid, &maps, NULL) < 0)
+	if (pid == getpid() || !priv_pid_shown(dt, pid) || procmaps_read(pid, &maps, NULL) < 0)
 		return;
 	for (size_t i = 0; i < maps.n; i++) {
 		const struct procmap *m = &maps.v[i];
@@ -119,9 +121,17 @@ search_all(struct dt *dt, const char *const part[4], bool by_pid)
 		closedir(d);
 }
 
+static bool
+is_process(pid_t pid)
+{
+	cleanup_free char *dir = str_printf("/proc/%d", (int)pid);
+
+	return access(dir, F_OK) == 0;
+}
+
 /* "foo1234": the process, if there is one of that number. */
 static pid_t
-pid_in(const char *prov)
+pid_in(struct dt *dt, const char *prov)
 {
 	size_t len = strlen(prov), digits = len;
 	int pid;
@@ -130,10 +140,8 @@ pid_in(const char *prov)
 		digits--;
 	/* A name may end in a digit itself: the longest tail that is a process. */
 	for (; digits > 0 && digits < len; digits++) {
-		cleanup_free char *dir = str_printf("/proc/%s", prov + digits);
-
-		if (prov[digits] != '0' && access(dir, F_OK) == 0 &&
-		    str_to_int(prov + digits, &pid) == 0)
+		if (prov[digits] != '0' && str_to_int(prov + digits, &pid) == 0 &&
+		    (pid = priv_pid_here(dt, pid)) > 0 && is_process(pid))
 			return pid;
 	}
 	return 0;
@@ -185,14 +193,15 @@ usdt_provide(struct dt *dt, const char *const part[4], struct error *err)
 
 	if (is_taken(prov) || str_after(prov, "pid"))
 		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(stable); i++)
+	/* Of no interest in a zone: they are the node's. */
+	for (size_t i = 0; i < ARRAY_SIZE(stable) && !dt->confine; i++)
 		if (str_eq(stable[i].prov, prov))
 			search_path(&s, stable[i].path);
 	for (size_t i = 0; i < dt->opts.usdtfiles.n; i++)
 		if (!search_path(&s, dt->opts.usdtfiles.v[i]))
 			return error_set(err, ENOENT, "usdtfile: %s is no ELF file that can be read",
 					 dt->opts.usdtfiles.v[i]);
-	if (!dt_is_glob(prov) && (pid = pid_in(prov)) > 0) {
+	if (!dt_is_glob(prov) && (pid = pid_in(dt, prov)) > 0) {
 		search_process(dt, part, pid, true);
 	} else {
 		search_all(dt, part, dt_is_glob(prov));
@@ -251,6 +260,37 @@ usdt_prepare(struct dt *dt, struct hook *h, struct error *err)
 
 /* --- types */
 
+/*
+ * The text comes from a file that anybody may have written, and D would run its clauses and
+ * follow its pragmas: nothing is left but providers, and types that have no meaning yet.
+ */
+static void
+keep_definitions(struct dt *dt, struct ast *ast)
+{
+	struct node **link = &ast->top;
+
+	while (*link) {
+		const struct node *n = *link;
+		const struct type_body *body = n->kind == N_DECL && n->type_expr ? n->type_expr->body
+										 : NULL;
+		cleanup_free char *tag =
+			body && body->tag ? str_printf("%s %s",
+						       body->kind == CTF_ENUM    ? "enum"
+						       : body->kind == CTF_UNION ? "union"
+										 : "struct",
+						       body->tag)
+					  : NULL;
+		bool is_type = n->kind == N_DECL && (n->storage == STORE_TYPEDEF || !n->name);
+
+		if (n->kind == N_PROVIDER ||
+		    (is_type && !(tag && ctf_find(dt->types, tag)) &&
+		     !(n->name && ctf_find(dt->types, n->name))))
+			link = &(*link)->next;
+		else
+			*link = n->next;
+	}
+}
+
 /* The definitions that the file carries, read when first asked for. */
 static void
 read_definitions(struct dt *dt, struct ufile *f, const char *module)
@@ -269,6 +309,7 @@ read_definitions(struct dt *dt, struct ufile *f, const char *module)
 		/* A file may carry anything: what is not D, or declares what is known, is passed over. */
 		if (!text[at] || dt_parse(dt, text + at, strlen(text + at), module, &ast, &err) < 0)
 			continue;
+		keep_definitions(dt, ast);
 		(void)dt_check(dt, ast, &err);
 		f->definitions = xreallocarray(f->definitions, f->n_definitions + 1,
 					       sizeof(*f->definitions));

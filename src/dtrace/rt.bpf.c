@@ -694,6 +694,37 @@ rt_progenyof(rt_t *rt, u64 task, u64 pid)
 	return 0;
 }
 
+/* The same by the numbers of the zone's processes: those of level 1, the second of numbers[]. */
+FUNC long
+rt_zone_progenyof(rt_t *rt, u64 task, u64 pid)
+{
+	rt->a = task;
+	for (rt->i = 0; can_loop && rt->i < 1024 && rt->a; rt->i++) {
+		/* pids[PIDTYPE_TGID] */
+		u64 p = load(load(rt->a + rt->off[RT_TASK_SIGNAL]) + rt->off[RT_SIGNAL_PIDS] + 8);
+
+		if (!p || load4(p + rt->off[RT_PID_LEVEL]) < 1)
+			return 0;
+		if (load4(p + rt->off[RT_PID_NUMBERS] + 16) == (pid & 0xffffffff))
+			return 1;
+		rt->a = load(rt->a + rt->off[RT_TASK_PARENT]);
+	}
+	return 0;
+}
+
+/* The task, if its user namespace is that one or inside it; else 0. */
+FUNC long
+rt_ours(rt_t *rt, u64 task, u64 inum)
+{
+	rt->a = load(load(task + rt->off[RT_TASK_CRED]) + rt->off[RT_CRED_USER_NS]);
+	for (rt->i = 0; can_loop && rt->i < 8 && rt->a; rt->i++) {
+		if (load4(rt->a + rt->off[RT_USER_NS_INUM]) == inum)
+			return (long)task;
+		rt->a = load(rt->a + rt->off[RT_USER_NS_PARENT]);
+	}
+	return 0;
+}
+
 /* The names noted in rt->names, last first, each behind a slash; dst is 2 * size. */
 INLINE void
 join_names(rt_t *rt, char *dst, u64 size)

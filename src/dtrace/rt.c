@@ -114,6 +114,14 @@ gen_rt_offset(struct gen *g, const struct node *where, enum rt_offset which, str
 		[RT_CGROUP_ANCESTORS] = {"struct cgroup", "ancestors"},
 		[RT_CGROUP_KN] = {"struct cgroup", "kn"},
 		[RT_KN_NAME] = {"struct kernfs_node", "name"},
+		[RT_TASK_SIGNAL] = {"struct task_struct", "signal"},
+		[RT_SIGNAL_PIDS] = {"struct signal_struct", "pids"},
+		[RT_PID_LEVEL] = {"struct pid", "level"},
+		[RT_PID_NUMBERS] = {"struct pid", "numbers"},
+		[RT_TASK_CRED] = {"struct task_struct", "cred"},
+		[RT_CRED_USER_NS] = {"struct cred", "user_ns"},
+		[RT_USER_NS_INUM] = {"struct user_namespace", "ns.inum"},
+		[RT_USER_NS_PARENT] = {"struct user_namespace", "parent"},
 	};
 	const struct ctf_type *t = ctf_find(g->dt->kernel, rows[which].type);
 	cleanup_strv struct strv names = STRV_INIT;

@@ -168,7 +168,8 @@ compile(struct dt *dt, struct stable_hook *sh, const char *expr, struct node **r
 	struct probe *probes[] = {&sh->raw};
 	struct ast *ast;
 	struct param param = {.name = "ret"};
-	struct checker c = {.dt = dt, .probes = probes, .n_probes = 1, .params = &param};
+	struct checker c = {.dt = dt, .probes = probes, .n_probes = 1, .params = &param,
+			    .library = true};
 	int r = dt_parse(dt, text, strlen(text), "", &ast, err);
 
 	if (r < 0)

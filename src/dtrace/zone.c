@@ -7,7 +7,7 @@
  */
 #include <bpf/bpf.h>
 
-#include "dtrace/gen.h"
+#include "dtrace/priv.h"
 #include "os/cgroup.h"
 
 #define ZONE_LEVEL 2 /* below the root: zones, NAME */
@@ -46,7 +46,12 @@ gen_zone(struct gen *g)
 	const struct provider *ops = g->hook->probes[0]->ops;
 	struct asmb *a = &g->a;
 
-	if (!g->dt->zone_id || ops->manual || ops == &provider_tick)
+	g->nobody = g->dt->confine && (ops->manual || ops == &provider_tick);
+	if (ops->manual || ops == &provider_tick)
+		return;
+	if (g->dt->confine)
+		gen_confine(g);
+	if (!g->dt->zone_id)
 		return;
 	asm_imm(a, R1, ZONE_LEVEL);
 	asm_call(a, BPF_FUNC_get_current_ancestor_cgroup_id);

@@ -59,21 +59,19 @@ typedef struct lwpsinfo {
 	lgrp_id_t pr_lgrp;
 } lwpsinfo_t;
 
-/* The id of a task's process (kind 1), group (2) or session (3) in the global zone. */
-inline int d_pid_of[struct task_struct *t, int kind] =
-	t->signal->pids[kind] == 0 ? 0 : t->signal->pids[kind]->numbers[0].nr;
+/* d_nr, d_tgid, d_lwpid, d_id, d_addr, d_zone_of, zonename: see priv.c, priv_view() */
 
 translator psinfo_t < struct task_struct *T > {
 	pr_nlwp = T->signal->nr_threads;
-	pr_pid = T->tgid;
-	pr_ppid = T->real_parent->tgid;
-	pr_pgid = d_pid_of[T, 2];
-	pr_sid = d_pid_of[T, 3];
-	pr_uid = T->cred->uid.val;
-	pr_euid = T->cred->euid.val;
-	pr_gid = T->cred->gid.val;
-	pr_egid = T->cred->egid.val;
-	pr_addr = (uintptr_t)T;
+	pr_pid = d_tgid[T];
+	pr_ppid = d_tgid[T->real_parent];
+	pr_pgid = d_nr[T->signal->pids[2]];
+	pr_sid = d_nr[T->signal->pids[3]];
+	pr_uid = d_id[T->cred->uid.val];
+	pr_euid = d_id[T->cred->euid.val];
+	pr_gid = d_id[T->cred->gid.val];
+	pr_egid = d_id[T->cred->egid.val];
+	pr_addr = d_addr[(uint64_t)T];
 	pr_ttydev = T->signal->tty == 0 ? 0xffffffff :
 	    T->signal->tty->driver->major << 20 | T->signal->tty->driver->minor_start + T->signal->tty->index;
 	pr_start = xlate <timestruc_t> (T->group_leader->start_boottime);
@@ -82,10 +80,10 @@ translator psinfo_t < struct task_struct *T > {
 	pr_argv = T->mm == 0 ? 0 : T->mm->arg_start;
 	pr_envp = T->mm == 0 ? 0 : T->mm->env_start;
 	pr_dmodel = (T->thread_info.flags >> 29) & 1 ? PR_MODEL_ILP32 : PR_MODEL_LP64;
-	pr_taskid = T->tgid;
+	pr_taskid = d_tgid[T];
 	pr_projid = 0;
 	pr_poolid = 0;
-	pr_zone = d_zonename(T);
+	pr_zone = d_zone_of[T];
 };
 
 translator timestruc_t < uint64_t ns > {
@@ -101,8 +99,8 @@ inline char d_state[struct task_struct *t] =
 translator lwpsinfo_t < struct task_struct *T > {
 	pr_flag = T->on_cpu ? 0 : T->__state & 0xc ? PR_STOPPED | PR_ISTOP :
 	    T->__state ? PR_ASLEEP : 0;
-	pr_lwpid = T->pid;
-	pr_addr = (uintptr_t)T;
+	pr_lwpid = d_lwpid[T];
+	pr_addr = d_addr[(uint64_t)T];
 	pr_wchan = 0;
 	pr_stype = 0;
 	pr_state = d_state[T];
@@ -148,7 +146,6 @@ inline cpuinfo_t *curcpu = xlate <cpuinfo_t *> (cpu);
 
 inline string cwd = d_path(&curthread->fs->pwd);
 inline string root = d_path(&curthread->fs->root);
-inline string zonename = d_zonename(curthread);
 inline string execargs = d_psargs(curthread);
 
 typedef struct fileinfo {
@@ -172,7 +169,8 @@ translator fileinfo_t < struct file *F > {
 };
 
 inline fileinfo_t fds[int fd] = xlate <fileinfo_t>
-	(fd >= 0 && fd < curthread->files->fdt->max_fds ? curthread->files->fdt->fd[fd] : (struct file *)0);
+	(fd >= 0 && fd < curthread->files->fdt->max_fds ?
+	    curthread->files->fdt->fd[fd & (curthread->files->fdt->max_fds - 1)] : (struct file *)0);
 
 inline int O_ACCMODE = 3;
 inline int O_RDONLY = 0;
