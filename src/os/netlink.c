@@ -332,37 +332,59 @@ copy_text(char *dst, size_t size, const struct nlattr *a)
 	snprintf(dst, size, "%.*s", (int)mnl_attr_get_payload_len(a), mnl_attr_get_str(a));
 }
 
+/* Where a number, or bytes, of an attribute go; its size there is its size in the message. */
+struct field {
+	uint16_t attr;
+	uint16_t offset;
+	uint16_t size;
+};
+
+#define FIELD(attr_, type_, member_) \
+	{(attr_), offsetof(struct type_, member_), sizeof(((struct type_ *)0)->member_)}
+
+/*
+ * Of `fields`, the one that a is.  A number or an address of another size is not what we take it
+ * for; a structure may be an older kernel's, or have grown.
+ */
 static void
-copy_mac(struct mac_addr *m, const struct nlattr *a)
+take_field(const struct field *fields, size_t n, const struct nlattr *a, void *ret)
 {
-	if (mnl_attr_get_payload_len(a) == sizeof(m->b))
-		memcpy(m->b, mnl_attr_get_payload(a), sizeof(m->b));
-}
+	for (size_t i = 0; i < n; i++)
+		if (fields[i].attr == mnl_attr_get_type(a)) {
+			size_t size = fields[i].size, have = mnl_attr_get_payload_len(a);
 
-static void
-link_data(struct nl_link *l, const struct nlattr *data)
-{
-	const struct nlattr *a;
-
-	mnl_attr_for_each_nested(a, data)
-	{
-		unsigned type = mnl_attr_get_type(a);
-
-		if (str_eq(l->kind, "vlan")) {
-			if (type == IFLA_VLAN_ID)
-				l->vid = mnl_attr_get_u16(a);
-		} else if (str_eq(l->kind, "bond")) {
-			if (type == IFLA_BOND_MODE)
-				l->bond_mode = mnl_attr_get_u8(a);
-			else if (type == IFLA_BOND_XMIT_HASH_POLICY)
-				l->bond_xmit_policy = mnl_attr_get_u8(a);
-			else if (type == IFLA_BOND_AD_LACP_RATE)
-				l->bond_lacp_rate = mnl_attr_get_u8(a);
-			else if (type == IFLA_BOND_AD_LACP_ACTIVE)
-				l->bond_lacp_active = mnl_attr_get_u8(a);
+			if (have == size || size > sizeof(uint64_t))
+				memcpy((char *)ret + fields[i].offset, mnl_attr_get_payload(a),
+				       have < size ? have : size);
 		}
-	}
 }
+
+static const struct field link_fields[] = {
+	FIELD(IFLA_ADDRESS, nl_link, mac),
+	FIELD(IFLA_PERM_ADDRESS, nl_link, perm_mac),
+	FIELD(IFLA_MTU, nl_link, mtu),
+	FIELD(IFLA_MIN_MTU, nl_link, min_mtu),
+	FIELD(IFLA_MAX_MTU, nl_link, max_mtu),
+	FIELD(IFLA_GROUP, nl_link, group),
+	FIELD(IFLA_MASTER, nl_link, master),
+	FIELD(IFLA_LINK, nl_link, link),
+	FIELD(IFLA_CARRIER, nl_link, carrier),
+	FIELD(IFLA_OPERSTATE, nl_link, operstate),
+	FIELD(IFLA_PROMISCUITY, nl_link, promiscuity),
+	FIELD(IFLA_ALLMULTI, nl_link, allmulti),
+	FIELD(IFLA_STATS64, nl_link, stats),
+};
+
+static const struct field vlan_fields[] = {
+	FIELD(IFLA_VLAN_ID, nl_link, vid),
+};
+
+static const struct field bond_fields[] = {
+	FIELD(IFLA_BOND_MODE, nl_link, bond_mode),
+	FIELD(IFLA_BOND_XMIT_HASH_POLICY, nl_link, bond_xmit_policy),
+	FIELD(IFLA_BOND_AD_LACP_RATE, nl_link, bond_lacp_rate),
+	FIELD(IFLA_BOND_AD_LACP_ACTIVE, nl_link, bond_lacp_active),
+};
 
 static void
 link_info(struct nl_link *l, const struct nlattr *info)
@@ -383,8 +405,15 @@ link_info(struct nl_link *l, const struct nlattr *info)
 			break;
 		}
 	}
-	if (data)
-		link_data(l, data);
+	if (!data)
+		return;
+	mnl_attr_for_each_nested(a, data)
+	{
+		if (str_eq(l->kind, "vlan"))
+			take_field(vlan_fields, ARRAY_SIZE(vlan_fields), a, l);
+		else if (str_eq(l->kind, "bond"))
+			take_field(bond_fields, ARRAY_SIZE(bond_fields), a, l);
+	}
 }
 
 static void
@@ -404,7 +433,6 @@ parse_link(const struct nlmsghdr *h, struct nl_link *l)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(h);
 	const struct nlattr *a;
-	size_t n;
 
 	l->ifindex = ifi->ifi_index;
 	l->type = ifi->ifi_type;
@@ -415,54 +443,14 @@ parse_link(const struct nlmsghdr *h, struct nl_link *l)
 		case IFLA_IFNAME:
 			copy_text(l->name, sizeof(l->name), a);
 			break;
-		case IFLA_ADDRESS:
-			copy_mac(&l->mac, a);
-			break;
-		case IFLA_PERM_ADDRESS:
-			copy_mac(&l->perm_mac, a);
-			break;
-		case IFLA_MTU:
-			l->mtu = mnl_attr_get_u32(a);
-			break;
-		case IFLA_MIN_MTU:
-			l->min_mtu = mnl_attr_get_u32(a);
-			break;
-		case IFLA_MAX_MTU:
-			l->max_mtu = mnl_attr_get_u32(a);
-			break;
-		case IFLA_GROUP:
-			l->group = mnl_attr_get_u32(a);
-			break;
-		case IFLA_MASTER:
-			l->master = (int)mnl_attr_get_u32(a);
-			break;
-		case IFLA_LINK:
-			l->link = (int)mnl_attr_get_u32(a);
-			break;
-		case IFLA_CARRIER:
-			l->carrier = mnl_attr_get_u8(a);
-			break;
-		case IFLA_OPERSTATE:
-			l->operstate = mnl_attr_get_u8(a);
-			break;
-		case IFLA_PROMISCUITY:
-			l->promiscuity = mnl_attr_get_u32(a);
-			break;
-		case IFLA_ALLMULTI:
-			l->allmulti = mnl_attr_get_u32(a);
-			break;
 		case IFLA_LINKINFO:
 			link_info(l, a);
 			break;
 		case IFLA_PROP_LIST:
 			link_props(l, a);
 			break;
-		case IFLA_STATS64:
-			n = mnl_attr_get_payload_len(a);
-			if (n > sizeof(l->stats))
-				n = sizeof(l->stats);
-			memcpy(&l->stats, mnl_attr_get_payload(a), n);
-			break;
+		default:
+			take_field(link_fields, ARRAY_SIZE(link_fields), a, l);
 		}
 	}
 }
@@ -997,6 +985,12 @@ route_metrics(struct nl_route *x, const struct nlattr *metrics)
 	}
 }
 
+static const struct field route_fields[] = {
+	FIELD(RTA_OIF, nl_route, ifindex),
+	FIELD(RTA_PRIORITY, nl_route, metric),
+	FIELD(RTA_TABLE, nl_route, table),
+};
+
 static void
 parse_route(const struct nlmsghdr *h, struct nl_route *x)
 {
@@ -1023,18 +1017,11 @@ parse_route(const struct nlmsghdr *h, struct nl_route *x)
 		case RTA_PREFSRC:
 			get_ip(&x->source, rt->rtm_family, whole, a);
 			break;
-		case RTA_OIF:
-			x->ifindex = (int)mnl_attr_get_u32(a);
-			break;
-		case RTA_PRIORITY:
-			x->metric = mnl_attr_get_u32(a);
-			break;
-		case RTA_TABLE:
-			x->table = mnl_attr_get_u32(a);
-			break;
 		case RTA_METRICS:
 			route_metrics(x, a);
 			break;
+		default:
+			take_field(route_fields, ARRAY_SIZE(route_fields), a, x);
 		}
 	}
 }
