@@ -40,30 +40,52 @@ usage_error(const char *verb, const char *fmt, ...)
 	return cli_usage_verb(verbs, verb);
 }
 
+/* What a verb was given, and what it came to. */
+struct call {
+	const char *verb;     /* its first name, whatever was typed */
+	struct strv operands; /* without the UUID */
+	char *uuid;
+	struct json *payload;
+	struct error err;
+};
+
+enum {
+	UUID = 1,    /* the first operand is a UUID */
+	PAYLOAD = 2, /* JSON from the file of -f, or standard input; not if there are operands */
+	ALONE = 4,   /* and nothing else may be given */
+	RECOVER = 8, /* something will be changed: clear away first what was left half done */
+};
+
+static void
+call_done(struct call *c)
+{
+	strv_done(&c->operands);
+	free(c->uuid);
+	json_free(c->payload);
+	error_done(&c->err);
+}
+
 /*
  * Options and operands in any order, as node's option parsers take them:
  * "vmadm stop UUID -F".  0, or an exit status + 1.
  */
 static int
-parse_args(int argc, char **argv, const struct cli_opt *opts, struct strv *operands)
+parse_args(struct call *c, int argc, char **argv, const struct cli_opt *opts)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	const char *verb = argv[0];
-
 	for (;;) {
 		bool help = false;
 		int first = 0;
 
-		if (cli_parse(argc, argv, opts, &first, &help, &err) < 0)
-			return usage_error(verb, "%s", error_message(&err)) + 1;
+		if (cli_parse(argc, argv, opts, &first, &help, &c->err) < 0)
+			return usage_error(c->verb, "%s", error_message(&c->err)) + 1;
 		if (help) {
-			cli_usage_verb(verbs, verb);
+			cli_usage_verb(verbs, c->verb);
 			cli_print_options(stderr, opts);
 			return CLI_OK + 1;
 		}
 		if (first >= argc)
 			return 0;
-		strv_add(operands, argv[first]);
+		strv_add(&c->operands, argv[first]);
 		argc -= first;
 		argv += first;
 	}
@@ -71,36 +93,34 @@ parse_args(int argc, char **argv, const struct cli_opt *opts, struct strv *opera
 
 /* The UUID that must come first; it is taken off the operands. */
 static int
-take_uuid(const char *verb, struct strv *operands, char **ret)
+take_uuid(struct call *c)
 {
-	if (!operands->n || !str_is_uuid(operands->v[0]))
-		return usage_error(verb, "Invalid or missing UUID for %s", verb) + 1;
-	*ret = str_lower(xstrdup(operands->v[0]));
-	strv_remove(operands, 0);
+	if (!c->operands.n || !str_is_uuid(c->operands.v[0]))
+		return usage_error(c->verb, "Invalid or missing UUID for %s", c->verb) + 1;
+	c->uuid = str_lower(xstrdup(c->operands.v[0]));
+	strv_remove(&c->operands, 0);
 	return 0;
 }
 
-/* A payload from -f FILE or standard input. */
+/* The payload; file NULL or "-": from standard input.  0, or an exit status + 1. */
 static int
-read_payload(const char *verb, const char *file, struct json **ret)
+read_payload(struct call *c, const char *file)
 {
-	cleanup_error struct error err = ERROR_INIT;
+	const char *verb = c->verb;
 
 	if (!file)
 		file = "-";
 	if (str_eq(file, "-") && isatty(0))
 		return usage_error(verb, "Will not %s from stdin when stdin is a tty.", verb) + 1;
-	if (json_read_file(file, ret, &err) < 0) {
-		if (err.code == ENOENT)
+	if (json_read_file(file, &c->payload, &c->err) < 0) {
+		if (c->err.code == ENOENT)
 			fprintf(stderr, "File: %s does not exist.\n", file);
 		else
-			fprintf(stderr, "Invalid JSON payload: %s\n", error_message(&err));
+			fprintf(stderr, "Invalid JSON payload: %s\n", error_message(&c->err));
 		return CLI_FAILED + 1;
 	}
-	if (json_type(*ret) != JSON_OBJECT) {
+	if (json_type(c->payload) != JSON_OBJECT) {
 		fprintf(stderr, "Invalid JSON payload: it is not an object\n");
-		json_free(*ret);
-		*ret = NULL;
 		return CLI_FAILED + 1;
 	}
 	return 0;
@@ -121,72 +141,94 @@ recover(void)
 		fprintf(stderr, "note: %s\n", done.v[i]);
 }
 
+/* Takes apart what a verb was given, as `wants` says.  0, or an exit status + 1. */
+static int
+begin(struct call *c, const char *verb, int argc, char **argv, unsigned wants,
+      const struct cli_opt *opts)
+{
+	const char *file = NULL;
+	const struct cli_opt none[] = {{0}}, with_file[] = {
+						     {'f', "file", CLI_STR, &file, "FILE",
+						      "payload; standard input if not given"},
+						     {0},
+					     };
+	int r;
+
+	c->verb = verb;
+	r = parse_args(c, argc, argv, opts ? opts : wants & PAYLOAD ? with_file : none);
+	if (r)
+		return r;
+	if (wants & UUID && (r = take_uuid(c)) != 0)
+		return r;
+	if (wants & ALONE && c->operands.n)
+		return usage_error(verb, "Invalid argument: %s", c->operands.v[0]) + 1;
+	if (wants & PAYLOAD && !c->operands.n && (r = read_payload(c, file)) != 0)
+		return r;
+	if (wants & RECOVER)
+		recover();
+	return 0;
+}
+
+/* What came of it: the message when r is 0, the error if not.  An exit status. */
+__attribute__((format(printf, 3, 4))) static int
+finish(struct call *c, int r, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (r < 0)
+		return say_error(&c->err);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return CLI_OK;
+}
+
+static int
+print_json(const struct json *j)
+{
+	cleanup_free char *text = json_print(j, true);
+
+	fputs(text, stdout);
+	return CLI_OK;
+}
+
 /* ---- create, update, validate ----------------------------------------------------- */
 
 static int
 verb_create(int argc, char **argv)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_strv struct strv operands = STRV_INIT;
-	cleanup_json struct json *payload = NULL;
-	cleanup_free char *uuid = NULL;
-	const char *file = NULL;
-	const struct cli_opt opts[] = {
-		{'f', "file", CLI_STR, &file, "FILE", "payload; standard input if not given"},
-		{0},
-	};
-	int r = parse_args(argc, argv, opts, &operands);
+	struct call c CLEANUP(call_done) = {0};
+	int r = begin(&c, "create", argc, argv, PAYLOAD | ALONE | RECOVER, NULL);
 
-	if (r == 0 && operands.n)
-		r = usage_error("create", "create takes no operands") + 1;
-	if (r == 0)
-		r = read_payload("create", file, &payload);
 	if (r)
 		return r - 1;
-	recover();
-	if (vm_create(payload, &uuid, &err) < 0)
-		return say_error(&err);
-	fprintf(stderr, "Successfully created VM %s\n", uuid);
-	return CLI_OK;
+	r = vm_create(c.payload, &c.uuid, &c.err);
+	return finish(&c, r, "Successfully created VM %s", c.uuid);
 }
 
 static int
 verb_update(int argc, char **argv)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_strv struct strv operands = STRV_INIT;
-	cleanup_json struct json *payload = NULL;
-	cleanup_free char *uuid = NULL;
-	const char *file = NULL;
-	const struct cli_opt opts[] = {
-		{'f', "file", CLI_STR, &file, "FILE", "payload; standard input if not given"},
-		{0},
-	};
-	int r = parse_args(argc, argv, opts, &operands);
+	struct call c CLEANUP(call_done) = {0};
+	int r = begin(&c, "update", argc, argv, UUID | PAYLOAD, NULL);
 
-	if (r == 0)
-		r = take_uuid("update", &operands, &uuid);
-	if (r == 0 && operands.n) {
-		payload = json_new_object();
-		for (size_t i = 0; i < operands.n; i++)
-			if (vm_payload_set_arg(payload, operands.v[i], &err) < 0)
-				return usage_error("update", "%s", error_message(&err));
-	} else if (r == 0)
-		r = read_payload("update", file, &payload);
 	if (r)
 		return r - 1;
+	if (c.operands.n)
+		c.payload = json_new_object();
+	for (size_t i = 0; i < c.operands.n; i++)
+		if (vm_payload_set_arg(c.payload, c.operands.v[i], &c.err) < 0)
+			return usage_error("update", "%s", error_message(&c.err));
 	recover();
-	if (vm_update(uuid, payload, &err) < 0)
-		return say_error(&err);
-	fprintf(stderr, "Successfully updated VM %s\n", uuid);
-	return CLI_OK;
+	r = vm_update(c.uuid, c.payload, &c.err);
+	return finish(&c, r, "Successfully updated VM %s", c.uuid);
 }
 
 static int
 verb_validate(int argc, char **argv)
 {
-	cleanup_strv struct strv operands = STRV_INIT;
-	cleanup_json struct json *payload = NULL;
+	struct call c CLEANUP(call_done) = {0};
 	cleanup_vm_report struct vm_report report = VM_REPORT_INIT;
 	const char *file = NULL, *brand_name, *action;
 	enum vm_brand brand;
@@ -194,36 +236,38 @@ verb_validate(int argc, char **argv)
 		{'f', "file", CLI_STR, &file, "FILE", "payload; standard input if not given"},
 		{0},
 	};
-	int r = parse_args(argc, argv, opts, &operands);
+	int r = begin(&c, "validate", argc, argv, 0, opts);
 
 	if (r)
 		return r - 1;
-	action = operands.n ? operands.v[0] : "";
+	action = c.operands.n ? c.operands.v[0] : "";
 	if (!str_eq(action, "create") && !str_eq(action, "update") && !str_eq(action, "receive"))
 		return usage_error("validate", "Will not validate without a valid action.");
-	if (str_eq(action, "update") && operands.n != 2)
-		return usage_error("validate", "Will not validate without a valid action and brand.");
-	r = read_payload("validate", file, &payload);
+	if (str_eq(action, "update") && c.operands.n != 2)
+		return usage_error("validate",
+				   "Will not validate without a valid action and brand.");
+	r = read_payload(&c, file);
 	if (r)
 		return r - 1;
-	brand_name = operands.n > 1 ? operands.v[1] : json_str(json_get(payload, "brand"), "");
+	brand_name =
+		c.operands.n > 1 ? c.operands.v[1] : json_str(json_get(c.payload, "brand"), "");
 	brand = vm_brand_parse(brand_name);
-	if (operands.n > 1 && !brand) {
+	if (c.operands.n > 1 && !brand) {
 		fprintf(stderr, "Invalid brand: '%s'\n", brand_name);
 		return CLI_FAILED;
 	}
 	{
 		cleanup_free char *shown = xstrdup(brand_name);
 
-		vm_payload_check(payload, brand,
+		vm_payload_check(c.payload, brand,
 				 str_eq(action, "update")    ? VM_UPDATE
 				 : str_eq(action, "receive") ? VM_RECEIVE
 							     : VM_CREATE,
 				 &report);
 		if (vm_report_ok(&report) && !str_eq(action, "update")) {
-			vm_payload_defaults(payload, brand);
-			vm_payload_follow(payload, brand, NULL);
-			vm_payload_rules(payload, brand, &report);
+			vm_payload_defaults(c.payload, brand);
+			vm_payload_follow(c.payload, brand, NULL);
+			vm_payload_rules(c.payload, brand, &report);
 		}
 		if (vm_report_ok(&report)) {
 			fprintf(stderr, "VALID '%s' payload for %s brand VMs.\n", action, shown);
@@ -244,23 +288,15 @@ verb_validate(int argc, char **argv)
 static int
 verb_get(int argc, char **argv)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_strv struct strv operands = STRV_INIT;
+	struct call c CLEANUP(call_done) = {0};
 	cleanup_json struct json *vm = NULL;
-	cleanup_free char *uuid = NULL;
-	cleanup_free char *text = NULL;
-	const struct cli_opt opts[] = {{0}};
-	int r = parse_args(argc, argv, opts, &operands);
+	int r = begin(&c, "get", argc, argv, UUID, NULL);
 
-	if (r == 0)
-		r = take_uuid("get", &operands, &uuid);
 	if (r)
 		return r - 1;
-	if (vm_load(uuid, VM_LOAD_ALL, &vm, &err) < 0)
-		return say_error(&err);
-	text = json_print(vm, true);
-	fputs(text, stdout);
-	return CLI_OK;
+	if (vm_load(c.uuid, VM_LOAD_ALL, &vm, &c.err) < 0)
+		return say_error(&c.err);
+	return print_json(vm);
 }
 
 /* Widths of the columns people look at most; others are as wide as what is in them. */
@@ -270,18 +306,12 @@ static const struct {
 	enum table_align align;
 	bool number;
 } known_columns[] = {
-	{"uuid", 36, TABLE_LEFT, false},
-	{"type", 4, TABLE_LEFT, false},
-	{"ram", 7, TABLE_LEFT, true},
-	{"state", 16, TABLE_LEFT, false},
-	{"alias", 10, TABLE_LEFT, false},
-	{"max_physical_memory", 7, TABLE_LEFT, true},
-	{"quota", 5, TABLE_LEFT, true},
-	{"vcpus", 5, TABLE_LEFT, true},
-	{"cpu_cap", 7, TABLE_LEFT, true},
-	{"cpu_shares", 9, TABLE_LEFT, true},
-	{"pid", 6, TABLE_LEFT, true},
-	{"zoneid", 6, TABLE_LEFT, true},
+	{"uuid", 36, TABLE_LEFT, false},  {"type", 4, TABLE_LEFT, false},
+	{"ram", 7, TABLE_LEFT, true},     {"state", 16, TABLE_LEFT, false},
+	{"alias", 10, TABLE_LEFT, false}, {"max_physical_memory", 7, TABLE_LEFT, true},
+	{"quota", 5, TABLE_LEFT, true},   {"vcpus", 5, TABLE_LEFT, true},
+	{"cpu_cap", 7, TABLE_LEFT, true}, {"cpu_shares", 9, TABLE_LEFT, true},
+	{"pid", 6, TABLE_LEFT, true},     {"zoneid", 6, TABLE_LEFT, true},
 };
 
 static bool
@@ -343,7 +373,8 @@ load_matching(const struct vm_filter *f, unsigned needs, const struct strv *fiel
 		strv_add(&wanted, fields->v[i]);
 	for (size_t i = 0; fields && i < f->keys.n; i++)
 		strv_add(&wanted, f->keys.v[i]);
-	if (vm_load_fields(needs | vm_filter_needs(f), fields ? &wanted : NULL, &all, &bad, &err) < 0)
+	if (vm_load_fields(needs | vm_filter_needs(f), fields ? &wanted : NULL, &all, &bad, &err) <
+	    0)
 		return say_error(&err) + 1;
 	for (size_t i = 0; i < bad.n; i++)
 		fprintf(stderr, "warning: %s\n", bad.v[i]);
@@ -352,7 +383,7 @@ load_matching(const struct vm_filter *f, unsigned needs, const struct strv *fiel
 		return 0;
 	}
 	list = json_new_array();
-	json_array_each(vm, all)
+	json_array_each (vm, all)
 		if (vm_filter_match(f, vm))
 			json_push(list, json_copy(vm));
 	*ret = list;
@@ -362,8 +393,8 @@ load_matching(const struct vm_filter *f, unsigned needs, const struct strv *fiel
 static int
 verb_list(int argc, char **argv)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_strv struct strv operands = STRV_INIT, fields = STRV_INIT, keep = STRV_INIT;
+	struct call c CLEANUP(call_done) = {0};
+	cleanup_strv struct strv fields = STRV_INIT, keep = STRV_INIT;
 	cleanup_strv struct strv sorts = STRV_INIT;
 	cleanup_json struct json *vms = NULL;
 	cleanup_table struct table *t = NULL;
@@ -381,10 +412,10 @@ verb_list(int argc, char **argv)
 		{'s', "sort", CLI_STR, &sort, "[+-]FIELD,...", "fields to sort by"},
 		{0},
 	};
-	int r = parse_args(argc, argv, opts, &operands);
+	int r = begin(&c, "list", argc, argv, 0, opts);
 
 	if (r == 0)
-		r = add_filters(&filter, &operands);
+		r = add_filters(&filter, &c.operands);
 	if (r)
 		return r - 1;
 	strv_split(&fields, order, ",");
@@ -406,8 +437,8 @@ verb_list(int argc, char **argv)
 	}
 	cols = make_columns(&fields, &keep);
 	t = table_new(cols, fields.n);
-	if (table_select(t, order, &err) < 0 || table_sort(t, sort, &err) < 0)
-		return say_error(&err);
+	if (table_select(t, order, &c.err) < 0 || table_sort(t, sort, &c.err) < 0)
+		return say_error(&c.err);
 	if (no_header || parsable)
 		table_no_header(t);
 	if (parsable)
@@ -415,7 +446,7 @@ verb_list(int argc, char **argv)
 	r = load_matching(&filter, needs, &fields, &vms);
 	if (r)
 		return r - 1;
-	json_array_each(vm, vms) {
+	json_array_each (vm, vms) {
 		table_row(t);
 		for (size_t i = 0; i < fields.n; i++) {
 			cleanup_free char *text = vm_field_text(vm, fields.v[i]);
@@ -444,9 +475,9 @@ only_fields(const struct json *vm, const struct strv *fields)
 static int
 verb_lookup(int argc, char **argv)
 {
-	cleanup_strv struct strv operands = STRV_INIT, fields = STRV_INIT;
+	struct call c CLEANUP(call_done) = {0};
+	cleanup_strv struct strv fields = STRV_INIT;
 	cleanup_json struct json *vms = NULL, *out = NULL;
-	cleanup_free char *text = NULL;
 	struct vm_filter filter CLEANUP(vm_filter_done) = {0};
 	bool as_json = false, unique = false;
 	const char *output = NULL;
@@ -458,10 +489,10 @@ verb_lookup(int argc, char **argv)
 		{'o', "output", CLI_STR, &output, "FIELD,...", "with -j: only these fields"},
 		{0},
 	};
-	int r = parse_args(argc, argv, opts, &operands);
+	int r = begin(&c, "lookup", argc, argv, 0, opts);
 
 	if (r == 0)
-		r = add_filters(&filter, &operands);
+		r = add_filters(&filter, &c.operands);
 	if (r)
 		return r - 1;
 	if (output && !as_json) {
@@ -489,66 +520,65 @@ verb_lookup(int argc, char **argv)
 		return CLI_FAILED;
 	}
 	if (!as_json) {
-		json_array_each(vm, vms)
+		json_array_each (vm, vms)
 			printf("%s\n", json_str(json_get(vm, "uuid"), ""));
 		return CLI_OK;
 	}
 	out = json_new_array();
-	json_array_each(vm, vms)
+	json_array_each (vm, vms)
 		json_push(out, output ? only_fields(vm, &fields) : json_copy(vm));
-	text = json_print(out, true);
-	fputs(text, stdout);
-	return CLI_OK;
+	return print_json(out);
 }
 
 /* ---- life ---------------------------------------------------------------------------- */
 
+/* Starting what runs and stopping what does not is told, and is no error. */
+static bool
+is_already(const struct call *c, int r)
+{
+	if (r == -EALREADY)
+		say_error(&c->err);
+	return r == -EALREADY;
+}
+
+static void
+start_done(struct vm_start_opts *start)
+{
+	strv_done(&start->cdroms);
+	strv_done(&start->disks);
+}
+
 static int
 verb_start(int argc, char **argv)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_strv struct strv operands = STRV_INIT;
-	cleanup_free char *uuid = NULL;
-	struct vm_start_opts start = {0};
-	const struct cli_opt opts[] = {{0}};
-	int r = parse_args(argc, argv, opts, &operands), status;
+	struct call c CLEANUP(call_done) = {0};
+	struct vm_start_opts start CLEANUP(start_done) = {0};
+	int r = begin(&c, "start", argc, argv, UUID, NULL);
 
-	if (r == 0)
-		r = take_uuid("start", &operands, &uuid);
 	if (r)
 		return r - 1;
-	for (size_t i = 0; i < operands.n; i++) {
-		const char *v;
+	for (size_t i = 0; i < c.operands.n; i++) {
+		const char *arg = c.operands.v[i], *v;
 
-		if ((v = str_after(operands.v[i], "order=")) != NULL)
+		if ((v = str_after(arg, "order=")) != NULL)
 			start.boot_order = v;
-		else if ((v = str_after(operands.v[i], "cdrom=")) != NULL)
+		else if ((v = str_after(arg, "cdrom=")) != NULL)
 			strv_add(&start.cdroms, v);
-		else if ((v = str_after(operands.v[i], "disk=")) != NULL)
+		else if ((v = str_after(arg, "disk=")) != NULL)
 			strv_add(&start.disks, v);
-		else {
-			strv_done(&start.cdroms);
-			strv_done(&start.disks);
-			return usage_error("start", "Invalid argument: %s", operands.v[i]);
-		}
+		else
+			return usage_error("start", "Invalid argument: %s", arg);
 	}
 	recover();
-	r = vm_start(uuid, &start, &err);
-	strv_done(&start.cdroms);
-	strv_done(&start.disks);
-	if (r == 0)
-		fprintf(stderr, "Successfully started VM %s\n", uuid);
-	status = r < 0 ? say_error(&err) : CLI_OK;
-	return r == -EALREADY ? CLI_OK : status;
+	r = vm_start(c.uuid, &start, &c.err);
+	return is_already(&c, r) ? CLI_OK : finish(&c, r, "Successfully started VM %s", c.uuid);
 }
 
 /* stop and reboot: -F by force, -t seconds to wait. */
 static int
 stop_or_reboot(const char *verb, int argc, char **argv)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_strv struct strv operands = STRV_INIT;
-	cleanup_free char *uuid = NULL;
+	struct call c CLEANUP(call_done) = {0};
 	bool force = false;
 	int timeout = 0;
 	const struct cli_opt opts[] = {
@@ -556,22 +586,17 @@ stop_or_reboot(const char *verb, int argc, char **argv)
 		{'t', "timeout", CLI_INT, &timeout, "SECONDS", "how long the guest may take"},
 		{0},
 	};
-	int r = parse_args(argc, argv, opts, &operands), status;
+	int r = begin(&c, verb, argc, argv, UUID | ALONE, opts);
 
-	if (r == 0)
-		r = take_uuid(verb, &operands, &uuid);
-	if (r == 0 && operands.n)
-		r = usage_error(verb, "Invalid argument: %s", operands.v[0]) + 1;
-	if (r == 0 && timeout < 0)
-		r = usage_error(verb, "Invalid timeout: %d", timeout) + 1;
 	if (r)
 		return r - 1;
-	r = str_eq(verb, "stop") ? vm_stop(uuid, force, (unsigned)timeout, &err)
-				 : vm_reboot(uuid, force, &err);
-	if (r == 0)
-		fprintf(stderr, "Successfully completed %s for VM %s\n", verb, uuid);
-	status = r < 0 ? say_error(&err) : CLI_OK;
-	return r == -EALREADY ? CLI_OK : status;
+	if (timeout < 0)
+		return usage_error(verb, "Invalid timeout: %d", timeout);
+	r = str_eq(verb, "stop") ? vm_stop(c.uuid, force, (unsigned)timeout, &c.err)
+				 : vm_reboot(c.uuid, force, &c.err);
+	return is_already(&c, r)
+		       ? CLI_OK
+		       : finish(&c, r, "Successfully completed %s for VM %s", verb, c.uuid);
 }
 
 static int
@@ -589,26 +614,16 @@ verb_reboot(int argc, char **argv)
 static int
 verb_delete(int argc, char **argv)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_strv struct strv operands = STRV_INIT;
-	cleanup_free char *uuid = NULL;
-	const struct cli_opt opts[] = {{0}};
-	int r = parse_args(argc, argv, opts, &operands);
+	struct call c CLEANUP(call_done) = {0};
+	int r = begin(&c, "delete", argc, argv, UUID | ALONE | RECOVER, NULL);
 
-	if (r == 0)
-		r = take_uuid("delete", &operands, &uuid);
-	if (r == 0 && operands.n)
-		r = usage_error("delete", "Invalid argument: %s", operands.v[0]) + 1;
 	if (r)
 		return r - 1;
-	recover();
-	r = vm_delete(uuid, &err);
-	if (r < 0) {
-		fprintf(stderr, "Failed to delete VM %s: %s\n", uuid, error_message(&err));
+	if (vm_delete(c.uuid, &c.err) < 0) {
+		fprintf(stderr, "Failed to delete VM %s: %s\n", c.uuid, error_message(&c.err));
 		return CLI_FAILED;
 	}
-	fprintf(stderr, "Successfully deleted VM %s\n", uuid);
-	return CLI_OK;
+	return finish(&c, 0, "Successfully deleted VM %s", c.uuid);
 }
 
 /* "TERM", "SIGTERM", "15"; 0 if it is none. */
@@ -630,11 +645,9 @@ signal_number(const char *text)
 static int
 verb_kill(int argc, char **argv)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_strv struct strv operands = STRV_INIT;
-	cleanup_free char *uuid = NULL;
+	struct call c CLEANUP(call_done) = {0};
 	const char *name = "TERM";
-	struct strv words CLEANUP(strv_done) = STRV_INIT;
+	cleanup_strv struct strv words = STRV_INIT;
 	const struct cli_opt opts[] = {
 		{'s', "signal", CLI_STR, &name, "SIGNAL", "name or number; TERM if not given"},
 		{0},
@@ -647,65 +660,54 @@ verb_kill(int argc, char **argv)
 		if (argv[i][0] == '-' && argv[i][1] && argv[i][1] != '-' && argv[i][1] != 'h' &&
 		    signal_number(argv[i] + 1))
 			strv_add(&words, "-s");
-		strv_add(&words, strv_has(&words, "-s") && argv[i][0] == '-' &&
-						 signal_number(argv[i] + 1)
-					 ? argv[i] + 1
-					 : argv[i]);
+		strv_add(&words,
+			 strv_has(&words, "-s") && argv[i][0] == '-' && signal_number(argv[i] + 1)
+				 ? argv[i] + 1
+				 : argv[i]);
 	}
-	r = parse_args((int)words.n, words.v, opts, &operands);
-	if (r == 0)
-		r = take_uuid("kill", &operands, &uuid);
+	r = begin(&c, "kill", (int)words.n, words.v, UUID, opts);
 	if (r)
 		return r - 1;
 	signo = signal_number(name);
 	if (!signo)
 		return usage_error("kill", "Invalid signal: %s", name);
-	if (vm_kill(uuid, signo, &err) < 0)
-		return say_error(&err);
-	fprintf(stderr, "Successfully sent signal %s to VM %s\n", sigabbrev_np(signo), uuid);
-	return CLI_OK;
+	r = vm_kill(c.uuid, signo, &c.err);
+	return finish(&c, r, "Successfully sent signal %s to VM %s", sigabbrev_np(signo), c.uuid);
 }
 
 /* ---- snapshots -------------------------------------------------------------------------- */
 
 static int
-snapshot_verb(int argc, char **argv, int (*run)(const char *, const char *, struct error *),
-	      const char *done)
+snapshot_verb(const char *verb, int argc, char **argv,
+	      int (*run)(const char *, const char *, struct error *), const char *done)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_strv struct strv operands = STRV_INIT;
-	cleanup_free char *uuid = NULL;
-	const struct cli_opt opts[] = {{0}};
-	int r = parse_args(argc, argv, opts, &operands);
+	struct call c CLEANUP(call_done) = {0};
+	int r = begin(&c, verb, argc, argv, UUID, NULL);
 
-	if (r == 0)
-		r = take_uuid(argv[0], &operands, &uuid);
 	if (r)
 		return r - 1;
-	if (operands.n != 1)
-		return usage_error(argv[0], "Wrong number of parameters to \"%s\"", argv[0]);
-	if (run(uuid, operands.v[0], &err) < 0)
-		return say_error(&err);
-	fprintf(stderr, "%s snapshot %s for VM %s\n", done, operands.v[0], uuid);
-	return CLI_OK;
+	if (c.operands.n != 1)
+		return usage_error(verb, "Wrong number of parameters to \"%s\"", verb);
+	r = run(c.uuid, c.operands.v[0], &c.err);
+	return finish(&c, r, "%s snapshot %s for VM %s", done, c.operands.v[0], c.uuid);
 }
 
 static int
 verb_create_snapshot(int argc, char **argv)
 {
-	return snapshot_verb(argc, argv, vm_snapshot_create, "Created");
+	return snapshot_verb("create-snapshot", argc, argv, vm_snapshot_create, "Created");
 }
 
 static int
 verb_delete_snapshot(int argc, char **argv)
 {
-	return snapshot_verb(argc, argv, vm_snapshot_delete, "Deleted");
+	return snapshot_verb("delete-snapshot", argc, argv, vm_snapshot_delete, "Deleted");
 }
 
 static int
 verb_rollback_snapshot(int argc, char **argv)
 {
-	return snapshot_verb(argc, argv, vm_snapshot_rollback, "Rolled back");
+	return snapshot_verb("rollback-snapshot", argc, argv, vm_snapshot_rollback, "Rolled back");
 }
 
 /* ---- talking to a running VM ---------------------------------------------------------------- */
@@ -713,156 +715,113 @@ verb_rollback_snapshot(int argc, char **argv)
 static int
 verb_console(int argc, char **argv)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_strv struct strv operands = STRV_INIT;
-	cleanup_free char *uuid = NULL;
-	const struct cli_opt opts[] = {{0}};
-	int r = parse_args(argc, argv, opts, &operands);
+	struct call c CLEANUP(call_done) = {0};
+	int r = begin(&c, "console", argc, argv, UUID, NULL);
 
-	if (r == 0)
-		r = take_uuid("console", &operands, &uuid);
 	if (r)
 		return r - 1;
-	return vmadm_console(uuid, &err) < 0 ? say_error(&err) : CLI_OK;
+	return vmadm_console(c.uuid, &c.err) < 0 ? say_error(&c.err) : CLI_OK;
 }
 
 static int
 verb_events(int argc, char **argv)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_strv struct strv operands = STRV_INIT;
-	cleanup_free char *uuid = NULL;
+	struct call c CLEANUP(call_done) = {0};
 	struct vmadm_events_opts events = {0};
 	const struct cli_opt opts[] = {
 		{'f', "full", CLI_FLAG, &events.full, NULL, "whole values of what changed"},
 		{'j', "json", CLI_FLAG, &events.json, NULL, "one JSON object a line"},
-		{'r', "ready", CLI_FLAG, &events.ready, NULL, "begin with an event that all is ready"},
+		{'r', "ready", CLI_FLAG, &events.ready, NULL,
+		 "begin with an event that all is ready"},
 		{0},
 	};
-	int r = parse_args(argc, argv, opts, &operands);
+	int r = begin(&c, "events", argc, argv, 0, opts);
 
-	if (r == 0 && operands.n)
-		r = take_uuid("events", &operands, &uuid);
+	if (r == 0 && c.operands.n)
+		r = take_uuid(&c);
 	if (r)
 		return r - 1;
-	events.uuid = uuid;
-	return vmadm_events(&events, &err) < 0 ? say_error(&err) : CLI_OK;
+	events.uuid = c.uuid;
+	return vmadm_events(&events, &c.err) < 0 ? say_error(&c.err) : CLI_OK;
 }
 
 static int
 verb_info(int argc, char **argv)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_strv struct strv operands = STRV_INIT, types = STRV_INIT;
+	struct call c CLEANUP(call_done) = {0};
+	cleanup_strv struct strv types = STRV_INIT;
 	cleanup_json struct json *info = NULL;
-	cleanup_free char *uuid = NULL;
-	cleanup_free char *text = NULL;
-	const struct cli_opt opts[] = {{0}};
-	int r = parse_args(argc, argv, opts, &operands);
+	int r = begin(&c, "info", argc, argv, UUID, NULL);
 
-	if (r == 0)
-		r = take_uuid("info", &operands, &uuid);
 	if (r)
 		return r - 1;
-	for (size_t i = 0; i < operands.n; i++)
-		strv_words(&types, operands.v[i], ",");
-	if (vm_info(uuid, &types, &info, &err) < 0)
-		return say_error(&err);
-	text = json_print(info, true);
-	fputs(text, stdout);
-	return CLI_OK;
+	for (size_t i = 0; i < c.operands.n; i++)
+		strv_words(&types, c.operands.v[i], ",");
+	if (vm_info(c.uuid, &types, &info, &c.err) < 0)
+		return say_error(&c.err);
+	return print_json(info);
 }
 
 static int
 verb_sysrq(int argc, char **argv)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_strv struct strv operands = STRV_INIT;
-	cleanup_free char *uuid = NULL;
-	const struct cli_opt opts[] = {{0}};
-	int r = parse_args(argc, argv, opts, &operands);
+	struct call c CLEANUP(call_done) = {0};
+	const char *type;
+	int r = begin(&c, "sysrq", argc, argv, UUID, NULL);
 
-	if (r == 0)
-		r = take_uuid("sysrq", &operands, &uuid);
 	if (r)
 		return r - 1;
-	if (operands.n != 1)
+	if (c.operands.n != 1)
 		return usage_error("sysrq", "Wrong number of parameters to \"sysrq\"");
-	if (!str_eq(operands.v[0], "nmi") && !str_eq(operands.v[0], "screenshot"))
-		return usage_error("sysrq", "Invalid sysrq type: %s", operands.v[0]);
-	if (vm_sysrq(uuid, operands.v[0], &err) < 0)
-		return say_error(&err);
-	fprintf(stderr, "Sent %s sysrq to VM %s\n", operands.v[0], uuid);
-	return CLI_OK;
+	type = c.operands.v[0];
+	if (!str_eq(type, "nmi") && !str_eq(type, "screenshot"))
+		return usage_error("sysrq", "Invalid sysrq type: %s", type);
+	r = vm_sysrq(c.uuid, type, &c.err);
+	return finish(&c, r, "Sent %s sysrq to VM %s", type, c.uuid);
 }
 
-/* ---- moving VMs ------------------------------------------------------------------------------- */
+/* ---- moving VMs -------------------------------------------------------------------------------
+ */
 
 static int
 verb_reprovision(int argc, char **argv)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_strv struct strv operands = STRV_INIT;
-	cleanup_json struct json *payload = NULL;
-	cleanup_free char *uuid = NULL;
-	const char *file = NULL;
-	const struct cli_opt opts[] = {
-		{'f', "file", CLI_STR, &file, "FILE", "payload; standard input if not given"},
-		{0},
-	};
-	int r = parse_args(argc, argv, opts, &operands);
+	struct call c CLEANUP(call_done) = {0};
+	int r = begin(&c, "reprovision", argc, argv, UUID | PAYLOAD | ALONE | RECOVER, NULL);
 
-	if (r == 0)
-		r = take_uuid("reprovision", &operands, &uuid);
-	if (r == 0)
-		r = read_payload("reprovision", file, &payload);
 	if (r)
 		return r - 1;
-	recover();
-	if (vm_reprovision(uuid, payload, &err) < 0)
-		return say_error(&err);
-	fprintf(stderr, "Successfully reprovisioned VM %s\n", uuid);
-	return CLI_OK;
+	r = vm_reprovision(c.uuid, c.payload, &c.err);
+	return finish(&c, r, "Successfully reprovisioned VM %s", c.uuid);
 }
 
 static int
 verb_send(int argc, char **argv)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_strv struct strv operands = STRV_INIT;
-	cleanup_free char *uuid = NULL;
-	const struct cli_opt opts[] = {{0}};
-	int r = parse_args(argc, argv, opts, &operands);
+	struct call c CLEANUP(call_done) = {0};
+	int r = begin(&c, "send", argc, argv, UUID, NULL);
 
-	if (r == 0)
-		r = take_uuid("send", &operands, &uuid);
 	if (r)
 		return r - 1;
 	if (isatty(1))
 		return usage_error("send", "Will not send to stdout when stdout is a tty.");
 	recover();
-	if (vm_send(uuid, 1, &err) < 0)
-		return say_error(&err);
-	fprintf(stderr, "Successfully sent VM %s\n", uuid);
-	return CLI_OK;
+	r = vm_send(c.uuid, 1, &c.err);
+	return finish(&c, r, "Successfully sent VM %s", c.uuid);
 }
 
 static int
 verb_receive(int argc, char **argv)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_strv struct strv operands = STRV_INIT;
-	cleanup_free char *uuid = NULL;
+	struct call c CLEANUP(call_done) = {0};
 	cleanup_close int fd = -1;
 	const char *file = NULL;
 	const struct cli_opt opts[] = {
 		{'f', "file", CLI_STR, &file, "FILE", "stream; standard input if not given"},
 		{0},
 	};
-	int r = parse_args(argc, argv, opts, &operands);
+	int r = begin(&c, "receive", argc, argv, ALONE, opts);
 
-	if (r == 0 && operands.n)
-		r = usage_error("receive", "receive takes no operands") + 1;
 	if (r)
 		return r - 1;
 	if (!file && isatty(0))
@@ -873,10 +832,8 @@ verb_receive(int argc, char **argv)
 		return CLI_FAILED;
 	}
 	recover();
-	if (vm_receive(fd, &uuid, &err) < 0)
-		return say_error(&err);
-	fprintf(stderr, "Successfully received VM %s\n", uuid);
-	return CLI_OK;
+	r = vm_receive(fd, &c.uuid, &c.err);
+	return finish(&c, r, "Successfully received VM %s", c.uuid);
 }
 
 static const struct cli_verb verbs[] = {
@@ -888,7 +845,8 @@ static const struct cli_verb verbs[] = {
 	{"events", "[-fjr] [UUID]", "show what happens to VMs, until interrupted", verb_events},
 	{"get|json", "UUID", "print the VM as JSON", verb_get},
 	{"info", "UUID [TYPE,...]", "ask the monitor of a virtual machine", verb_info},
-	{"kill", "[-s SIGNAL | -SIGNAL] UUID", "send a signal to the VM's first process", verb_kill},
+	{"kill", "[-s SIGNAL | -SIGNAL] UUID", "send a signal to the VM's first process",
+	 verb_kill},
 	{"list", "[-p] [-H] [-o FIELD,...] [-s FIELD,...] [FIELD=VALUE...]", "list VMs", verb_list},
 	{"lookup", "[-j|-1] [-o FIELD,...] [FIELD=VALUE...]", "find VMs", verb_lookup},
 	{"reboot", "UUID [-F]", "stop the VM and start it again", verb_reboot},
