@@ -14,13 +14,17 @@ arg_of(struct checker *c, const struct probe *p, unsigned i, struct probe_arg *r
 	if (p->ops->arg) {
 		if (!p->ops->arg(dt, p, i, ret))
 			return 0;
-		if ((ret->xlate && (r = dt_load_library(dt, err)) < 0) ||
+		if ((ret->xlate && !str_eq(ret->xlate, "string") && (r = dt_load_library(dt, err)) < 0) ||
 		    (r = ctf_parse(dt->types, ret->native, native, err)) < 0)
 			return r;
 	} else if (p->ops->arg_type) {
 		*native = p->ops->arg_type(dt, p, i);
 	}
 	*shown = *native;
+	if (ret->xlate && str_eq(ret->xlate, "string")) {
+		*shown = dt->t_string;
+		return 0;
+	}
 	return ret->xlate ? ctf_parse(dt->types, ret->xlate, shown, err) : 0;
 }
 
@@ -69,6 +73,14 @@ check_args(struct checker *c, struct node *n, struct error *err)
 	own->type = native;
 	own->is_user = arg.is_user;
 	own->library = arg.xlate || c->library;
+	if (shown == c->dt->t_string) {
+		n->kind = N_STRINGOF;
+		n->left = own;
+		n->args = NULL;
+		n->type = shown;
+		n->is_user = own->is_user;
+		return 0;
+	}
 	if (arg.xlate)
 		return check_translation(c, n, shown, own, err);
 	own->next = n->next;

@@ -230,7 +230,8 @@ check_xlate_member(struct checker *c, struct node *n, struct error *err)
 		r = substitute(c, n, e->left, t->library, &param, 1, m.type, err);
 		return r < 0 ? r : 1;
 	}
-	return d_error(err, n->line, "D_XLATE_MEMB", "translator does not define member \"%s\"",
+	return d_error(err, n->line, "D_XLATE_NOCONV",
+		       "translator does not define conversion for member: %s",
 		       n->name);
 }
 
@@ -347,6 +348,25 @@ agg_get(struct dt *dt, const char *name)
 	return a;
 }
 
+/* A size that stack() or ustack() is given. */
+static int
+stack_arg(struct checker *c, struct node *n, struct node *arg, int64_t least, const char *tag,
+	  struct error *err)
+{
+	int64_t most = least ? DT_MAX_FRAMES : INT32_MAX;
+	int r = check_expr(c, arg, err);
+
+	if (r < 0)
+		return r;
+	if (!arg->is_const)
+		return d_error(err, n->line, dt_is_string(c->dt, arg->type) ? "D_PROTO_ARG" : tag,
+			       "%s( ) size must be an integer constant", n->name);
+	if (arg->value < least || arg->value > most)
+		return d_error(err, n->line, tag, "%s( ) size must be from %d to %d", n->name,
+			       (int)least, (int)most);
+	return 0;
+}
+
 /* stack(n), ustack(n): addresses, zeros behind the last; a user's with the process in front. */
 static int
 stack_rec(struct checker *c, struct node *n, enum action action, struct rec *ret,
@@ -357,13 +377,17 @@ stack_rec(struct checker *c, struct node *n, enum action action, struct rec *ret
 	int r;
 
 	if (n->args) {
-		if ((r = check_expr(c, n->args, err)) < 0)
+		if ((r = stack_arg(c, n, n->args, 1, action == A_STACK ? "D_STACK_SIZE" : "D_USTACK_FRAMES",
+				   err)) < 0)
 			return r;
-		if (!n->args->is_const || n->args->value < 1 || n->args->value > 127)
-			return d_error(err, n->line, "D_STACK_SIZE",
-				       "%s( ) size must be a constant from 1 to 127", n->name);
 		frames = (unsigned)n->args->value;
+		/* Room for strings, of stacks of Java and the like: all are read from the process. */
+		if (n->args->next &&
+		    (r = stack_arg(c, n, n->args->next, 0, "D_USTACK_STRSIZE", err)) < 0)
+			return r;
 	}
+	if (frames > dt->opts.maxframes)
+		frames = dt->opts.maxframes;
 	*ret = (struct rec){.kind = action == A_STACK ? REC_STACK : REC_USTACK,
 			    .size = 8 * (size_t)(frames + (action != A_STACK)),
 			    .action = action};

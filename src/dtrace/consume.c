@@ -337,48 +337,47 @@ on_record(void *ctx, void *data, size_t size)
 	return show_record(dt, data, pass->err);
 }
 
-/* "12 drops on CPU 3" */
+/* "dtrace: [DTRACEDROP_DYNAMIC] 12 dynamic variable drops": what is new since it was last told. */
 static void
-tell_cpu_drops(const char *what, const uint64_t *now, uint64_t *seen)
-{
-	for (unsigned cpu = 0; cpu < DT_DROP_CPUS; cpu++) {
-		uint64_t n = now[cpu] - seen[cpu];
-
-		if (n)
-			fprintf(stderr, "dtrace: %llu %sdrop%s on CPU %u\n", (unsigned long long)n,
-				what, n == 1 ? "" : "s", cpu);
-		seen[cpu] += n;
-	}
-}
-
-static void
-tell_drops(const char *what, uint64_t now, uint64_t *seen)
+tell_drops(struct dt *dt, const char *tag, const char *what, const char *more, uint64_t now, uint64_t *seen)
 {
 	uint64_t n = now - *seen;
 
-	if (n)
-		fprintf(stderr, "dtrace: %llu %s%s\n", (unsigned long long)n, what, n == 1 ? "" : "s");
 	*seen = now;
+	if (!n)
+		return;
+	fputs("dtrace: ", stderr);
+	if (dt->opts.droptags)
+		fprintf(stderr, "[DTRACEDROP_%s] ", tag);
+	fprintf(stderr, "%llu %s%s%s\n", (unsigned long long)n, what, n == 1 ? "" : "s", more);
+}
+
+static void
+tell_cpu_drops(struct dt *dt, const char *tag, const char *what, const uint64_t *now, uint64_t *seen)
+{
+	for (unsigned cpu = 0; cpu < DT_DROP_CPUS; cpu++) {
+		char where[24];
+
+		if (now[cpu] == seen[cpu])
+			continue;
+		snprintf(where, sizeof(where), " on CPU %u", cpu);
+		tell_drops(dt, tag, what, where, now[cpu], &seen[cpu]);
+	}
 }
 
 static void
 tell_all_drops(struct dt *dt)
 {
 	const struct dt_shared *s = dt->shared;
+	struct dt_shared *seen = dt->seen;
 
-	tell_cpu_drops("", s->drops, dt->seen->drops);
-	tell_cpu_drops("aggregation ", s->agg_drops, dt->seen->agg_drops);
-	tell_drops("dynamic variable drop", s->dyn_drops, &dt->seen->dyn_drops);
-	tell_drops("speculative drop", dt->spec_drops, &dt->seen_spec_drops);
-	tell_drops("drop of a probe that fired inside others", s->level_drops,
-		   &dt->seen->level_drops);
-	if (s->spec_none != dt->seen->spec_none) {
-		uint64_t n = s->spec_none - dt->seen->spec_none;
-
-		fprintf(stderr, "dtrace: %llu failed speculation%s (no speculative buffer available)\n",
-			(unsigned long long)n, n == 1 ? "" : "s");
-		dt->seen->spec_none = s->spec_none;
-	}
+	tell_cpu_drops(dt, "PRINCIPAL", "drop", s->drops, seen->drops);
+	tell_cpu_drops(dt, "AGGREGATION", "aggregation drop", s->agg_drops, seen->agg_drops);
+	tell_drops(dt, "DYNAMIC", "dynamic variable drop", "", s->dyn_drops, &seen->dyn_drops);
+	tell_drops(dt, "SPEC", "speculative drop", "", dt->spec_drops, &dt->seen_spec_drops);
+	tell_drops(dt, "SPECUNAVAIL", "failed speculation", " (no speculative buffer available)",
+		   s->spec_none, &seen->spec_none);
+	tell_drops(dt, "LEVEL", "nested probe drop", "", s->level_drops, &seen->level_drops);
 }
 
 int

@@ -80,7 +80,6 @@ dt_open(struct dt **ret, struct error *err)
 	dt->kernel = kernel;
 	dt->opts = (struct dt_opts){.strsize = 256,
 				    .bufsize = 4 << 20,
-				    .aggsize = 65536,
 				    .dynvarsize = 4 << 20,
 				    .stackframes = 20,
 				    .ustackframes = 20,
@@ -89,7 +88,8 @@ dt_open(struct dt **ret, struct error *err)
 				    .stackindent = 14,
 				    .aggrate_ns = 1000000000,
 				    .syslibdir = xstrdup("/usr/lib/dtrace"),
-				    .cpppath = xstrdup("cpp"),
+				    .cpu = -1,
+				    .maxframes = DT_MAX_FRAMES,
 				    .switchrate_ns = 100000000};
 	dt->vars = map_new(free);
 	dt->inlines = map_new(free);
@@ -213,11 +213,13 @@ dt_close(struct dt *dt)
 	strv_done(&dt->opts.undefs);
 	strv_done(&dt->opts.incdirs);
 	strv_done(&dt->opts.usdtfiles);
+	strv_done(&dt->opts.env);
 	map_free(dt->loaded);
 	map_free(dt->library_names);
 	free(dt->opts.syslibdir);
 	free(dt->opts.zone);
 	free(dt->opts.cpppath);
+	free(dt->opts.cppargs);
 	free(dt->script);
 	free(dt);
 }
@@ -255,6 +257,8 @@ dt_compile(struct dt *dt, const char *text, size_t len, const char *file, struct
 	if ((r = dt_load_library_for(dt, text, err)) < 0 ||
 	    (r = dt_parse(dt, text, len, file, &ast, err)) < 0)
 		return r;
+	if (!ast->top && !dt->opts.empty && !dt->in_library)
+		return d_error(err, 1, "D_EMPTY", "empty D program translation unit");
 	return dt_check(dt, ast, err);
 }
 
@@ -270,6 +274,12 @@ enum opt_type {
 	OPT_LIST,
 	OPT_POLICY,
 	OPT_EVALTIME,
+	OPT_STDC,
+	OPT_FRAMES,
+	OPT_CPU,
+	OPT_LINKMODE,
+	OPT_LINKTYPE,
+	OPT_VERSION,
 	OPT_NONE, /* D scripts set it; nothing follows from it here */
 };
 
@@ -292,35 +302,47 @@ static const struct {
 	{"bufpolicy", OPT_POLICY, AT(bufpolicy), false},
 	{"bufsize", OPT_SIZE, AT(bufsize), false},
 	{"cpp", OPT_FLAG, AT(cpp), false},
+	{"cppargs", OPT_STR, AT(cppargs), false},
 	{"cpphdrs", OPT_FLAG, AT(cpphdrs), false},
 	{"cpppath", OPT_STR, AT(cpppath), false},
+	{"cpu", OPT_CPU, AT(cpu), false},
 	{"defaultargs", OPT_FLAG, AT(defaultargs), false},
 	{"define", OPT_LIST, AT(defines), false},
 	{"destructive", OPT_FLAG, AT(destructive), false},
+	{"droptags", OPT_FLAG, AT(droptags), false},
 	{"dynvarsize", OPT_SIZE, AT(dynvarsize), false},
+	{"empty", OPT_FLAG, AT(empty), false},
 	{"errtags", OPT_FLAG, AT(errtags), false},
+	{"evaltime", OPT_EVALTIME, AT(evaltime), false},
 	{"flowindent", OPT_FLAG, AT(flowindent), true},
 	{"incdir", OPT_LIST, AT(incdirs), false},
 	{"json", OPT_FLAG, AT(json), false},
-	{"jstackframes", OPT_UINT, AT(ustackframes), false},
+	{"jstackframes", OPT_FRAMES, AT(ustackframes), false},
 	{"libdir", OPT_LIST, AT(libdirs), false},
+	{"linkmode", OPT_LINKMODE, 0, false},
+	{"linktype", OPT_LINKTYPE, 0, false},
+	{"maxframes", OPT_FRAMES, AT(maxframes), false},
 	{"nolibs", OPT_FLAG, AT(nolibs), false},
 	{"nouprobemulti", OPT_FLAG, AT(nouprobemulti), false},
 	{"nspec", OPT_UINT, AT(nspec), false},
 	{"quiet", OPT_FLAG, AT(quiet), true},
 	{"rawbytes", OPT_FLAG, AT(rawbytes), true},
+	{"setenv", OPT_LIST, AT(env), false},
 	{"showcode", OPT_FLAG, AT(showcode), false},
 	{"specsize", OPT_SIZE, AT(specsize), false},
-	{"stackframes", OPT_UINT, AT(stackframes), false},
+	{"stackframes", OPT_FRAMES, AT(stackframes), false},
 	{"stackindent", OPT_UINT, AT(stackindent), true},
+	{"stdc", OPT_STDC, AT(stdc), false},
 	{"strsize", OPT_UINT, AT(strsize), false},
 	{"switchrate", OPT_RATE, AT(switchrate_ns), true},
 	{"syslibdir", OPT_STR, AT(syslibdir), false},
-	{"usdtfile", OPT_LIST, AT(usdtfiles), false},
 	{"undef", OPT_LIST, AT(undefs), false},
-	{"ustackframes", OPT_UINT, AT(ustackframes), false},
-	{"zone", OPT_STR, AT(zone), false},
+	{"unsetenv", OPT_LIST, AT(env), false},
+	{"usdtfile", OPT_LIST, AT(usdtfiles), false},
+	{"ustackframes", OPT_FRAMES, AT(ustackframes), false},
+	{"version", OPT_VERSION, 0, false},
 	{"zdefs", OPT_FLAG, AT(zdefs), false},
+	{"zone", OPT_STR, AT(zone), false},
 	{"aggpercpu", OPT_NONE, 0, false},
 	{"amin", OPT_NONE, 0, false},
 	{"bufresize", OPT_NONE, 0, false},
@@ -329,18 +351,24 @@ static const struct {
 	{"ctypes", OPT_NONE, 0, false},
 	{"debug", OPT_NONE, 0, false},
 	{"dtypes", OPT_NONE, 0, false},
-	{"empty", OPT_NONE, 0, false},
-	{"evaltime", OPT_EVALTIME, AT(evaltime), false},
+	{"iregs", OPT_NONE, 0, false},
 	{"jstackstrsize", OPT_NONE, 0, false},
+	{"kdefs", OPT_NONE, 0, false},
+	{"knodefs", OPT_NONE, 0, false},
 	{"late", OPT_NONE, 0, false},
 	{"lazyload", OPT_NONE, 0, false},
-	{"linkmode", OPT_NONE, 0, false},
+	{"ldpath", OPT_NONE, 0, false},
 	{"pgmax", OPT_NONE, 0, false},
+	{"preallocate", OPT_NONE, 0, false},
+	{"pspec", OPT_NONE, 0, false},
+	{"quietresize", OPT_NONE, 0, false},
 	{"statusrate", OPT_NONE, 0, false},
-	{"stdc", OPT_NONE, 0, false},
+	{"strip", OPT_NONE, 0, false},
 	{"temporal", OPT_NONE, 0, false},
+	{"tregs", OPT_NONE, 0, false},
+	{"udefs", OPT_NONE, 0, false},
+	{"unodefs", OPT_NONE, 0, false},
 	{"verbose", OPT_NONE, 0, false},
-	{"version", OPT_NONE, 0, false},
 };
 
 /* "10hz", "1s", "200ms" */
@@ -381,6 +409,17 @@ parse_word(const char *value, const char *const *names, size_t n, int *ret)
 	return -EINVAL;
 }
 
+/* Which version of D is wanted: "1.0", "1.6.3". */
+static int
+check_version(const char *value)
+{
+	unsigned major, minor;
+
+	if (sscanf(value, "%u.%u", &major, &minor) != 2)
+		return -EINVAL;
+	return major == 1 && minor <= 13 ? 0 : -ENOTSUP;
+}
+
 static int
 set_option(struct dt *dt, size_t i, const char *value)
 {
@@ -388,9 +427,12 @@ set_option(struct dt *dt, size_t i, const char *value)
 		[BUF_SWITCH] = "switch", [BUF_FILL] = "fill", [BUF_RING] = "ring"};
 	static const char *const evaltimes[] = {[EVAL_PREINIT] = "preinit", [EVAL_EXEC] = "exec",
 						[EVAL_POSTINIT] = "postinit", [EVAL_MAIN] = "main"};
+	static const char *const stdcs[] = {
+		[STDC_A] = "a", [STDC_C] = "c", [STDC_S] = "s", [STDC_T] = "t"};
+	static const char *const linkmodes[] = {"kernel", "static", "dynamic"};
 	void *at = (char *)&dt->opts + options[i].offset;
 	uint64_t size;
-	int r = 0;
+	int r = 0, cpu, ignored;
 
 	if (!value && options[i].type != OPT_FLAG && options[i].type != OPT_NONE)
 		return -EINVAL;
@@ -422,6 +464,23 @@ set_option(struct dt *dt, size_t i, const char *value)
 		return parse_word(value, policies, ARRAY_SIZE(policies), at);
 	case OPT_EVALTIME:
 		return parse_word(value, evaltimes, ARRAY_SIZE(evaltimes), at);
+	case OPT_STDC:
+		return parse_word(value, stdcs, ARRAY_SIZE(stdcs), at);
+	case OPT_LINKMODE:
+		return parse_word(value, linkmodes, ARRAY_SIZE(linkmodes), &ignored);
+	case OPT_LINKTYPE:
+		return str_eq(value, "elf") ? 0 : -EINVAL;
+	case OPT_FRAMES:
+		r = str_to_size(value, &size);
+		if (r == 0 && (size < 1 || size > DT_MAX_FRAMES))
+			return -ERANGE;
+		if (r == 0)
+			*(unsigned *)at = (unsigned)size;
+		return r;
+	case OPT_CPU:
+		return str_to_int(value, &cpu) < 0 || cpu < 0 ? -EINVAL : (*(int *)at = cpu, 0);
+	case OPT_VERSION:
+		return check_version(value);
 	case OPT_NONE:
 		return 0;
 	}
@@ -444,6 +503,8 @@ find_and_set(struct dt *dt, const char *assignment, bool running, struct error *
 		if (set_option(dt, i, value) < 0)
 			return error_set(err, EINVAL, "invalid value for option '%s': %s", name,
 					 value ? value : "none given");
+		if (dt->opts.strsize < 2)
+			return error_set(err, EINVAL, "option 'strsize': at least 2");
 		dt->opts.strsize = (dt->opts.strsize + 7) & ~7u;
 		if (dt->opts.nspec > DT_MAX_SPECS)
 			return error_set(err, EINVAL, "option 'nspec': at most %d", DT_MAX_SPECS);

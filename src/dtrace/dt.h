@@ -36,8 +36,13 @@
 #define DT_HELD 2 /* dt_shared.stopped until all probes are attached */
 #define DT_MAX_SPECS 64
 #define DT_DROP_CPUS 256
+#define DT_AGG_KEYS 65536
+#define DT_MAX_FRAMES 127
 #define DT_UREGS 21 /* of struct pt_regs, in its order */
 #define DT_ERROR_PROBE 2 /* data of dtrace:::ERROR */
+
+/* -X: what __STDC__ is for the preprocessor. */
+enum stdc { STDC_A, STDC_C, STDC_S, STDC_T };
 
 /* What becomes of records: shown as they come; the first, or the last, bufsize bytes at the end. */
 enum buf_policy { BUF_SWITCH, BUF_FILL, BUF_RING };
@@ -45,18 +50,23 @@ enum buf_policy { BUF_SWITCH, BUF_FILL, BUF_RING };
 struct dt_opts {
 	unsigned strsize;    /* bytes of a string, NUL included */
 	uint64_t bufsize;    /* of the ring buffer */
-	uint64_t aggsize;    /* entries of a keyed aggregation */
+	uint64_t aggsize;    /* bytes of a keyed aggregation; 0: room for DT_AGG_KEYS keys */
 	uint64_t dynvarsize; /* bytes of all dynamic variables */
 	unsigned stackframes, ustackframes, nspec;
 	uint64_t specsize; /* bytes of one speculation */
 	uint64_t switchrate_ns, aggrate_ns;
 	bool quiet, flowindent, destructive, zdefs, aggsortrev, aggsortkey, aggzoom, nolibs;
-	bool argref, defaultargs, errtags, cpp, cpphdrs, rawbytes, json, showcode;
+	bool argref, defaultargs, errtags, droptags, empty, cpp, cpphdrs, rawbytes, json, showcode;
+	int cpu; /* the only one that is traced, or -1 */
+	int stdc; /* enum stdc */
+	unsigned maxframes; /* of any stack */
 	int bufpolicy; /* enum buf_policy */
 	unsigned stackindent;
 	char *syslibdir;     /* the D library */
 	char *zone;	     /* -z */
-	char *cpppath;	     /* the C preprocessor */
+	char *cpppath;	     /* the C preprocessor; NULL: the one there is */
+	char *cppargs;	     /* more of its arguments */
+	struct strv env;     /* setenv, unsetenv: "name=value" or "name", for commands of -c */
 	struct strv libdirs; /* more of it */
 	struct strv defines, undefs, usdtfiles, incdirs;
 	int aggsortpos, aggsortkeypos;

@@ -63,21 +63,59 @@ job_name(const struct job *job)
 	return xstrndup(job->arg, job->kind == 's' ? strlen(job->arg) : strcspn(job->arg, "{/;"));
 }
 
-/* A -P, -m, -f, -n or -i argument as a clause: "desc [/pred/] [{ ... }]". */
-static char *
-clause_text(const struct job *job)
+/*
+ * One description as -P, -m, -f or -n take it, in full: what stands in front of the last
+ * part that the option names may be given too, what stands behind it may not.
+ */
+static int
+whole_description(char kind, const char *text, size_t len, struct strbuf *b, struct error *err)
 {
-	static const struct {
-		char kind;
-		const char *before, *behind;
-	} rows[] = {{'P', "", ":::"}, {'m', ":", "::"}, {'f', "::", ":"}, {'n', "", ""}, {'i', "", ""}};
-	size_t n = strcspn(job->arg, " \t\n/{");
+	static const char kinds[] = "Pmfn";
+	size_t fields = (size_t)(strchr(kinds, kind) - kinds) + 1, parts = 1;
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (rows[i].kind == job->kind && *rows[i].behind)
-			return str_printf("%s%.*s%s%s", rows[i].before, (int)n, job->arg,
-					  rows[i].behind, job->arg + n);
-	return xstrdup(job->arg); /* "-n a,b" and whole programs stay as they are */
+	for (size_t i = 0; i < len; i++)
+		parts += text[i] == ':';
+	if (parts > fields)
+		return error_set_path(err, EINVAL, "D_PDESC_INVAL",
+				      "invalid probe description \"%.*s\": Overspecified probe description",
+				      (int)len, text);
+	for (size_t i = parts; i < fields; i++)
+		strbuf_adds(b, ":");
+	strbuf_add(b, text, len);
+	for (size_t i = fields; i < 4; i++)
+		strbuf_adds(b, ":");
+	return 0;
+}
+
+/* A -P, -m, -f, -n or -i argument as a clause: "desc [/pred/] [{ ... }]"; the caller's. */
+static int
+clause_text(const struct job *job, char **ret, struct error *err)
+{
+	cleanup_strbuf struct strbuf b = STRBUF_INIT;
+	const char *p = job->arg;
+	int r;
+
+	if (job->kind == 'i' || job->kind == 'n') { /* "-n a,b" and whole programs stay as they are */
+		*ret = xstrdup(job->arg);
+		return 0;
+	}
+	for (;;) {
+		size_t n;
+
+		p += strspn(p, " \t\n");
+		n = strcspn(p, " \t\n/{,");
+		if ((r = whole_description(job->kind, p, n, &b, err)) < 0)
+			return r;
+		p += n;
+		n = strspn(p, " \t\n");
+		if (p[n] != ',')
+			break;
+		strbuf_adds(&b, ",");
+		p += n + 1;
+	}
+	strbuf_adds(&b, p);
+	*ret = strbuf_steal(&b);
+	return 0;
 }
 
 static int
@@ -93,7 +131,8 @@ job_text(struct dt *dt, const struct job *job, char **ret, size_t *ret_len, stru
 			return priv_read_file(dt, job->arg, ret, ret_len, err);
 		r = dt_preprocess(dt, job->arg, ret, err);
 	} else {
-		clause = clause_text(job);
+		if ((r = clause_text(job, &clause, err)) < 0)
+			return r;
 		r = dt->opts.cpp ? dt_preprocess_text(dt, clause, ret, err) : 0;
 		if (!dt->opts.cpp)
 			*ret = steal_ptr(&clause);
@@ -129,6 +168,12 @@ show_tag(struct dt *dt, struct error *err)
 		error_set_path(err, err->code, tag, "[%s] %s", tag, text);
 }
 
+static const char *
+job_failed(const struct job *job)
+{
+	return job->kind == 's' ? "failed to compile script" : "invalid probe specifier";
+}
+
 static int
 compile_job(struct dt *dt, const struct job *job, struct error *err)
 {
@@ -136,60 +181,109 @@ compile_job(struct dt *dt, const struct job *job, struct error *err)
 	size_t len;
 	int r;
 
-	if ((r = job_text(dt, job, &text, &len, err)) < 0)
+	r = job_text(dt, job, &text, &len, err);
+	if (r < 0 && !err->path)
 		return r;
-	r = dt_compile(dt, text, len, job->kind == 's' ? job->arg : "", err);
+	if (r == 0)
+		r = dt_compile(dt, text, len, job->kind == 's' ? job->arg : "", err);
 	if (r < 0) {
-		if (job->kind != 's')
+		if (job->kind != 's' && text)
 			name_region(dt, err);
 		show_tag(dt, err);
-		return error_wrap(err, r, "%s %s",
-				  job->kind == 's' ? "failed to compile script"
-						   : "invalid probe specifier",
-				  job->arg);
+		return error_wrap(err, r, "%s %s", job_failed(job), job->arg);
 	}
 	return 0;
 }
 
+/* An argument that no program names is a mistake, unless -xargref: told as one of the last program. */
 static int
-list_job(struct command *c, const struct job *job, struct error *err)
+check_arguments(struct command *c, struct error *err)
 {
-	cleanup_free struct probe **found = NULL;
-	cleanup_free char *name = job_name(job), *text = NULL;
-	const struct job short_job = {job->kind, name};
-	size_t n;
-	int r;
+	struct dt *dt = c->dt;
+	const struct job *last = c->n_jobs ? &c->jobs[c->n_jobs - 1] : NULL;
 
-	if (job->kind == 's') {
-		if ((r = compile_job(c->dt, job, err)) < 0)
-			return r;
-		for (size_t i = 0; i < c->dt->n_probes; i++)
-			if (c->dt->probes[i]->n_clauses)
-				dt_list_probe(c->dt, c->dt->probes[i], c->verbose);
-		return 0;
+	for (size_t i = 0; last && i < dt->args.n && i < 64 && !dt->opts.argref; i++) {
+		if (dt->args_used >> i & 1)
+			continue;
+		error_set_path(err, EINVAL, "D_MACRO_UNUSED",
+			       "extraneous argument '%s' ($%zu is not referenced)", dt->args.v[i], i + 1);
+		show_tag(dt, err);
+		return error_wrap(err, -EINVAL, "%s %s", job_failed(last), last->arg);
 	}
-	text = clause_text(&short_job);
-	str_trim(text);
-	r = dt_probes_match(c->dt, text, 1, &found, &n, err);
-	if (r == -ESRCH)
-		return error_set(err, ESRCH, "failed to match %s: No probe matches description", text);
-	for (size_t i = 0; r == 0 && i < n; i++)
-		dt_list_probe(c->dt, found[i], c->verbose);
-	return r;
+	return 0;
 }
 
+/* The descriptions of one -P, -m, -f, -n or -i, in full. */
+static int
+descriptions(const struct job *job, struct strv *ret, struct error *err)
+{
+	cleanup_free char *name = job_name(job);
+	cleanup_strv struct strv parts = STRV_INIT;
+	int r = 0;
+
+	strv_split(&parts, name, ",");
+	for (size_t i = 0; i < parts.n && r == 0; i++) {
+		cleanup_strbuf struct strbuf whole = STRBUF_INIT;
+		const char *text = str_trim(parts.v[i]);
+		size_t len = strlen(text);
+		/* What is no number can be a name at best: "-i -3". */
+		bool id = job->kind == 'i' && len && strspn(text, "0123456789") == len;
+
+		if (id)
+			strbuf_add(&whole, text, len);
+		else
+			r = whole_description(job->kind == 'i' ? 'n' : job->kind, text, len, &whole, err);
+		if (r == 0)
+			strv_take(ret, strbuf_steal(&whole));
+	}
+	return r < 0 ? error_wrap(err, r, "invalid probe specifier %s", job->arg) : 0;
+}
+
+/* The probes of one description; that there are none is told, and is no failure. */
+static void
+list_description(struct command *c, const char *text)
+{
+	cleanup_free struct probe **found = NULL;
+	cleanup_error struct error none = ERROR_INIT;
+	bool id = !strchr(text, ':');
+	size_t n = 0;
+	int r = dt_probes_match(c->dt, text, 1, &found, &n, &none);
+
+	fflush(stdout);
+	if (r < 0)
+		fprintf(stderr, "dtrace: failed to match %s%s: %s\n", id ? ":::" : "", text,
+			r == -ESRCH || id ? "No probe matches description" : error_message(&none));
+	for (size_t i = 0; i < n; i++)
+		dt_list_probe(c->dt, found[i], c->verbose);
+}
+
+static void
+list_clauses(struct command *c)
+{
+	for (size_t i = 0; i < c->dt->n_probes; i++)
+		if (c->dt->probes[i]->n_clauses)
+			dt_list_probe(c->dt, c->dt->probes[i], c->verbose);
+}
+
+/* All mistakes come before the heading. */
 static int
 list(struct command *c, struct error *err)
 {
-	static const struct job all = {'n', ":::"};
+	cleanup_strv struct strv texts = STRV_INIT;
 	int r = 0;
 
-	dt_list_header();
-	if (!c->n_jobs)
-		return list_job(c, &all, err);
 	for (size_t i = 0; i < c->n_jobs && r == 0; i++)
-		r = list_job(c, &c->jobs[i], err);
-	return r;
+		r = c->jobs[i].kind == 's' ? compile_job(c->dt, &c->jobs[i], err)
+					   : descriptions(&c->jobs[i], &texts, err);
+	if (r < 0 || (r = check_arguments(c, err)) < 0)
+		return r;
+	dt_list_header();
+	list_clauses(c);
+	if (!c->n_jobs)
+		strv_add(&texts, ":::");
+	for (size_t i = 0; i < texts.n; i++)
+		list_description(c, texts.v[i]);
+	return 0;
 }
 
 /* -c and -p: all are held until the probes are set. */
@@ -240,18 +334,6 @@ run(struct dt *dt, struct error *err)
 	return interrupted > 1 ? 0 : dt_aggs_print(dt, err);
 }
 
-/* An argument that no program names is a mistake, unless -xargref. */
-static int
-check_arguments(struct dt *dt, struct error *err)
-{
-	for (size_t i = 0; i < dt->args.n && i < 64 && !dt->opts.argref; i++)
-		if (!(dt->args_used >> i & 1))
-			return error_set_path(err, EINVAL, "D_MACRO_UNUSED",
-					      "extraneous argument '%s' ($%zu is not referenced)",
-					      dt->args.v[i], i + 1);
-	return 0;
-}
-
 static int
 compile_all(struct command *c, struct error *err)
 {
@@ -275,7 +357,7 @@ compile_all(struct command *c, struct error *err)
 			fprintf(stderr, "\n%s", tree);
 		}
 	}
-	return check_arguments(dt, err);
+	return check_arguments(c, err);
 }
 
 /* --- options */
@@ -382,7 +464,7 @@ take_command_line(struct command *c, int argc, char **argv, struct error *err)
 	}
 	for (int i = optind; i < n; i++)
 		strv_add(&c->dt->args, argv[i]);
-	if (!c->n_jobs && !c->list && !c->make) {
+	if (argc == 1) {
 		fputs(usage_text, stderr);
 		return -EDOM;
 	}
@@ -427,6 +509,15 @@ make_all(struct command *c, struct error *err)
 	return r;
 }
 
+static bool
+enabled(const struct dt *dt)
+{
+	for (size_t i = 0; i < dt->n_clauses; i++)
+		if (dt->clauses[i]->n_probes)
+			return true;
+	return false;
+}
+
 /* Everything; the exit status, or a negative number with err set. */
 static int
 trace(struct command *c, struct error *err)
@@ -443,6 +534,8 @@ trace(struct command *c, struct error *err)
 		return list(c, err);
 	if ((r = compile_all(c, err)) < 0 || c->compile_only)
 		return r;
+	if (!dt->opts.zdefs && !enabled(dt))
+		return error_set(err, ESRCH, "no probes %s", c->n_jobs ? "matched" : "specified");
 	r = run(dt, err);
 	return r < 0 ? r : dt->exit_status;
 }

@@ -5,6 +5,7 @@
  */
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,6 +15,7 @@
 #include "dtrace/gen.h"
 
 #define LOG_SIZE (1 << 20)
+#define RING_HEAD 8 /* of a record in a BPF ring buffer */
 
 static int
 make_map(int type, const char *name, uint32_t key, uint32_t value, uint64_t entries, uint32_t flags,
@@ -55,7 +57,7 @@ place_dynamic(struct dt *dt, struct ident *v, struct error *err)
 	entries = dt->opts.dynvarsize / (key + value + 48);
 	dt->var_fds = xreallocarray(dt->var_fds, dt->n_var_fds + 1, sizeof(int));
 	r = make_map(BPF_MAP_TYPE_HASH, "dt_var", key, value < 8 ? 8 : value,
-		     entries < 64 ? 64 : entries, BPF_F_NO_PREALLOC,
+		     entries ? entries : 1, BPF_F_NO_PREALLOC,
 		     &dt->var_fds[dt->n_var_fds], err);
 	if (r == 0)
 		v->map = (int)dt->n_var_fds++;
@@ -87,6 +89,15 @@ place_vars(struct dt *dt, struct error *err)
 	return 0;
 }
 
+static uint64_t
+agg_entries(struct dt *dt, const struct agg *a)
+{
+	uint64_t n = dt->opts.aggsize ? dt->opts.aggsize / (a->key_size + 8 * a->n_words + 32)
+				      : DT_AGG_KEYS;
+
+	return a->n_keys && n ? n : 1;
+}
+
 static int
 make_aggs(struct dt *dt, struct error *err)
 {
@@ -106,7 +117,7 @@ make_aggs(struct dt *dt, struct error *err)
 			zeros = 8 * a->n_words;
 		r = make_map(a->n_keys ? BPF_MAP_TYPE_PERCPU_HASH : BPF_MAP_TYPE_PERCPU_ARRAY,
 			     "dt_agg", a->n_keys ? (uint32_t)off : 4, (uint32_t)(8 * a->n_words),
-			     a->n_keys ? dt->opts.aggsize : 1, a->n_keys ? BPF_F_NO_PREALLOC : 0,
+			     agg_entries(dt, a), a->n_keys ? BPF_F_NO_PREALLOC : 0,
 			     &a->fd, err);
 		if (r < 0)
 			return r;
@@ -135,6 +146,8 @@ make_maps(struct dt *dt, struct error *err)
 	for (size_t i = 0; i < dt->n_clauses; i++)
 		if (align8(dt->clauses[i]->rec_size) > dt->record_max)
 			dt->record_max = align8(dt->clauses[i]->rec_size);
+	if (dt->record_max + RING_HEAD > dt->opts.bufsize)
+		return error_set(err, E2BIG, "could not enable tracing: Enabling exceeds size of buffer");
 	if ((r = place_vars(dt, err)) < 0 || (r = make_aggs(dt, err)) < 0)
 		return r;
 	dt->rt_off = align8(dt->this_size) + dt->record_max;
@@ -450,11 +463,28 @@ enable_hook(struct dt *dt, struct hook *h, struct error *err)
 	return r;
 }
 
+/* -xcpu: probes that the consumer itself fires (BEGIN, END) fire there. */
+static int
+bind_to_cpu(struct dt *dt, struct error *err)
+{
+	cpu_set_t set;
+
+	if (dt->opts.cpu < 0)
+		return 0;
+	CPU_ZERO(&set);
+	CPU_SET(dt->opts.cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		return error_set_errno(err, errno, "CPU %d", dt->opts.cpu);
+	return 0;
+}
+
 int
 dt_enable(struct dt *dt, struct error *err)
 {
 	int r;
 
+	if ((r = bind_to_cpu(dt, err)) < 0)
+		return r;
 	if ((r = dt_find_zone(dt, err)) < 0 || (r = compile_aux(dt, err)) < 0 ||
 	    (r = make_maps(dt, err)) < 0)
 		return r;

@@ -439,6 +439,10 @@ dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err)
 	if (r == 0) {
 		asm_mov(a, R8, R0);
 		gen_zone(g);
+		if (dt->opts.cpu >= 0) {
+			asm_call(a, BPF_FUNC_get_smp_processor_id);
+			asm_jcci(a, BPF_JNE, R0, dt->opts.cpu, out);
+		}
 		if (g->scratch)
 			gen_prologue_scratch(g);
 		if (g->scratch && dt->uses_alloca) {

@@ -70,8 +70,8 @@ line_marker(struct lexer *l, struct error *err)
 	}
 	number = strtol(rest, &tail, 10);
 	if (tail == rest || number < 0 || number > INT32_MAX)
-		return d_error(err, l->line, "D_SYNTAX",
-			       "unknown directive \"%s\" (the C preprocessor runs with -C)", text);
+		return d_error(err, l->line, "D_PRAGCTL_INVAL",
+			       "invalid control directive \"%s\" (the C preprocessor runs with -C)", text);
 	l->p += n;
 	l->line = (int)number - 1; /* the newline that follows makes it `number` */
 	return 0;

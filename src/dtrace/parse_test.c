@@ -43,7 +43,7 @@ TEST(refusals)
 		{"BEGIN { x = 18446744073709551616 }", "D_INT_OFLOW", "64 bits"},
 		{"BEGIN { x = 1.5 }", "D_SYNTAX", "floating-point"},
 		{"BEGIN { /* }", "D_SYNTAX", "comment has no end"},
-		{"BEGIN { # }", "D_SYNTAX", "directive"},
+		{"BEGIN { # }", "D_PRAGCTL_INVAL", "directive"},
 		{"static self int x;", "D_DECL_CLASS", "storage class"},
 		{"struct s { int a : 65; };", "D_DECL_BFSIZE", "bit-field"},
 		{"BEGIN { x = (int y)z; }", "D_DECL_IDENT", "without a name"},

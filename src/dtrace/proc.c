@@ -76,10 +76,18 @@ proc_new(struct dt *dt, pid_t pid, pid_t shown)
 /* --- a command, up to its place */
 
 static void
-run_command(int go, int failed, char **argv)
+run_command(struct dt *dt, int go, int failed, char **argv)
 {
 	char c;
 
+	for (size_t i = 0; i < dt->opts.env.n; i++) {
+		char *name = dt->opts.env.v[i], *value = strchr(name, '=');
+
+		if (value)
+			*value++ = '\0';
+		if (value ? setenv(name, value, 1) : unsetenv(name))
+			_exit(127);
+	}
 	if (read(go, &c, 1) != 1)
 		_exit(127);
 	execvp(argv[0], argv);
@@ -370,7 +378,7 @@ dt_proc_create(struct dt *dt, const char *command, struct error *err)
 	pid = fork();
 	if (pid == 0) {
 		close(go[1]);
-		run_command(go[0], failed[1], words.v);
+		run_command(dt, go[0], failed[1], words.v);
 	}
 	close(go[0]);
 	close(failed[1]);
@@ -470,13 +478,15 @@ dt_procs_go(struct dt *dt, struct error *err)
 static void
 tell_end(struct dt *dt, const struct dt_proc *p)
 {
+	if (dt->opts.quiet)
+		return;
 	if (p->created && WIFSIGNALED(p->status))
 		fprintf(stderr, "dtrace: pid %d terminated by SIG%s\n", (int)p->shown,
 			sigabbrev_np(WTERMSIG(p->status)));
 	else if (p->created && WEXITSTATUS(p->status))
 		fprintf(stderr, "dtrace: pid %d exited with status %d\n", (int)p->shown,
 			WEXITSTATUS(p->status));
-	else if (!dt->opts.quiet)
+	else
 		fprintf(stderr, "dtrace: pid %d has exited\n", (int)p->shown);
 }
 

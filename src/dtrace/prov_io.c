@@ -16,7 +16,7 @@ static const struct stable_probe rows[] = {
 	{"start", "tp block_rq_issue", NO_FLUSH, {IO("struct request *", "args[0]")}},
 	/* Not the parts of one that completes in parts. */
 	{"done", "tp block_rq_complete", NO_FLUSH " && args[2] >= args[0]->__data_len",
-	 {IO("struct request *", "args[0]"), INT("args[1]")}},
+	 {IO("struct request *", "args[0]")}},
 	{"wait-start", "entry submit_bio_wait", NULL, {IO("struct bio *", "args[0]")}},
 	{"wait-done", "return submit_bio_wait", NULL, {IO("struct bio *", "args[0]")}},
 };

@@ -18,37 +18,40 @@
 	"	d_lock_since[(uint64_t)curthread, (uint64_t)arg0] = 0;"                     \
 	"	d_lock_flags[(uint64_t)curthread, (uint64_t)arg0] = 0; }"
 #define FLAGS "d_lock_flags[(uint64_t)curthread, (uint64_t)args[0]]"
-#define SPENT                                                                               \
-	{ULONG("(uint64_t)args[0]"),                                                        \
-	 ULONG("timestamp - d_lock_since[(uint64_t)curthread, (uint64_t)args[0]]")}
-#define LOCK {ULONG("(uint64_t)args[0]")}
-/* rw: arg2 is 1 for a writer, 0 for a reader. */
-#define LOCK_RW(w) {ULONG("(uint64_t)args[0]"), INT(w)}
+#define LOCK(type) {.expr = "(uint64_t)args[0]", .native = type " *"}
+#define NS ULONG("timestamp - d_lock_since[(uint64_t)curthread, (uint64_t)args[0]]")
+#define MUTEX LOCK("struct mutex")
+#define SPIN LOCK("spinlock_t")
+/* rw: the last argument is 1 for a writer, 0 for a reader. */
+#define RW LOCK("struct rw_semaphore")
+#define WRITER INT("(" FLAGS " & 4) != 0")
 
 static const struct stable_probe rows[] = {
-	{"adaptive-acquire", "return mutex_lock", NULL, LOCK},
-	{"adaptive-acquire", "return mutex_trylock", "ret", LOCK},
-	{"adaptive-acquire", "return mutex_lock_interruptible", "ret == 0", LOCK},
-	{"adaptive-acquire", "return mutex_lock_killable", "ret == 0", LOCK},
-	{"adaptive-block", "tp contention_end", "(" FLAGS " & 0x121) == 0x120", SPENT, AUX},
-	{"adaptive-release", "entry mutex_unlock", NULL, LOCK},
-	{"adaptive-spin", "tp contention_end", "(" FLAGS " & 0x121) == 0x121", SPENT, AUX},
-	{"rw-acquire", "return down_read", NULL, LOCK_RW("0")},
-	{"rw-acquire", "return down_write", NULL, LOCK_RW("1")},
-	{"rw-block", "tp contention_end", "(" FLAGS " & 0x101) == 0x100 && " FLAGS " & 6", SPENT, AUX},
-	{"rw-release", "entry up_read", NULL, LOCK_RW("0")},
-	{"rw-release", "entry up_write", NULL, LOCK_RW("1")},
-	{"rw-spin", "tp contention_end", "(" FLAGS " & 0x101) == 0x101 && " FLAGS " & 6", SPENT, AUX},
-	{"spin-acquire", "return _raw_spin_lock", NULL, LOCK},
-	{"spin-acquire", "return _raw_spin_lock_bh", NULL, LOCK},
-	{"spin-acquire", "return _raw_spin_lock_irq", NULL, LOCK},
-	{"spin-acquire", "return _raw_spin_lock_irqsave", NULL, LOCK},
-	{"spin-release", "entry _raw_spin_unlock", NULL, LOCK},
-	{"spin-release", "entry _raw_spin_unlock_bh", NULL, LOCK},
-	{"spin-release", "entry _raw_spin_unlock_irq", NULL, LOCK},
-	{"spin-release", "entry _raw_spin_unlock_irqrestore", NULL, LOCK},
-	{"spin-spin", "tp contention_end", "(" FLAGS " & 0x12f) == 0x101", SPENT, AUX},
-	{"thread-spin", "tp contention_end", "(" FLAGS " & 0x108) == 0x108", SPENT, AUX},
+	{"adaptive-acquire", "return mutex_lock", NULL, {MUTEX}},
+	{"adaptive-acquire", "return mutex_trylock", "ret", {MUTEX}},
+	{"adaptive-acquire", "return mutex_lock_interruptible", "ret == 0", {MUTEX}},
+	{"adaptive-acquire", "return mutex_lock_killable", "ret == 0", {MUTEX}},
+	{"adaptive-acquire-error", "return mutex_lock_interruptible", "ret != 0", {MUTEX, INT("ret")}},
+	{"adaptive-acquire-error", "return mutex_lock_killable", "ret != 0", {MUTEX, INT("ret")}},
+	{"adaptive-block", "tp contention_end", "(" FLAGS " & 0x121) == 0x120", {MUTEX, NS}, AUX},
+	{"adaptive-release", "entry mutex_unlock", NULL, {MUTEX}},
+	{"adaptive-spin", "tp contention_end", "(" FLAGS " & 0x121) == 0x121", {MUTEX, NS}, AUX},
+	{"rw-acquire", "return down_read", NULL, {RW, INT("0")}},
+	{"rw-acquire", "return down_write", NULL, {RW, INT("1")}},
+	{"rw-block", "tp contention_end", "(" FLAGS " & 0x101) == 0x100 && " FLAGS " & 6", {RW, NS, WRITER}, AUX},
+	{"rw-release", "entry up_read", NULL, {RW, INT("0")}},
+	{"rw-release", "entry up_write", NULL, {RW, INT("1")}},
+	{"rw-spin", "tp contention_end", "(" FLAGS " & 0x101) == 0x101 && " FLAGS " & 6", {RW, NS, WRITER}, AUX},
+	{"spin-acquire", "return _raw_spin_lock", NULL, {SPIN}},
+	{"spin-acquire", "return _raw_spin_lock_bh", NULL, {SPIN}},
+	{"spin-acquire", "return _raw_spin_lock_irq", NULL, {SPIN}},
+	{"spin-acquire", "return _raw_spin_lock_irqsave", NULL, {SPIN}},
+	{"spin-release", "entry _raw_spin_unlock", NULL, {SPIN}},
+	{"spin-release", "entry _raw_spin_unlock_bh", NULL, {SPIN}},
+	{"spin-release", "entry _raw_spin_unlock_irq", NULL, {SPIN}},
+	{"spin-release", "entry _raw_spin_unlock_irqrestore", NULL, {SPIN}},
+	{"spin-spin", "tp contention_end", "(" FLAGS " & 0x12f) == 0x101", {SPIN, NS}, AUX},
+	{"thread-spin", "tp contention_end", "(" FLAGS " & 0x108) == 0x108", {LOCK("struct rt_mutex_base"), NS}, AUX},
 };
 
 STABLE_PROVIDER(lockstat, rows);

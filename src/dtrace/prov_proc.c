@@ -10,7 +10,8 @@
 static const struct stable_probe rows[] = {
 	{"create", "tp sched_process_fork", "args[1]->pid == args[1]->tgid", {PSINFO("args[1]")}},
 	{"exec", "tp sys_enter", EXECVE,
-	 {{.expr = "args[1] == 59 ? args[0]->di : args[0]->si", .native = "char *", .is_user = true}}},
+	 {{.expr = "args[1] == 59 ? args[0]->di : args[0]->si", .native = "char *",
+	   .xlate = "string", .is_user = true}}},
 	{"exec-success", "tp sched_process_exec"},
 	{"exec-failure", "tp sys_exit",
 	 "(args[0]->orig_ax == 59 || args[0]->orig_ax == 322) && args[1] < 0", {INT("-args[1]")}},

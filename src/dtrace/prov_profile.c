@@ -11,6 +11,8 @@
 
 #include "dtrace/gen.h"
 
+#define SHORTEST 200000 /* nanoseconds */
+
 /* Nanoseconds between firings, or 0 if the name is no rate. */
 static uint64_t
 period_of(const char *rate)
@@ -41,6 +43,12 @@ clock_provide(struct dt *dt, const struct provider *ops, const char *prefix, con
 {
 	const char *rate = str_after(part[3], prefix);
 	uint64_t period = rate ? period_of(rate) : 0;
+
+	if (period && period < SHORTEST) {
+		free(dt->why);
+		dt->why = str_printf("more often than every %d microseconds is too often", SHORTEST / 1000);
+		return 0;
+	}
 
 	if (*part[0] && !str_eq(part[0], "profile") && !strpbrk(part[0], "*?["))
 		return 0;
@@ -123,10 +131,12 @@ open_clock(const struct probe *p, int cpu)
 static int
 clock_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
 {
-	int cpus = h->probes[0]->ops == &provider_tick ? 1 : (int)sysconf(_SC_NPROCESSORS_CONF);
+	bool one = h->probes[0]->ops == &provider_tick || dt->opts.cpu >= 0;
+	int first = dt->opts.cpu >= 0 ? dt->opts.cpu : 0;
+	int end = one ? first + 1 : (int)sysconf(_SC_NPROCESSORS_CONF);
 	int r = hook_load(dt, h, g, &(struct prog_kind){.type = BPF_PROG_TYPE_PERF_EVENT}, err);
 
-	for (int cpu = 0; r == 0 && cpu < cpus; cpu++) {
+	for (int cpu = first; r == 0 && cpu < end; cpu++) {
 		int fd = open_clock(h->probes[0], cpu);
 
 		if (fd < 0 && errno == ENODEV)

@@ -4,7 +4,7 @@
  */
 #include "dtrace/stable.h"
 
-#define QUEUED {LWPSINFO("args[1]"), PSINFO("args[1]"), CPUINFO("args[0]->cpu"), INT("0")}
+#define QUEUED LWPSINFO("args[1]"), PSINFO("args[1]"), CPUINFO("args[0]->cpu")
 #define CURRENT {LWPSINFO("curthread"), PSINFO("curthread")}
 
 static const struct stable_probe rows[] = {
@@ -12,12 +12,12 @@ static const struct stable_probe rows[] = {
 	 {LWPSINFO("args[0]"), PSINFO("args[0]"), INT("19 - args[1]")}},
 	{"cpucaps-sleep", "entry throttle_cfs_rq"},
 	{"cpucaps-wakeup", "entry unthrottle_cfs_rq"},
-	{"dequeue", "entry dequeue_task_fair", NULL, QUEUED},
-	{"dequeue", "entry dequeue_task_rt", NULL, QUEUED},
-	{"dequeue", "entry dequeue_task_dl", NULL, QUEUED},
-	{"enqueue", "entry enqueue_task_fair", NULL, QUEUED},
-	{"enqueue", "entry enqueue_task_rt", NULL, QUEUED},
-	{"enqueue", "entry enqueue_task_dl", NULL, QUEUED},
+	{"dequeue", "entry dequeue_task_fair", NULL, {QUEUED}},
+	{"dequeue", "entry dequeue_task_rt", NULL, {QUEUED}},
+	{"dequeue", "entry dequeue_task_dl", NULL, {QUEUED}},
+	{"enqueue", "entry enqueue_task_fair", NULL, {QUEUED, INT("0")}},
+	{"enqueue", "entry enqueue_task_rt", NULL, {QUEUED, INT("0")}},
+	{"enqueue", "entry enqueue_task_dl", NULL, {QUEUED, INT("0")}},
 	{"off-cpu", "tp sched_switch", NULL, {LWPSINFO("args[2]"), PSINFO("args[2]")}},
 	{"on-cpu", "entry finish_task_switch"},
 	{"preempt", "tp sched_switch", "args[1]->pid != 0 && (args[0] || args[3] == 0)"},

@@ -29,6 +29,7 @@
 
 /* What all headers share; the numbers of local labels are far from what people use. */
 static const char common[] =
+	"#include <unistd.h>\n\n"
 	"#ifndef DTRACE_SITE\n"
 	"#ifdef __LP64__\n"
 	"#define DTRACE_ADDRESS_ \".8byte \"\n"

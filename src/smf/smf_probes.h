@@ -1,6 +1,8 @@
 /* Made by dtrace -h from smf_probes.d. */
 #pragma once
 
+#include <unistd.h>
+
 #ifndef DTRACE_SITE
 #ifdef __LP64__
 #define DTRACE_ADDRESS_ ".8byte "

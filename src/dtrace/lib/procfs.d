@@ -17,8 +17,11 @@ inline int PR_ISTOP = 0x00000002;
 inline int PR_ASLEEP = 0x00000008;
 inline int PR_IDLE = 0x10000000;
 
+/* Members without a translation are those of illumos' /proc that nobody counts here. */
 typedef struct psinfo {
+	int pr_flag;
 	int pr_nlwp;		/* threads */
+	int pr_nzomb;		/* of them zombies */
 	pid_t pr_pid;
 	pid_t pr_ppid;
 	pid_t pr_pgid;
@@ -28,16 +31,26 @@ typedef struct psinfo {
 	gid_t pr_gid;
 	gid_t pr_egid;
 	uintptr_t pr_addr;	/* of the struct task_struct */
+	size_t pr_size;
+	size_t pr_rssize;
 	dev_t pr_ttydev;
+	ushort_t pr_pctcpu;
+	ushort_t pr_pctmem;
 	timestruc_t pr_start;	/* since boot */
+	timestruc_t pr_time;
+	timestruc_t pr_ctime;
 	string pr_fname;
 	string pr_psargs;
+	int pr_wstat;		/* of a zombie, as wait(2) tells it */
+	int pr_argc;
 	uintptr_t pr_argv;
 	uintptr_t pr_envp;
 	char pr_dmodel;
 	taskid_t pr_taskid;
 	projid_t pr_projid;
 	poolid_t pr_poolid;
+	zoneid_t pr_zoneid;	/* 0: the global zone; a zone's has no number here but its cgroup's */
+	id_t pr_contract;
 	string pr_zone;		/* name of the zone */
 } psinfo_t;
 
@@ -51,8 +64,14 @@ typedef struct lwpsinfo {
 	char pr_sname;
 	char pr_nice;
 	short pr_syscall;
+	char pr_oldpri;
+	char pr_cpu;
 	int pr_pri;
+	ushort_t pr_pctcpu;
+	timestruc_t pr_start;
+	timestruc_t pr_time;
 	string pr_clname;
+	string pr_name;		/* the thread's own */
 	processorid_t pr_onpro;
 	processorid_t pr_bindpro;
 	psetid_t pr_bindpset;
@@ -83,6 +102,10 @@ translator psinfo_t < struct task_struct *T > {
 	pr_taskid = d_tgid[T];
 	pr_projid = 0;
 	pr_poolid = 0;
+	pr_nzomb = 0;
+	pr_wstat = T->exit_code;
+	pr_zoneid = d_zone_of[T] == "global" ? 0 : (zoneid_t)T->cgroups->dfl_cgrp->kn->id;
+	pr_contract = (id_t)T->cgroups->dfl_cgrp->kn->id;
 	pr_zone = d_zone_of[T];
 };
 
@@ -111,6 +134,8 @@ translator lwpsinfo_t < struct task_struct *T > {
 	pr_pri = 139 - T->prio;
 	pr_clname = T->policy == 0 ? "TS" : T->policy == 3 ? "FX" : T->policy == 5 ? "IDLE" :
 	    T->policy == 6 ? "DL" : "RT";
+	pr_name = T->comm;
+	pr_start = xlate <timestruc_t> (T->start_boottime);
 	pr_onpro = T->thread_info.cpu;
 	pr_bindpro = T->nr_cpus_allowed == 1 ? T->thread_info.cpu : -1;
 	pr_bindpset = -1;
@@ -143,6 +168,9 @@ translator cpuinfo_t < int C > {
 };
 
 inline cpuinfo_t *curcpu = xlate <cpuinfo_t *> (cpu);
+inline chipid_t chip = curcpu->cpu_chip;
+inline psetid_t pset = curcpu->cpu_pset;
+inline lgrp_id_t lgrp = curcpu->cpu_lgrp;
 
 inline string cwd = d_path(&curthread->fs->pwd);
 inline string root = d_path(&curthread->fs->root);

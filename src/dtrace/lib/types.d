@@ -6,6 +6,7 @@ inline void *NULL = 0;
 typedef long time_t;
 typedef unsigned int dev_t;
 typedef unsigned long caddr_t;
+typedef int zoneid_t;
 typedef int taskid_t;
 typedef int projid_t;
 typedef int poolid_t;
