@@ -1,5 +1,6 @@
 /*
- * The command line: each shell script of testdata/command, where $D is dtrace, must print (on
+ * The command line: each shell script of testdata/command, where $D is dtrace ($P:
+ * without options), must print (on
  * both outputs) what its .ok says.  Needs root and a kernel with BTF.
  */
 #include <stdlib.h>
@@ -31,7 +32,7 @@ TEST(commands_say_what_they_should)
 
 	if (geteuid() != 0 || !file_exists("/sys/kernel/btf/vmlinux"))
 		test_skip("needs root and a kernel with BTF");
-	if (setenv("D", command, 1) < 0 || setenv("TMP", test_tmpdir(), 1) < 0)
+	if (setenv("D", command, 1) < 0 || setenv("P", test_built("src/dtrace/dtrace"), 1) < 0 || setenv("TMP", test_tmpdir(), 1) < 0)
 		abort();
 	test_golden("src/dtrace/testdata/command", run_script);
 }

@@ -218,6 +218,7 @@ dt_close(struct dt *dt)
 	map_free(dt->library_names);
 	free(dt->opts.syslibdir);
 	free(dt->opts.zone);
+	free(dt->opts.anondir);
 	free(dt->opts.cpppath);
 	free(dt->opts.cppargs);
 	free(dt->script);
@@ -298,6 +299,7 @@ static const struct {
 	{"aggsortpos", OPT_INT, AT(aggsortpos), true},
 	{"aggsortrev", OPT_FLAG, AT(aggsortrev), true},
 	{"aggzoom", OPT_FLAG, AT(aggzoom), true},
+	{"anondir", OPT_STR, AT(anondir), false},
 	{"argref", OPT_FLAG, AT(argref), false},
 	{"bufpolicy", OPT_POLICY, AT(bufpolicy), false},
 	{"bufsize", OPT_SIZE, AT(bufsize), false},

@@ -64,6 +64,7 @@ struct dt_opts {
 	unsigned stackindent;
 	char *syslibdir;     /* the D library */
 	char *zone;	     /* -z */
+	char *anondir;	     /* where -A and -a look; NULL: where the service does */
 	char *cpppath;	     /* the C preprocessor; NULL: the one there is */
 	char *cppargs;	     /* more of its arguments */
 	struct strv env;     /* setenv, unsetenv: "name=value" or "name", for commands of -c */

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cli.h"
 #include "base/file.h"
+#include "dtrace/anon.h"
 #include "dtrace/dtrace_main.h"
 #include "dtrace/priv.h"
 #include "dtrace/proc.h"
@@ -44,6 +46,7 @@ static const char usage_text[] =
 struct job {
 	char kind;
 	const char *arg;
+	const char *text; /* of a script, if it was saved by -A */
 };
 
 /* What the command line says. */
@@ -53,6 +56,9 @@ struct command {
 	size_t n_jobs, n_targets;
 	bool list, verbose, compile_only;
 	const char *output; /* -o */
+	struct strv settings; /* options of the command line, as "name=value" */
+	char anonymous;	      /* 'A' or 'a' */
+	struct anon *anon;    /* this is the enabling that -A saved, at work */
 	int make;	    /* 'h' or 'G': a header or an object is made, nothing is traced */
 };
 
@@ -127,9 +133,11 @@ job_text(struct dt *dt, const struct job *job, char **ret, size_t *ret_len, stru
 	if (job->kind == 's') {
 		free(dt->script);
 		dt->script = xstrdup(job->arg);
-		if (!dt->opts.cpp)
+		if (job->text)
+			*ret = xstrdup(job->text);
+		else if (!dt->opts.cpp)
 			return priv_read_file(dt, job->arg, ret, ret_len, err);
-		r = dt_preprocess(dt, job->arg, ret, err);
+		r = job->text ? 0 : dt_preprocess(dt, job->arg, ret, err);
 	} else {
 		if ((r = clause_text(job, &clause, err)) < 0)
 			return r;
@@ -303,26 +311,28 @@ hold_targets(struct dt *dt, const struct job *targets, size_t n, struct error *e
 	return r;
 }
 
+/* How often it was asked to stop. */
 static int
-run(struct dt *dt, struct error *err)
+asked_to_stop(struct command *c)
 {
-	struct sigaction sa = {.sa_handler = on_signal};
+	return interrupted + (c->anon ? anon_interrupts(c->anon) : 0);
+}
+
+/* Shows what is recorded until something says stop, and the rest. */
+static int
+consume(struct command *c, bool once, struct error *err)
+{
+	struct dt *dt = c->dt;
 	int r;
 
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	if ((r = dt_enable(dt, err)) < 0)
-		return r;
-	if ((r = dt_procs_go(dt, err)) < 0)
-		return r;
 	for (;;) {
 		if ((r = dt_consume(dt, 0, err)) < 0)
 			return r;
-		if (dt->exiting || interrupted || dt_procs_over(dt))
+		if (dt->exiting || once || asked_to_stop(c) || dt_procs_over(dt))
 			break;
 		dt_procs_wait(dt, (int)(dt->opts.switchrate_ns / 1000000));
 	}
-	if (interrupted && !dt->opts.json)
+	if (asked_to_stop(c) && !dt->opts.json)
 		fputc('\n', dt->out); /* behind the terminal's ^C */
 	dt_stop(dt);
 	if ((r = dt_consume(dt, 0, err)) < 0 || (r = dt_fire(dt, "END", err)) < 0 ||
@@ -330,8 +340,29 @@ run(struct dt *dt, struct error *err)
 		return r;
 	if (!dt->opts.json)
 		fputc('\n', dt->out);
+	fflush(dt->out);
 	/* Who interrupts twice does not want to see them. */
-	return interrupted > 1 ? 0 : dt_aggs_print(dt, err);
+	return asked_to_stop(c) > 1 ? 0 : dt_aggs_print(dt, err);
+}
+
+static void
+catch_signals(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+}
+
+static int
+run(struct command *c, struct error *err)
+{
+	int r;
+
+	catch_signals();
+	if ((r = dt_enable(c->dt, err)) < 0 || (r = dt_procs_go(c->dt, err)) < 0)
+		return r;
+	return consume(c, false, err);
 }
 
 static int
@@ -363,14 +394,6 @@ compile_all(struct command *c, struct error *err)
 /* --- options */
 
 static int
-set_from(struct dt *dt, const char *option, const char *value, struct error *err)
-{
-	cleanup_free char *assignment = str_printf("%s=%s", option, value);
-
-	return dt_set_option(dt, assignment, err);
-}
-
-static int
 open_output(struct dt *dt, const char *path, struct error *err)
 {
 	FILE *f;
@@ -390,26 +413,39 @@ open_output(struct dt *dt, const char *path, struct error *err)
 static const struct {
 	char letter;
 	const char *option;
-} settings[] = {{'b', "bufsize"}, {'C', "cpp"},	   {'D', "define"}, {'F', "flowindent"},
+} letters[] = {{'b', "bufsize"}, {'C', "cpp"},	   {'D', "define"}, {'F', "flowindent"},
 		{'H', "cpphdrs"}, {'I', "incdir"}, {'j', "json"},   {'L', "libdir"},
 		{'q', "quiet"},	  {'S', "showcode"}, {'U', "undef"}, {'w', "destructive"},
 		{'X', "stdc"},	  {'z', "zone"},   {'Z', "zdefs"}};
 
+/* Sets it, and notes it for -A and -a. */
+static int
+take_setting(struct command *c, const char *assignment, struct error *err)
+{
+	strv_add(&c->settings, assignment);
+	return dt_set_option(c->dt, assignment, err);
+}
+
 static int
 take_option(struct command *c, int letter, const char *value, struct error *err)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
-		if (settings[i].letter == letter)
-			return value ? set_from(c->dt, settings[i].option, value, err)
-				     : dt_set_option(c->dt, settings[i].option, err);
+	for (size_t i = 0; i < ARRAY_SIZE(letters); i++) {
+		cleanup_free char *assignment = NULL;
+
+		if (letters[i].letter != letter)
+			continue;
+		assignment = value ? str_printf("%s=%s", letters[i].option, value)
+				   : xstrdup(letters[i].option);
+		return take_setting(c, assignment, err);
+	}
 	if (strchr("Pmfnis", letter)) {
-		c->jobs[c->n_jobs++] = (struct job){(char)letter, value};
+		c->jobs[c->n_jobs++] = (struct job){(char)letter, value, NULL};
 		return 0;
 	}
 	switch (letter) {
 	case 'c':
 	case 'p':
-		c->targets[c->n_targets++] = (struct job){(char)letter, value};
+		c->targets[c->n_targets++] = (struct job){(char)letter, value, NULL};
 		return 0;
 	case 'o':
 		c->output = value;
@@ -419,7 +455,7 @@ take_option(struct command *c, int letter, const char *value, struct error *err)
 		c->make = letter;
 		return 0;
 	case 'x':
-		return dt_set_option(c->dt, value, err);
+		return take_setting(c, value, err);
 	case 'B':
 		setvbuf(c->dt->out, NULL, _IOLBF, 0);
 		return 0;
@@ -433,8 +469,8 @@ take_option(struct command *c, int letter, const char *value, struct error *err)
 		c->verbose = true;
 		return 0;
 	default: /* a, A */
-		return error_set(err, ENOTSUP,
-				 "anonymous tracing (-A, -a) is not there: nothing of this system runs before the disk is read");
+		c->anonymous = (char)letter;
+		return 0;
 	}
 }
 
@@ -509,6 +545,153 @@ make_all(struct command *c, struct error *err)
 	return r;
 }
 
+/* --- anonymous tracing: anon.h */
+
+static struct json *
+list_of(const struct strv *sv)
+{
+	struct json *list = json_new_array();
+
+	for (size_t i = 0; i < sv->n; i++)
+		json_push(list, json_new_str(sv->v[i]));
+	return list;
+}
+
+/* -A: what the command line says, the texts of scripts with it. */
+static int
+save(struct command *c, struct error *err)
+{
+	cleanup_json struct json *enabling = json_new_object();
+	cleanup_free char *path = anon_file(c->dt->opts.anondir);
+	struct json *programs;
+	int r;
+
+	if (c->n_targets)
+		return error_set(err, EINVAL, "-A goes with neither -c nor -p: no process outlives a boot");
+	if (!c->n_jobs)
+		return anon_remove(c->dt->opts.anondir, err);
+	if ((r = compile_all(c, err)) < 0)
+		return r;
+	json_set(enabling, "options", list_of(&c->settings));
+	json_set(enabling, "arguments", list_of(&c->dt->args));
+	json_set(enabling, "programs", json_new_array());
+	programs = json_get(enabling, "programs");
+	for (size_t i = 0; i < c->n_jobs; i++) {
+		const char kind[] = {c->jobs[i].kind, '\0'};
+		struct json *one = json_new_object();
+		cleanup_free char *text = NULL;
+		size_t len;
+
+		json_push(programs, one);
+		json_set_str(one, "option", kind);
+		json_set_str(one, "argument", c->jobs[i].arg);
+		if (c->jobs[i].kind != 's')
+			continue;
+		if ((r = job_text(c->dt, &c->jobs[i], &text, &len, err)) < 0)
+			return r;
+		json_set_str(one, "text", text);
+	}
+	if ((r = anon_store(c->dt->opts.anondir, enabling, err)) < 0)
+		return r;
+	if (!c->dt->opts.quiet)
+		fprintf(stderr, "dtrace: saved anonymous enabling in %s\n"
+				"dtrace: run svcadm restart dtrace/anon or reboot to enable changes\n", path);
+	return 0;
+}
+
+/* -a, and -a -e: what is claimed is shown here, as these options say. */
+static int
+claim(struct command *c, struct error *err)
+{
+	cleanup_json struct json *settings = json_new_object();
+	int r, status = 0;
+
+	if (c->n_jobs || c->n_targets)
+		return error_set(err, EINVAL, "-a shows the enabling that -A saved: no other, and no -c or -p");
+	if (c->output && (r = open_output(c->dt, c->output, err)) < 0)
+		return r;
+	if (c->output && dup2(fileno(c->dt->out), STDOUT_FILENO) < 0)
+		return error_set_errno(err, errno, "%s", c->output);
+	catch_signals();
+	json_set(settings, "options", list_of(&c->settings));
+	json_set_bool(settings, "once", c->compile_only);
+	r = anon_claim(c->dt->opts.anondir, settings, &interrupted, &status, err);
+	return r < 0 ? r : status;
+}
+
+static int
+take_saved(struct command *c, struct json *enabling, struct error *err)
+{
+	const struct json *programs = json_get(enabling, "programs"), *one;
+	int r;
+
+	json_array_each(one, json_get(enabling, "options"))
+		if ((r = dt_set_option(c->dt, json_str(one, ""), err)) < 0)
+			return r;
+	json_array_each(one, json_get(enabling, "arguments"))
+		strv_add(&c->dt->args, json_str(one, ""));
+	c->jobs = xreallocarray(c->jobs, json_len(programs) + 1, sizeof(*c->jobs));
+	json_array_each(one, programs)
+		c->jobs[c->n_jobs++] = (struct job){*json_str(json_get(one, "option"), "n"),
+						    json_str(json_get(one, "argument"), ""),
+						    json_str(json_get(one, "text"), NULL)};
+	return compile_all(c, err);
+}
+
+/* Goes on as a daemon that has the probes; the first to return is the service's method. */
+static int
+show_to_claimer(struct command *c, struct error *err)
+{
+	const struct json *settings, *one;
+	bool once;
+	int out[2], r = anon_wait(c->anon, &settings, out, err);
+
+	if (r < 0)
+		return r;
+	for (int i = 0; i < 2; i++) {
+		if (dup2(out[i], STDOUT_FILENO + i) < 0)
+			return error_set_errno(err, errno, "the claimer's output");
+		close(out[i]);
+	}
+	once = json_bool(json_get(settings, "once"), false);
+	json_array_each(one, json_get(settings, "options")) {
+		cleanup_error struct error late = ERROR_INIT;
+
+		if (!str_after(json_str(one, ""), "anondir") &&
+		    dt_set_runtime_option(c->dt, json_str(one, ""), &late) < 0)
+			cli_error(&late); /* what is in the buffers is worth more */
+	}
+	r = consume(c, once, err);
+	return r < 0 ? r : c->dt->exit_status;
+}
+
+static int
+serve(struct command *c, const char *dir, struct error *err)
+{
+	cleanup_json struct json *enabling = NULL;
+	int r = anon_load(dir, &enabling, err);
+
+	if (r < 0 || !enabling)
+		return r;
+	if ((r = take_saved(c, enabling, err)) < 0 || (r = anon_listen(dir, &c->anon, err)) < 0 ||
+	    (r = dt_enable(c->dt, err)) < 0)
+		return r;
+	switch (fork()) {
+	case -1:
+		return error_set_errno(err, errno, "cannot stay as a daemon");
+	case 0:
+		break;
+	default:
+		fflush(NULL);
+		_exit(0); /* all that is open is the daemon's */
+	}
+	setsid();
+	r = show_to_claimer(c, err);
+	fflush(NULL);
+	anon_finish(c->anon, r < 0 ? CLI_FAILED : r, err);
+	return r;
+}
+
 static bool
 enabled(const struct dt *dt)
 {
@@ -527,6 +710,10 @@ trace(struct command *c, struct error *err)
 
 	if (c->make)
 		return make_all(c, err);
+	if (c->anonymous && dt->confine)
+		return error_set(err, EPERM, "-%c works in the global zone alone", c->anonymous);
+	if (c->anonymous)
+		return c->anonymous == 'A' ? save(c, err) : claim(c, err);
 	if ((c->output && (r = open_output(dt, c->output, err)) < 0) ||
 	    (r = hold_targets(dt, c->targets, c->n_targets, err)) < 0)
 		return r;
@@ -536,7 +723,7 @@ trace(struct command *c, struct error *err)
 		return r;
 	if (!dt->opts.zdefs && !enabled(dt))
 		return error_set(err, ESRCH, "no probes %s", c->n_jobs ? "matched" : "specified");
-	r = run(dt, err);
+	r = run(c, err);
 	return r < 0 ? r : dt->exit_status;
 }
 
@@ -557,6 +744,10 @@ dtrace_main(int argc, char **argv, const struct confine *confine)
 	c.dt->confine = confine;
 	c.jobs = xcalloc((size_t)argc, sizeof(*c.jobs));
 	c.targets = xcalloc((size_t)argc, sizeof(*c.targets));
+	if (argc > 1 && !confine && str_eq(argv[1], "--serve-anonymous")) {
+		r = serve(&c, argc > 2 ? argv[2] : NULL, &err);
+		goto end;
+	}
 	r = take_command_line(&c, argc, argv, &err);
 	if (r == -EDOM)
 		r = CLI_USAGE; /* told already */
@@ -564,6 +755,7 @@ dtrace_main(int argc, char **argv, const struct confine *confine)
 		r = CLI_OK;
 	else if (r == 0)
 		r = trace(&c, &err);
+end:
 	if (r < 0) {
 		cli_error(&err);
 		r = CLI_FAILED;
@@ -571,5 +763,6 @@ dtrace_main(int argc, char **argv, const struct confine *confine)
 	dt_close(c.dt);
 	free(c.jobs);
 	free(c.targets);
+	strv_done(&c.settings);
 	return r;
 }

@@ -164,9 +164,10 @@ static const struct {
 	uint64_t max, min; /* max 0: as it likes */
 } options[] = {
 	{"aggrate", offsetof(struct dt_opts, aggrate_ns), true, UINT64_MAX, 1000000},
-	{"aggsize", offsetof(struct dt_opts, aggsize), true, 1 << 20, 1},
+	{"aggsize", offsetof(struct dt_opts, aggsize), true, 32 << 20, 1},
 	{"bufsize", offsetof(struct dt_opts, bufsize), true, 16 << 20, 4096},
 	{"dynvarsize", offsetof(struct dt_opts, dynvarsize), true, 32 << 20, 4096},
+	{"maxframes", offsetof(struct dt_opts, maxframes), false, DT_MAX_FRAMES, 1},
 	{"nspec", offsetof(struct dt_opts, nspec), false, DT_MAX_SPECS, 1},
 	{"specsize", offsetof(struct dt_opts, specsize), true, 16 << 20, 1},
 	{"stackframes", offsetof(struct dt_opts, stackframes), false, 127, 1},
@@ -180,7 +181,7 @@ static const struct {
 	{"rawbytes", 0}, {"stackindent", 0}, {"zdefs", 0}, {"aggpercpu", 0}, {"amin", 0},
 	{"bufresize", 0}, {"cleanrate", 0}, {"jstackstrsize", 0}, {"lazyload", 0}, {"stdc", 0},
 	{"statusrate", 0}, {"temporal", 0}, {"verbose", 0}, {"version", 0}, {"linkmode", 0},
-	{"agghist", 0}, {"aggpack", 0}, {"define", 0}, {"undef", 0},
+	{"droptags", 0}, {"empty", 0}, {"agghist", 0}, {"aggpack", 0}, {"define", 0}, {"undef", 0},
 };
 
 /* Called after it was set. */
