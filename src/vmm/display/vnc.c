@@ -615,9 +615,13 @@ take_response(struct client *c, const uint8_t *d)
 			key[i] |= (uint8_t)((b >> n & 1) << (7 - n));
 	}
 	DES_set_key_unchecked(&key, &keys);
-	for (unsigned i = 0; i < 16; i += 8)
-		DES_ecb_encrypt((DES_cblock *)(c->challenge + i), (DES_cblock *)(want + i), &keys,
-				DES_ENCRYPT);
+	for (unsigned i = 0; i < 16; i += 8) {
+		DES_LONG block[2] = {get_le32(c->challenge + i), get_le32(c->challenge + i + 4)};
+
+		DES_encrypt1(block, &keys, DES_ENCRYPT);
+		put_le32(want + i, block[0]);
+		put_le32(want + i + 4, block[1]);
+	}
 	for (unsigned i = 0; i < 16; i++)
 		differ |= want[i] ^ d[i];
 	if (differ)
