@@ -96,7 +96,6 @@ vballoon_notify(struct virtio *v, unsigned queue)
 	struct virtq *q = &v->queue[queue];
 	unsigned stats = virtio_has(v, VIRTIO_BALLOON_F_STATS_VQ) ? Q_STATS : UINT32_MAX;
 
-	pthread_mutex_lock(&v->lock);
 	while (!(queue == stats && b->have_stats) && virtq_pop(q, &b->buf) > 0) {
 		if (queue == stats) {
 			take_stats(b, &b->buf);
@@ -109,9 +108,6 @@ vballoon_notify(struct virtio *v, unsigned queue)
 		virtq_push(q, b->buf.head, 0);
 	}
 	virtio_flush(v, q);
-	pthread_mutex_unlock(&v->lock);
-	if (q->broken)
-		virtio_broken(v);
 }
 
 static void
@@ -125,11 +121,6 @@ static void
 vballoon_cfg_written(struct virtio *v, unsigned offset, unsigned size)
 {
 	show_target((struct vballoon *)v);
-}
-
-static void
-vballoon_start(struct virtio *v)
-{
 }
 
 static void
@@ -156,7 +147,6 @@ vballoon_state(struct virtio *v, struct state *s)
 static const struct virtio_ops ops = {
 	.type = VIRTIO_ID_BALLOON,
 	.pci_class = PCI_CLASS_OTHER,
-	.start = vballoon_start,
 	.stop = vballoon_stop,
 	.notify = vballoon_notify,
 	.cfg_written = vballoon_cfg_written,

@@ -220,8 +220,6 @@ serve(struct vblk *d, struct virtq *q)
 		}
 	} while (d->free && virtq_enable_kicks(q));
 	virtio_flush(&d->v, q);
-	if (q->broken)
-		virtio_broken(&d->v);
 }
 
 /* Every queue, every time: a completion makes room for one that waits. */

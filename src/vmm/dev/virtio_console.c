@@ -77,9 +77,8 @@ port_receive(void *arg, const uint8_t *data, size_t len)
 
 	pthread_mutex_lock(&c->v.lock);
 	while (len && c->v.running && virtq_pop(q, &c->buf) > 0) {
-		size_t n = iov_from_buf(c->buf.iov + c->buf.n_read, c->buf.n_write, 0, data, len);
+		size_t n = virtq_answer(q, &c->buf, data, len);
 
-		virtq_push(q, c->buf.head, (uint32_t)n);
 		if (n == 0)
 			break;
 		data += n;
@@ -194,7 +193,6 @@ vcons_notify(struct virtio *v, unsigned queue)
 	struct vcons *c = (struct vcons *)v;
 	unsigned n = queue < 2 ? 0 : queue / 2 - 1;
 
-	pthread_mutex_lock(&v->lock);
 	if (queue == Q_CONTROL_TX)
 		control_queue(c);
 	else if (queue == Q_CONTROL_RX)
@@ -203,9 +201,6 @@ vcons_notify(struct virtio *v, unsigned queue)
 		transmit(c, &c->port[n]);
 	else if (n < c->n_ports)
 		chardev_wants_input(c->port[n].line);
-	pthread_mutex_unlock(&v->lock);
-	if (v->queue[queue].broken)
-		virtio_broken(v);
 }
 
 static void
@@ -215,11 +210,6 @@ vcons_start(struct virtio *v)
 
 	for (unsigned i = 0; i < c->n_ports; i++)
 		chardev_wants_input(c->port[i].line);
-}
-
-static void
-vcons_stop(struct virtio *v)
-{
 }
 
 static void
@@ -235,7 +225,6 @@ static const struct virtio_ops ops = {
 	.type = VIRTIO_ID_CONSOLE,
 	.pci_class = PCI_CLASS_SERIAL_OTHER,
 	.start = vcons_start,
-	.stop = vcons_stop,
 	.notify = vcons_notify,
 	.state = vcons_state,
 };

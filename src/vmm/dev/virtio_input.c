@@ -119,14 +119,10 @@ send_batch(struct vinput *in, struct batch *b)
 	for (unsigned i = 0; in->v.running && i < b->n; i++) {
 		if (virtq_pop(q, &in->buf) <= 0)
 			break;
-		virtq_push(q, in->buf.head,
-			   (uint32_t)iov_from_buf(in->buf.iov + in->buf.n_read, in->buf.n_write, 0,
-						  &b->e[i], sizeof(b->e[i])));
+		virtq_answer(q, &in->buf, &b->e[i], sizeof(b->e[i]));
 	}
 	virtio_flush(&in->v, q);
 	pthread_mutex_unlock(&in->v.lock);
-	if (q->broken)
-		virtio_broken(&in->v);
 }
 
 static void
@@ -170,13 +166,9 @@ vinput_notify(struct virtio *v, unsigned queue)
 
 	if (queue != Q_STATUS)
 		return;
-	pthread_mutex_lock(&v->lock);
 	while (virtq_pop(q, &in->buf) > 0)
 		virtq_push(q, in->buf.head, 0);
 	virtio_flush(v, q);
-	pthread_mutex_unlock(&v->lock);
-	if (q->broken)
-		virtio_broken(v);
 }
 
 static const struct virtio_ops ops = {

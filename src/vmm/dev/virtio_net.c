@@ -337,7 +337,6 @@ vnet_notify(struct virtio *v, unsigned queue)
 	struct virtio_net_ctrl_hdr h;
 	uint8_t data[256], ack;
 
-	pthread_mutex_lock(&v->lock);
 	while (virtq_pop(q, b) > 0) {
 		size_t len = 0;
 
@@ -347,13 +346,9 @@ vnet_notify(struct virtio *v, unsigned queue)
 			if (control(n, &h, data, len))
 				ack = VIRTIO_NET_OK;
 		}
-		virtq_push(q, b->head,
-			   (uint32_t)iov_from_buf(b->iov + b->n_read, b->n_write, 0, &ack, 1));
+		virtq_answer(q, b, &ack, 1);
 	}
 	virtio_flush(v, q);
-	pthread_mutex_unlock(&v->lock);
-	if (q->broken)
-		virtio_broken(v);
 }
 
 /* ---- life ---- */

@@ -24,7 +24,6 @@ vrnd_notify(struct virtio *v, unsigned queue)
 	struct virtq *q = &v->queue[0];
 	uint8_t bytes[256];
 
-	pthread_mutex_lock(&v->lock);
 	while (virtq_pop(q, &r->buf) > 0) {
 		uint32_t want = r->buf.write_len < CHUNK ? r->buf.write_len : CHUNK, done = 0;
 
@@ -40,9 +39,6 @@ vrnd_notify(struct virtio *v, unsigned queue)
 		virtq_push(q, r->buf.head, done);
 	}
 	virtio_flush(v, q);
-	pthread_mutex_unlock(&v->lock);
-	if (q->broken)
-		virtio_broken(v);
 }
 
 static const struct virtio_ops ops = {

@@ -211,8 +211,6 @@ serve(struct vscsi *a, struct virtq *q)
 		}
 	} while (a->free && virtq_enable_kicks(q));
 	virtio_flush(&a->v, q);
-	if (q->broken)
-		virtio_broken(&a->v);
 }
 
 /* ---- the control and event queues ---- */
@@ -242,13 +240,10 @@ serve_control(struct vscsi *a)
 				answer = &an;
 				len = sizeof(an);
 			}
-			len = iov_from_buf(b->iov + b->n_read, b->n_write, 0, answer, len);
-			virtq_push(q, b->head, (uint32_t)len);
+			virtq_answer(q, b, answer, len);
 		}
 	} while (virtq_enable_kicks(q));
 	virtio_flush(&a->v, q);
-	if (q->broken)
-		virtio_broken(&a->v);
 }
 
 /* Tells of sizes that changed, as far as the driver gave room for it. */
@@ -268,9 +263,7 @@ serve_events(struct vscsi *a)
 		if (virtq_pop(q, &a->buf) <= 0)
 			break;
 		__atomic_fetch_and(&a->changed, ~(1U << i), __ATOMIC_RELEASE);
-		virtq_push(q, a->buf.head,
-			   (uint32_t)iov_from_buf(a->buf.iov + a->buf.n_read, a->buf.n_write, 0, &e,
-						  sizeof(e)));
+		virtq_answer(q, &a->buf, &e, sizeof(e));
 	}
 	virtio_flush(&a->v, q);
 }

@@ -118,9 +118,7 @@ send_header(struct vsock *s, const struct virtio_vsock_hdr *h)
 
 	if (virtq_pop(q, &s->buf) <= 0)
 		return false;
-	virtq_push(q, s->buf.head,
-		   (uint32_t)iov_from_buf(s->buf.iov + s->buf.n_read, s->buf.n_write, 0, h,
-					  sizeof(*h)));
+	virtq_answer(q, &s->buf, h, sizeof(*h));
 	return true;
 }
 
@@ -208,15 +206,11 @@ pump(struct vsock *s)
 	if (s->tell_reset && virtq_pop(&s->v.queue[Q_EVENT], &s->buf) > 0) {
 		struct virtio_vsock_event e = {VIRTIO_VSOCK_EVENT_TRANSPORT_RESET};
 
-		virtq_push(&s->v.queue[Q_EVENT], s->buf.head,
-			   (uint32_t)iov_from_buf(s->buf.iov + s->buf.n_read, s->buf.n_write, 0, &e,
-						  sizeof(e)));
+		virtq_answer(&s->v.queue[Q_EVENT], &s->buf, &e, sizeof(e));
 		s->tell_reset = false;
 		virtio_flush(&s->v, &s->v.queue[Q_EVENT]);
 	}
 	virtio_flush(&s->v, &s->v.queue[Q_RX]);
-	if (s->v.queue[Q_RX].broken)
-		virtio_broken(&s->v);
 }
 
 /* ---- sockets ---- */
@@ -475,8 +469,6 @@ on_kick(struct event_source *src, int fd, uint32_t events, void *arg)
 	} while (s->v.running && virtq_enable_kicks(q));
 	virtio_flush(&s->v, q);
 	pump(s);
-	if (q->broken)
-		virtio_broken(&s->v);
 	pthread_mutex_unlock(&s->v.lock);
 }
 
@@ -495,11 +487,6 @@ on_reset(struct event_source *src, int fd, uint32_t events, void *arg)
 }
 
 /* ---- life ---- */
-
-static void
-vsock_start(struct virtio *v)
-{
-}
 
 /* In a vcpu's thread: the main thread puts connections away. */
 static void
@@ -522,7 +509,6 @@ static const struct virtio_ops ops = {
 	.type = VIRTIO_ID_VSOCK,
 	.pci_class = PCI_CLASS_OTHER,
 	.doorbells = true,
-	.start = vsock_start,
 	.stop = vsock_stop,
 	.state = vsock_state,
 };

@@ -40,7 +40,9 @@ interrupt(struct virtio *v, uint16_t vector, uint8_t isr)
 void
 virtio_flush(struct virtio *v, struct virtq *q)
 {
-	if (virtq_wants_interrupt(q))
+	if (q->broken)
+		virtio_broken(v);
+	else if (virtq_wants_interrupt(q))
 		interrupt(v, q->vector, ISR_QUEUE);
 }
 
@@ -142,10 +144,14 @@ notify(struct virtio *v, unsigned queue)
 	if (queue >= v->n_queues)
 		return;
 	/* The kernel rings it as a rule; this is the way round when it could not be attached. */
-	if (v->queue[queue].kick_fd >= 0)
+	if (v->queue[queue].kick_fd >= 0) {
 		(void)!write(v->queue[queue].kick_fd, &one, sizeof(one));
-	else if (v->running)
+		return;
+	}
+	pthread_mutex_lock(&v->lock);
+	if (v->running)
 		v->ops->notify(v, queue);
+	pthread_mutex_unlock(&v->lock);
 }
 
 /* ---- registers of virtio 1.x ---- */

@@ -6,8 +6,7 @@
  * table of hooks and keeps its configuration bytes current; registers,
  * queues' set-up, features, doorbells and interrupts are the transport's.
  *
- * Hooks run in a vcpu thread with v->lock held, but for notify(), which runs
- * without it.  A device with `doorbells` has a kick_fd a queue and a worker
+ * Hooks run in a vcpu thread with v->lock held.  A device with `doorbells` has a kick_fd a queue and a worker
  * that waits on them; start() wakes the worker, stop() returns when it no
  * longer touches the queues.  One with v->worker (a disk) needs neither hook.
  */
@@ -73,7 +72,7 @@ virtio_has(const struct virtio *v, unsigned feature)
 	return v->driver_features >> feature & 1;
 }
 
-/* Interrupts if the driver wants one for what was pushed. */
+/* Interrupts if the driver wants one for what was pushed; a broken queue is told of, too. */
 void virtio_flush(struct virtio *v, struct virtq *q);
 void virtio_flush_all(void *v);
 /* The configuration bytes changed. */

@@ -222,3 +222,12 @@ iov_from_buf(const struct iovec *iov, unsigned n, size_t skip, const void *buf, 
 {
 	return iov_copy(iov, n, skip, (uint8_t *)(uintptr_t)buf, len, true);
 }
+
+size_t
+virtq_answer(struct virtq *q, const struct virtq_buf *b, const void *data, size_t len)
+{
+	size_t n = iov_from_buf(b->iov + b->n_read, b->n_write, 0, data, len);
+
+	virtq_push(q, b->head, (uint32_t)n);
+	return n;
+}

@@ -62,6 +62,8 @@ int virtq_pop(struct virtq *q, struct virtq_buf *ret);
 void virtq_unpop(struct virtq *q);
 /* Completes a request: `written` bytes of its writable part. */
 void virtq_push(struct virtq *q, uint16_t head, uint32_t written);
+/* Completes a request with these bytes, or as many as there is room for; gives how many. */
+size_t virtq_answer(struct virtq *q, const struct virtq_buf *b, const void *data, size_t len);
 /* True if the driver wants an interrupt for what was pushed since the last call. */
 bool virtq_wants_interrupt(struct virtq *q);
 /*
