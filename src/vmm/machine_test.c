@@ -156,6 +156,13 @@ TEST(pci_configuration_through_both_doors)
 	check_int(v, ==, 0x5678);
 	bus_read(&vm->mmio, PCI_ECAM_BASE + (3 << 15) + 0x100, 4, &v);
 	check_int(v, ==, 0xffffffff);
+	/* One door closed: what probes it finds nothing there. */
+	vm->pci->no_ports = true;
+	check_int(cf8_read(vm, 3, 0), ==, 0xffffffff);
+	check(bus_read(&vm->pio, 0xcf8, 4, &v) && v == 0xffffffff);
+	bus_write(&vm->pio, 0xcfc, 4, 0xffffffff);
+	bus_read(&vm->mmio, PCI_ECAM_BASE + (3 << 15), 4, &v);
+	check_int(v, ==, 0x56781234);
 	/* Sizing: all ones come back as the size's mask. */
 	pci_cfg_write(d, PCI_BASE_ADDRESS_0, 4, 0xffffffff);
 	check_int(pci_cfg_read(d, PCI_BASE_ADDRESS_0, 4), ==, 0xffffffe1);

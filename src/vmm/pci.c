@@ -629,6 +629,8 @@ ports_read(void *arg, uint64_t offset, unsigned size)
 	pthread_mutex_lock(&root->lock);
 	address = root->address;
 	pthread_mutex_unlock(&root->lock);
+	if (root->no_ports)
+		return UINT64_MAX;
 	if (offset < 4)
 		return size == 4 ? address : offset == PORT_RESET ? 0 : UINT64_MAX;
 	if (!(address & ADDRESS_ENABLE))
@@ -651,7 +653,7 @@ ports_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 	pthread_mutex_unlock(&root->lock);
 	if (offset == PORT_RESET && size == 1 && (value & RESET_CPU))
 		vm_end(root->vm, VM_END_REBOOT, NULL);
-	if (offset < 4 || !(address & ADDRESS_ENABLE))
+	if (root->no_ports || offset < 4 || !(address & ADDRESS_ENABLE))
 		return;
 	d = find_devfn(root, address >> 8 & 0xffff);
 	if (d)

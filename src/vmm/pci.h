@@ -135,6 +135,7 @@ struct pci_root {
 	unsigned max_bus;
 	struct bus_range ports, ecam; /* 0xcf8..0xcff; memory-mapped configuration */
 	uint32_t address;	      /* 0xcf8 */
+	bool no_ports;		      /* ECAM alone: 0xcf8 is not answered */
 	pthread_mutex_t lock;
 };
 

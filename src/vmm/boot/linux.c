@@ -320,12 +320,16 @@ boot_linux(struct vm *vm, const char *kernel, struct error *err)
 	const char *initrd = config_get(vm->config, "boot.initrd", NULL);
 	struct loaded l = {.cmdline = config_get(vm->config, "boot.cmdline", "console=ttyS0")};
 	cleanup_close int fd = -1;
-	bool linux_surely, wanted;
+	bool linux_surely, wanted, ports;
 	int r;
 
 	if ((r = config_bool(vm->config, "boot.linux64", false, &wanted, err)) < 0 ||
 	    (r = vmlinux_open(kernel, cache, &fd, &linux_surely, err)) < 0)
 		return r;
+	/* Linux finds the memory-mapped way by itself, where each access is one exit, not two. */
+	if ((r = config_bool(vm->config, "pci.ports", !linux_surely, &ports, err)) < 0)
+		return r;
+	vm->pci->no_ports = !ports;
 	if ((r = load_elf(vm, fd, &l.kernel, err)) < 0)
 		return error_wrap(err, r, "%s", kernel);
 	if (initrd && (r = load_initrd(vm, initrd, l.kernel.end, &l.initrd, err)) < 0)

@@ -3,6 +3,7 @@
  * and touches twice the memory.  So it is done once on the host, and the
  * result kept under a name made of the file's identity.
  */
+#include <elf.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,37 @@ decompress(const struct payload *p, uint8_t *out, struct error *err)
 	return error_set(err, ENOTSUP, "the bzImage is compressed with neither zstd nor gzip");
 }
 
+/*
+ * Linux writes its cleared memory (a fifth of it) and its section table into the file: what is
+ * zero in guest memory anyway is not kept.  Gives what is left of the file.
+ */
+static size_t
+trim(uint8_t *elf, size_t len)
+{
+	Elf64_Ehdr *eh = (Elf64_Ehdr *)elf;
+	Elf64_Phdr *ph;
+	size_t end;
+
+	if (len < sizeof(*eh) || memcmp(eh->e_ident, ELFMAG, SELFMAG) != 0 ||
+	    eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_phentsize != sizeof(*ph) ||
+	    eh->e_phoff % 8 || eh->e_phoff > len || eh->e_phnum > (len - eh->e_phoff) / sizeof(*ph))
+		return len; /* whoever loads it says what is wrong with it */
+	ph = (Elf64_Phdr *)(elf + eh->e_phoff);
+	end = eh->e_phoff + eh->e_phnum * sizeof(*ph);
+	for (unsigned i = 0; i < eh->e_phnum; i++) {
+		if (ph[i].p_offset > len || ph[i].p_filesz > len - ph[i].p_offset)
+			return len;
+		while (ph[i].p_type == PT_LOAD && ph[i].p_filesz &&
+		       !elf[ph[i].p_offset + ph[i].p_filesz - 1])
+			ph[i].p_filesz--;
+		if (ph[i].p_offset + ph[i].p_filesz > end)
+			end = ph[i].p_offset + ph[i].p_filesz;
+	}
+	eh->e_shoff = 0;
+	eh->e_shnum = eh->e_shstrndx = 0;
+	return end;
+}
+
 static int
 unpack(int fd, const char *target, struct error *err)
 {
@@ -114,7 +146,7 @@ unpack(int fd, const char *target, struct error *err)
 		r = out == MAP_FAILED ? error_set_errno(err, errno, "no memory to decompress into")
 				      : decompress(&p, out, err);
 		if (r == 0)
-			r = file_write_atomic(target, out, p.out_len, 0600, err);
+			r = file_write_atomic(target, out, trim(out, p.out_len), 0600, err);
 		if (out != MAP_FAILED)
 			munmap(out, p.out_len);
 	}
