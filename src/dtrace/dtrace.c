@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/cli.h"
@@ -486,7 +487,9 @@ take_command_line(struct command *c, int argc, char **argv, struct error *err)
 			argv[n++] = argv[i];
 	}
 	argv[n] = NULL;
-	while ((opt = getopt(n, argv, "aAb:Bc:CD:eFf:GhHi:I:jlL:m:n:o:p:P:qs:SU:vVwx:X:z:Z")) != -1) {
+	while ((opt = getopt(n, argv, DTRACE_LETTERS)) != -1) {
+		if (c->dt->confine && !strchr(DTRACE_ZONE_LETTERS "?", opt))
+			return error_set(err, EPERM, "-%c works in the global zone alone", opt);
 		if (opt == 'V') {
 			printf("dtrace: Sun D 1.13\n");
 			return 1;
@@ -507,6 +510,30 @@ take_command_line(struct command *c, int argc, char **argv, struct error *err)
 	return 0;
 }
 
+/* The file is made here without a name, and written there. */
+static int
+make_in_zone(struct command *c, const struct job *job, const char *text, size_t size,
+	     const char *path, struct error *err)
+{
+	cleanup_close int fd = memfd_create("object", MFD_CLOEXEC);
+	cleanup_free char *here = str_printf("/proc/self/fd/%d", fd), *object = NULL;
+	size_t len;
+	int r;
+
+	if (!str_eq(path, "-") && ((r = priv_deed(c->dt, DEED_OPEN, path, err)) < 0 ||
+				   (r = priv_deed(c->dt, DEED_TRUNCATE, "", err)) < 0))
+		return r;
+	if (c->make == 'h')
+		return dt_usdt_header(c->dt, text, size, job->arg, c->dt->out, err);
+	if (fd < 0)
+		return error_set_errno(err, errno, "memory for an object");
+	if ((r = dt_usdt_object(c->dt, text, size, job->arg, &c->dt->args, here, err)) < 0 ||
+	    (r = file_read(here, 0, &object, &len, err)) < 0)
+		return r;
+	fwrite(object, 1, len, c->dt->out);
+	return 0;
+}
+
 /* -h and -G: from "dir/foo.d" to "foo.h" or "foo.o", unless -o says where. */
 static int
 make_one(struct command *c, const struct job *job, struct error *err)
@@ -521,12 +548,12 @@ make_one(struct command *c, const struct job *job, struct error *err)
 	size_t size;
 	int r;
 
-	if (c->dt->confine)
-		return error_set(err, EPERM, "-%c works in the global zone alone", c->make);
 	if (job->kind != 's')
 		return error_set(err, EINVAL, "-%c needs -s FILE", c->make);
 	if ((r = job_text(c->dt, job, &text, &size, err)) < 0)
 		return r;
+	if (c->dt->confine)
+		return make_in_zone(c, job, text, size, path, err);
 	if (c->make == 'G')
 		return dt_usdt_object(c->dt, text, size, job->arg, &c->dt->args, path, err);
 	out = str_eq(path, "-") ? fdopen(dup(STDOUT_FILENO), "w") : fopen(path, "we");

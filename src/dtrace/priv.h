@@ -8,19 +8,9 @@
 #define DTRACE_PRIV_H
 
 #include "dtrace/gen.h"
+#include "dtrace/priv_deed.h"
 
 enum { PRIV_DTRACE_USER = 1, PRIV_DTRACE_PROC = 2 };
-
-/* What happens in the zone, done by the command there. */
-enum deed {
-	DEED_OUT = 'O',	     /* text to where output goes */
-	DEED_ERR = 'E',	     /* text to standard error */
-	DEED_OPEN = 'F',     /* -o: append output to that file */
-	DEED_REOPEN = 'R',   /* freopen(); "" is where output went at first */
-	DEED_TRUNCATE = 'T', /* ftruncate() */
-	DEED_SYSTEM = 'S',   /* system() */
-	DEED_EXIT = 'X',     /* the exit status, one byte */
-};
 
 struct confine {
 	char *zone;		/* the name its processes see */

@@ -1,0 +1,294 @@
+/*
+ * One dtrace of a zone, as a process of the global zone: forked by the broker, charged to
+ * the zone's cgroup, and the only one that reads what the zone sent.
+ *
+ * It is the command dtrace(8) with its files, its output and its deeds exchanged for packets
+ * (request.h) and with a struct confine around it (priv.c).  It keeps the capabilities that
+ * programs in the kernel and looking at the zone's processes take, as a user that owns no
+ * file, and may make no system call that starts a program, makes a socket, mounts or
+ * changes who it is.  It ends with the broker, and with the zone's command: its connection
+ * tells.
+ */
+#include "dtrace/consumer.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/cli.h"
+#include "dtrace/dtrace_main.h"
+#include "dtrace/request.h"
+#include "os/caps.h"
+#include "os/seccomp.h"
+
+#define REQUEST_SECONDS 10
+#define NOBODY 65534
+#define FILES_MAX 16384
+
+struct consumer {
+	int sock;
+	struct request request;
+};
+
+static int control_fd;
+
+/* --- to the zone */
+
+static int
+send_deed(int sock, enum deed deed, const char *text, size_t len)
+{
+	char kind = (char)deed;
+	struct iovec iov[2] = {{&kind, 1}, {(void *)(uintptr_t)text, len}};
+	struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
+	ssize_t n;
+
+	do
+		n = sendmsg(sock, &m, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+static int
+do_deed(void *arg, enum deed deed, const char *text, size_t len, struct error *err)
+{
+	const struct consumer *c = arg;
+	int r;
+
+	if (len > REQUEST_FRAME)
+		return error_set(err, E2BIG, "a command or path is too long for a zone");
+	r = send_deed(c->sock, deed, text, len);
+	return r < 0 ? error_set_errno(err, -r, "the zone's dtrace") : 0;
+}
+
+static ssize_t
+write_frames(const struct consumer *c, enum deed deed, const char *data, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		size_t n = len - at < REQUEST_FRAME ? len - at : REQUEST_FRAME;
+
+		if (send_deed(c->sock, deed, data + at, n) < 0)
+			_exit(CLI_FAILED); /* nobody listens any more */
+		at += n;
+	}
+	return (ssize_t)len;
+}
+
+static ssize_t
+write_out(void *arg, const char *data, size_t len)
+{
+	return write_frames(arg, DEED_OUT, data, len);
+}
+
+static ssize_t
+write_err(void *arg, const char *data, size_t len)
+{
+	return write_frames(arg, DEED_ERR, data, len);
+}
+
+/* What the command prints goes into packets, in the order in which it is printed. */
+static void
+redirect(struct consumer *c)
+{
+	stdout = fopencookie(c, "w", (cookie_io_functions_t){.write = write_out});
+	stderr = fopencookie(c, "w", (cookie_io_functions_t){.write = write_err});
+	if (!stdout || !stderr)
+		_exit(CLI_FAILED);
+	setvbuf(stderr, NULL, _IOLBF, 4096);
+}
+
+void
+consumer_refuse(int sock, const char *message)
+{
+	cleanup_free char *line = str_printf("dtrace: %s\n", message);
+	const char status = CLI_FAILED;
+
+	if (send_deed(sock, DEED_ERR, line, strlen(line)) == 0)
+		send_deed(sock, DEED_EXIT, &status, 1);
+}
+
+/* --- from the zone */
+
+static int
+read_request(struct consumer *c, struct error *err)
+{
+	cleanup_free char *data = xmalloc(REQUEST_MAX + 1);
+	struct timeval patience = {.tv_sec = REQUEST_SECONDS}, for_ever = {0};
+	ssize_t n;
+
+	setsockopt(c->sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	do
+		n = recv(c->sock, data, REQUEST_MAX + 1, MSG_TRUNC);
+	while (n < 0 && errno == EINTR);
+	setsockopt(c->sock, SOL_SOCKET, SO_RCVTIMEO, &for_ever, sizeof(for_ever));
+	if (n < 0)
+		return error_set_errno(err, errno == EAGAIN ? ETIMEDOUT : errno, "no request");
+	if (n > REQUEST_MAX)
+		return error_set(err, E2BIG, "a zone's programs may have %d KiB", REQUEST_MAX / 1024);
+	return request_parse(data, (size_t)n, &c->request, err);
+}
+
+static int
+sent_file(void *arg, const char *path, char **ret, size_t *ret_len, struct error *err)
+{
+	const struct consumer *c = arg;
+	const char *text = request_text(&c->request, path);
+
+	if (!text)
+		return error_set(err, ENOENT, "%s was not sent", path);
+	*ret = xstrdup(text);
+	*ret_len = strlen(text);
+	return 0;
+}
+
+static bool
+sent_macro(void *arg, const char *name, int64_t *ret)
+{
+	const struct consumer *c = arg;
+
+	for (size_t i = 0; i < c->request.ids.n; i++) {
+		const char *value = str_after(c->request.ids.v[i], name);
+
+		if (value && *value == '=')
+			return str_to_i64(value + 1, 10, ret) == 0;
+	}
+	return false;
+}
+
+/* Another packet: stop.  The end of the connection: the zone's command is gone. */
+static void
+on_control(int sig)
+{
+	char c;
+	int saved = errno;
+	ssize_t n = recv(control_fd, &c, 1, MSG_DONTWAIT);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		_exit(CLI_FAILED);
+	if (n > 0)
+		raise(SIGINT);
+	errno = saved;
+}
+
+static int
+watch_control(int sock, struct error *err)
+{
+	struct sigaction sa = {.sa_handler = on_control, .sa_flags = SA_RESTART};
+	struct f_owner_ex owner = {F_OWNER_PID, getpid()};
+	int flags = fcntl(sock, F_GETFL);
+
+	control_fd = sock;
+	sigaction(SIGIO, &sa, NULL);
+	if (fcntl(sock, F_SETOWN_EX, &owner) < 0 || fcntl(sock, F_SETFL, flags | O_ASYNC) < 0)
+		return error_set_errno(err, errno, "watching the connection");
+	on_control(SIGIO); /* what came before */
+	return 0;
+}
+
+/* --- what it needs, and no more */
+
+#define KEEP_CAPS                                                                             \
+	(CAP_BIT(CAP_BPF) | CAP_BIT(CAP_PERFMON) | CAP_BIT(CAP_SYS_PTRACE) |                 \
+	 CAP_BIT(CAP_DAC_READ_SEARCH) | CAP_BIT(CAP_KILL) |                                   \
+	 /* types of modules are listed, and copyout() is loaded, with this one only */        \
+	 CAP_BIT(CAP_SYS_ADMIN))
+
+static const struct seccomp_rule allowed[] = {
+	/* itself */
+	{"exit", 0}, {"exit_group", 0}, {"rt_sigreturn", 0}, {"restart_syscall", 0},
+	{"rt_sigaction", 0}, {"rt_sigprocmask", 0}, {"sigaltstack", 0}, {"gettid", 0},
+	{"getpid", 0}, {"getppid", 0}, {"getuid", 0}, {"geteuid", 0}, {"getgid", 0}, {"getegid", 0},
+	{"futex", 0}, {"sched_yield", 0}, {"sched_getaffinity", 0}, {"getrandom", 0}, {"uname", 0},
+	{"sysinfo", 0}, {"prlimit64", 0}, {"getrlimit", 0}, {"getrusage", 0}, {"rseq", 0},
+	{"set_robust_list", 0}, {"getcpu", 0}, {"clock_gettime", 0}, {"clock_getres", 0},
+	{"gettimeofday", 0}, {"clock_nanosleep", 0}, {"nanosleep", 0}, {"tgkill", 0}, {"getpgrp", 0},
+	{"getsid", 0},
+	/* memory */
+	{"brk", 0}, {"mmap", 0}, {"munmap", 0}, {"mremap", 0}, {"mprotect", 0}, {"madvise", 0},
+	/* files, to read */
+	{"open", 0}, {"openat", 0}, {"openat2", 0}, {"close", 0}, {"read", 0}, {"readv", 0},
+	{"pread64", 0}, {"write", 0}, {"writev", 0}, {"lseek", 0}, {"fstat", 0}, {"stat", 0},
+	{"lstat", 0}, {"newfstatat", 0}, {"statx", 0}, {"statfs", 0}, {"fstatfs", 0}, {"access", 0},
+	{"faccessat", 0}, {"faccessat2", 0}, {"readlink", 0}, {"readlinkat", 0}, {"getdents64", 0},
+	{"fcntl", 0}, {"dup", 0}, {"dup2", 0}, {"dup3", 0}, {"ioctl", 0}, {"getcwd", 0}, {"pipe2", 0},
+	{"memfd_create", 0}, {"fadvise64", 0},
+	/* waiting, and the connection */
+	{"poll", 0}, {"ppoll", 0}, {"select", 0}, {"pselect6", 0}, {"epoll_create1", 0},
+	{"epoll_ctl", 0}, {"epoll_wait", 0}, {"epoll_pwait", 0}, {"epoll_pwait2", 0}, {"sendmsg", 0},
+	{"sendto", 0}, {"recvmsg", 0}, {"recvfrom", 0}, {"setsockopt", 0},
+	/* its trade */
+	{"bpf", 0}, {"perf_event_open", 0}, {"ptrace", 0}, {"wait4", 0}, {"waitid", 0}, {"kill", 0},
+	{"pidfd_open", 0}, {"pidfd_send_signal", 0}, {"process_vm_readv", 0},
+	{0},
+};
+
+static int
+drop_privileges(pid_t broker, struct error *err)
+{
+	static const struct seccomp_policy policy = {.rules = allowed, .otherwise = EPERM};
+	struct rlimit files = {FILES_MAX, FILES_MAX}, none = {0, 0};
+	struct sock_fprog filter;
+	int r;
+
+	setrlimit(RLIMIT_NOFILE, &files);
+	setrlimit(RLIMIT_CORE, &none);
+	if ((r = caps_drop_bounding(~KEEP_CAPS, err)) < 0)
+		return r;
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setgroups(0, NULL) < 0 ||
+	    setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
+		return error_set_errno(err, errno, "giving up root");
+	if ((r = caps_limit(KEEP_CAPS, err)) < 0)
+		return r;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_set_errno(err, errno, "no_new_privs");
+	/* Behind the change of ids, which clears it; and the broker may be gone before we ask. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != broker)
+		return error_set(err, ECHILD, "the broker is gone");
+	if ((r = seccomp_compile(&policy, &filter, err)) < 0)
+		return r;
+	r = seccomp_install(&filter, err);
+	free(filter.filter);
+	return r;
+}
+
+int
+consumer_run(int sock, struct confine *z, bool sandbox)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	struct consumer c = {.sock = sock};
+	cleanup_free char **argv = NULL;
+	pid_t broker = getppid();
+	char status = CLI_FAILED;
+	int r = 0;
+
+	z->arg = &c;
+	z->go = sock;
+	z->file = sent_file;
+	z->deed = do_deed;
+	z->macro = sent_macro;
+	if (sandbox && ((r = drop_privileges(broker, &err)) < 0)) {
+		consumer_refuse(sock, error_message(&err));
+		return CLI_FAILED;
+	}
+	if ((r = read_request(&c, &err)) < 0 || (r = watch_control(sock, &err)) < 0) {
+		consumer_refuse(sock, error_message(&err));
+		return CLI_FAILED;
+	}
+	z->target = c.request.pid;
+	redirect(&c);
+	argv = xcalloc(c.request.args.n + 1, sizeof(*argv));
+	memcpy(argv, c.request.args.v, c.request.args.n * sizeof(*argv));
+	status = (char)dtrace_main((int)c.request.args.n, argv, z);
+	fflush(stdout);
+	fflush(stderr);
+	send_deed(sock, DEED_EXIT, &status, 1);
+	request_done(&c.request);
+	return (unsigned char)status;
+}

@@ -1,0 +1,482 @@
+/*
+ * dtraced(8): the broker.  In the global zone it offers each zone of an operating system a
+ * socket in the zone's /.zonecontrol, and for each connection that may trace forks a
+ * consumer (consumer.c), which it watches and else leaves alone: it reads nothing that a zone
+ * sends.
+ *
+ * Who asks is what the kernel says of the socket's other end: a process in the zone's cgroup, in
+ * its user namespace (not one inside it), its root, with the capability to trace processes
+ * there.  What the zone may is in its limit_priv, read when it asks.
+ *
+ * A consumer ends with its connection and with the broker; all probes are its descriptors,
+ * so the kernel takes them out however it ends.  It lives in the cgroup zones/NAME/dtrace:
+ * its memory and time are the zone's, and a halted zone has none.
+ *
+ * A zone that connects without end is not listened to for a second.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cli.h"
+#include "base/event.h"
+#include "base/file.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "dtrace/consumer.h"
+#include "dtrace/request.h"
+#include "os/caps.h"
+#include "os/cgroup.h"
+#include "os/ns.h"
+#include "os/pidfd.h"
+#include "zone/brand/brand.h"
+#include "zone/zone.h"
+
+#define CONSUMERS_MAX 16 /* of a zone at a time */
+#define CONNECTS_MAX 32	 /* of a zone in a second */
+#define RESCAN_MS 60000	 /* events may be lost when there are very many */
+
+#define NO_PRIVILEGE "failed to initialize dtrace: DTrace requires additional privileges"
+
+struct broker {
+	struct event_loop *loop;
+	struct map *zones; /* by name */
+	int events;
+	struct event_source *event_source, *rescan;
+};
+
+struct zone {
+	struct broker *broker;
+	char *name;
+	int fd; /* where it knocks */
+	struct event_source *source, *pause;
+	unsigned connects; /* since `pause` was set */
+	struct list_head consumers;
+	size_t n_consumers;
+};
+
+struct consumer {
+	struct list_head link;
+	struct zone *zone;
+	int conn, pidfd; /* pidfd: the loop's own */
+	struct event_source *end, *hangup;
+};
+
+/* --- who asks */
+
+static bool
+has_capability(pid_t pid, int cap)
+{
+	cleanup_free char *path = str_printf("/proc/%d/status", (int)pid), *text = NULL;
+	const char *line;
+	uint64_t caps;
+
+	if (file_read(path, 65536, &text, NULL, NULL) < 0 || !(line = strstr(text, "\nCapEff:")))
+		return false;
+	line += strlen("\nCapEff:");
+	caps = strtoull(line, NULL, 16);
+	return caps & CAP_BIT(cap);
+}
+
+static int
+namespace_number(pid_t pid, const char *kind, uint32_t *ret, struct error *err)
+{
+	cleanup_free char *path = str_printf("/proc/%d/ns/%s", (int)pid, kind);
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return error_set_errno(err, errno, "%s", path);
+	*ret = (uint32_t)st.st_ino;
+	return 0;
+}
+
+static bool
+is_in_zone(pid_t pid, const char *zone)
+{
+	cleanup_free char *path = NULL, *prefix = str_printf("zones/%s", zone);
+	const char *rest;
+
+	if (cgroup_of_pid(pid, &path, NULL) < 0)
+		return false;
+	rest = str_after(path[0] == '/' ? path + 1 : path, prefix);
+	return rest && (!*rest || *rest == '/');
+}
+
+/* What holds for the zone's consumers, from its init and its configuration. */
+static int
+zone_facts(const struct zone *z, struct confine *ret, struct error *err)
+{
+	cleanup_zone_info struct zone_info zi = {0};
+	cleanup_zone_config struct zone_config *config = NULL;
+	cleanup_free char *path = str_printf("zones/%s", z->name);
+	cleanup_close int cgroup = -1;
+	int r;
+
+	if ((r = zone_info_read(z->name, &zi, err)) < 0 ||
+	    (r = zone_config_read(z->name, &config, err)) < 0 ||
+	    (r = zone_config_uid_base(config, &ret->uid_base, err)) < 0 ||
+	    (r = cgroup_open(path, &cgroup, err)) < 0)
+		return r;
+	if (!zi.init_pid || !is_in_zone(zi.init_pid, z->name))
+		return error_set(err, ESRCH, "zone %s has no init", z->name);
+	ret->cgroup = cgroup_id(cgroup);
+	ret->privs = priv_parse(zone_config_get(config, "limitpriv"));
+	if ((r = namespace_number(zi.init_pid, "user", &ret->user_ns, err)) < 0)
+		return r;
+	return ns_open(zi.init_pid, "pid", &ret->pid_ns, err);
+}
+
+/* 0; or why the peer may not trace, in err. */
+static int
+check_peer(const struct zone *z, int conn, struct confine *ret, struct error *err)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	cleanup_close int pidfd = -1;
+	uint32_t user_ns;
+	int r;
+
+	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return error_set_errno(err, errno, "who connects");
+	len = sizeof(pidfd);
+	if (getsockopt(conn, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len) < 0)
+		return error_set_errno(err, errno, "who connects");
+	if ((r = zone_facts(z, ret, err)) < 0)
+		return r;
+	if (cred.pid <= 0 || !is_in_zone(cred.pid, z->name) ||
+	    namespace_number(cred.pid, "user", &user_ns, err) < 0 || user_ns != ret->user_ns ||
+	    cred.uid != ret->uid_base || !has_capability(cred.pid, CAP_SYS_PTRACE) ||
+	    pidfd_ended(pidfd) != 0 /* all that was of this process, not of one with its number */)
+		return error_set(err, EPERM, NO_PRIVILEGE);
+	return ret->privs ? 0
+			  : error_set(err, EPERM,
+				      NO_PRIVILEGE
+				      " (the zone's limit_priv has neither dtrace_user nor dtrace_proc)");
+}
+
+/* --- consumers */
+
+static void
+consumer_free(struct consumer *c)
+{
+	list_del(&c->link);
+	c->zone->n_consumers--;
+	event_source_free(c->end);
+	event_source_free(c->hangup);
+	close(c->conn);
+	free(c);
+}
+
+static void
+on_end(struct event_source *s, pid_t pid, const siginfo_t *si, void *arg)
+{
+	struct consumer *c = arg;
+
+	if (si->si_code != CLD_EXITED && si->si_status != SIGKILL)
+		log_warn("zone %s: consumer %d ended by signal %d", c->zone->name, (int)pid,
+			 si->si_status);
+	c->end = NULL; /* the loop frees it behind us */
+	consumer_free(c);
+}
+
+/* The zone's dtrace is gone. */
+static void
+on_hangup(struct event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct consumer *c = arg;
+
+	if (!(events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)))
+		return;
+	pidfd_signal(c->pidfd, SIGKILL, NULL);
+	event_mod_fd(s, 0);
+	event_source_free(steal_ptr(&c->hangup));
+}
+
+static void
+run_consumer(int conn, struct confine *z)
+{
+	/* What is kept: the connection as 3, the zone's processes as 4. */
+	int pid_ns = fcntl(z->pid_ns, F_DUPFD, 5), sock = fcntl(conn, F_DUPFD, 5);
+	sigset_t none;
+
+	if (pid_ns < 0 || sock < 0 || dup2(sock, 3) < 0 || dup2(pid_ns, 4) < 0)
+		_exit(CLI_FAILED);
+	close_range(5, ~0U, 0);
+	z->pid_ns = 4;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	_exit(consumer_run(3, z, true));
+}
+
+/* Its cgroup; where the zone's own arrangement allows none inside, none. */
+static int
+open_cgroup(const struct zone *z, int *ret, struct error *err)
+{
+	cleanup_free char *path = str_printf("zones/%s/dtrace", z->name);
+
+	return cgroup_create(path, ret, err);
+}
+
+static int
+start_consumer(struct zone *z, int conn, struct confine *confine, struct error *err)
+{
+	cleanup_close int cgroup = -1;
+	struct consumer *c;
+	int pidfd = -1, r = open_cgroup(z, &cgroup, err);
+	pid_t pid;
+
+	if (r < 0)
+		return r;
+	pid = cgroup_fork(cgroup, 0, &pidfd, err);
+	if (pid == 0)
+		run_consumer(conn, confine);
+	if (pid < 0)
+		return (int)pid;
+	c = xcalloc(1, sizeof(*c));
+	c->zone = z;
+	c->conn = fcntl(conn, F_DUPFD_CLOEXEC, 3);
+	c->pidfd = pidfd;
+	list_add_tail(&z->consumers, &c->link);
+	z->n_consumers++;
+	r = event_add_child(z->broker->loop, pid, pidfd, on_end, c, &c->end, err);
+	if (r == 0)
+		r = event_add_fd(z->broker->loop, c->conn, EPOLLRDHUP, on_hangup, c, &c->hangup, err);
+	if (r < 0) {
+		kill(pid, SIGKILL);
+		consumer_free(c);
+	}
+	return r;
+}
+
+static int
+serve(struct zone *z, int conn, struct error *err)
+{
+	struct confine confine = {.zone = z->name, .pid_ns = -1};
+	int r = check_peer(z, conn, &confine, err);
+
+	if (r == 0 && z->n_consumers >= CONSUMERS_MAX)
+		r = error_set(err, EAGAIN, "%d are tracing in this zone already: no more may",
+			      CONSUMERS_MAX);
+	if (r == 0)
+		r = start_consumer(z, conn, &confine, err);
+	if (confine.pid_ns >= 0)
+		close(confine.pid_ns);
+	return r;
+}
+
+/* --- zones */
+
+static void
+on_pause(struct event_source *s, void *arg)
+{
+	struct zone *z = arg;
+
+	z->connects = 0;
+	event_mod_fd(z->source, EPOLLIN);
+}
+
+static void
+on_connect(struct event_source *s, int fd, uint32_t events, void *arg)
+{
+	cleanup_close int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	cleanup_error struct error err = ERROR_INIT;
+	struct timeval no_patience = {.tv_usec = 1000};
+	struct zone *z = arg;
+
+	if (conn < 0)
+		return;
+	if (!z->connects++)
+		event_timer_reset(z->pause, 1000);
+	if (z->connects >= CONNECTS_MAX)
+		event_mod_fd(s, 0);
+	/* A new connection has room for what we say; only its consumer ever waits for it. */
+	setsockopt(conn, SOL_SOCKET, SO_SNDTIMEO, &no_patience, sizeof(no_patience));
+	if (serve(z, conn, &err) < 0)
+		consumer_refuse(conn, error_message(&err));
+}
+
+static void
+zone_free(void *p)
+{
+	struct zone *z = p;
+	struct consumer *c, *next;
+
+	list_for_each_safe(c, next, &z->consumers, link) {
+		pidfd_signal(c->pidfd, SIGKILL, NULL);
+		consumer_free(c);
+	}
+	event_source_free(z->source);
+	event_source_free(z->pause);
+	if (z->fd >= 0)
+		close(z->fd);
+	free(z->name);
+	free(z);
+}
+
+/* The zone may write in that directory: nothing there is followed. */
+static int
+zone_listen(struct zone *z, struct error *err)
+{
+	cleanup_free char *dir = str_printf("%s/var/zonecontrol/%s", zone_root(), z->name);
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	cleanup_close int dirfd = -1;
+	mode_t mask;
+	int r;
+
+	if ((r = file_mkdir_p(dir, 0755, err)) < 0)
+		return r;
+	dirfd = open(dir, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	z->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (dirfd < 0 || z->fd < 0)
+		return error_set_errno(err, errno, "%s", dir);
+	/* Through the descriptor: a socket's path may be at most 107 bytes long. */
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" REQUEST_SOCKET, dirfd);
+	unlinkat(dirfd, REQUEST_SOCKET, 0);
+	mask = umask(0177);
+	r = bind(z->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+	umask(mask);
+	if (r < 0 || listen(z->fd, 16) < 0)
+		return error_set_errno(err, r < 0 ? -r : errno, "%s/" REQUEST_SOCKET, dir);
+	if ((r = event_add_timer(z->broker->loop, 1000, on_pause, z, &z->pause, err)) < 0)
+		return r;
+	return event_add_fd(z->broker->loop, z->fd, EPOLLIN, on_connect, z, &z->source, err);
+}
+
+static void
+zone_add(struct broker *b, const char *name)
+{
+	cleanup_zone_config struct zone_config *config = NULL;
+	cleanup_error struct error err = ERROR_INIT;
+	const struct brand *brand;
+	struct zone *z;
+
+	if (map_has(b->zones, name))
+		return;
+	if (zone_config_read(name, &config, &err) < 0) {
+		log_warn("%s: %s", name, error_message(&err));
+		return;
+	}
+	brand = brand_find(zone_config_get(config, "brand"));
+	if (!brand || brand->vm)
+		return;
+	z = xcalloc(1, sizeof(*z));
+	z->broker = b;
+	z->name = xstrdup(name);
+	z->fd = -1;
+	list_init(&z->consumers);
+	if (zone_listen(z, &err) < 0) {
+		log_error("%s: %s", name, error_message(&err));
+		zone_free(z);
+		return;
+	}
+	map_set(b->zones, name, z);
+}
+
+static void
+zone_remove(struct broker *b, const char *name)
+{
+	cleanup_free char *path = str_printf("%s/var/zonecontrol/%s/" REQUEST_SOCKET, zone_root(), name);
+
+	if (map_remove(b->zones, name))
+		unlink(path);
+}
+
+static int
+scan(struct broker *b, struct error *err)
+{
+	cleanup_zone_list struct zone_list zones = {0};
+	cleanup_strv struct strv gone = STRV_INIT, there = STRV_INIT;
+	struct map_iter it = {0};
+	int r = zone_list_read(&zones, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < zones.n; i++) {
+		strv_add(&there, zones.v[i].name);
+		zone_add(b, zones.v[i].name);
+	}
+	while (map_next(b->zones, &it))
+		if (!strv_has(&there, it.key))
+			strv_add(&gone, it.key);
+	for (size_t i = 0; i < gone.n; i++)
+		zone_remove(b, gone.v[i]);
+	return 0;
+}
+
+static void
+on_zone_event(struct event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct zone_event e = {0};
+	struct broker *b = arg;
+
+	while (zone_events_read(fd, &e, NULL) == 0) {
+		if (e.to == ZONE_ABSENT)
+			zone_remove(b, e.name);
+		else
+			zone_add(b, e.name);
+		zone_event_done(&e);
+	}
+}
+
+static void
+on_rescan(struct event_source *s, void *arg)
+{
+	cleanup_error struct error err = ERROR_INIT;
+
+	if (scan(arg, &err) < 0)
+		log_error("%s", error_message(&err));
+	event_timer_reset(s, RESCAN_MS);
+}
+
+static void
+on_signal(struct event_source *s, int signo, void *arg)
+{
+	event_quit(arg, 0);
+}
+
+static int
+start(struct broker *b, struct error *err)
+{
+	struct event_source *term, *intr;
+	int r;
+
+	b->zones = map_new(zone_free);
+	b->events = -1;
+	if ((r = event_new(&b->loop, err)) < 0 ||
+	    (r = event_add_signal(b->loop, SIGTERM, on_signal, b->loop, &term, err)) < 0 ||
+	    (r = event_add_signal(b->loop, SIGINT, on_signal, b->loop, &intr, err)) < 0 ||
+	    (r = zone_events_open(&b->events, err)) < 0 ||
+	    (r = event_add_fd(b->loop, b->events, EPOLLIN, on_zone_event, b, &b->event_source,
+			      err)) < 0 ||
+	    (r = event_add_timer(b->loop, RESCAN_MS, on_rescan, b, &b->rescan, err)) < 0)
+		return r;
+	return scan(b, err);
+}
+
+int
+main(int argc, char **argv)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	struct broker b = {0};
+	int r;
+
+	cli_init(argv[0]);
+	log_init("dtraced");
+	if (argc > 1)
+		return cli_fail("usage: dtraced"), CLI_USAGE;
+	if (start(&b, &err) < 0)
+		return cli_error(&err);
+	log_info("serving");
+	r = event_run(b.loop);
+	map_free(b.zones);
+	if (b.events >= 0)
+		zone_events_close(b.events);
+	event_free(b.loop);
+	return r < 0 ? CLI_FAILED : CLI_OK;
+}
