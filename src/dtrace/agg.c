@@ -225,19 +225,27 @@ collect(struct dt *dt, struct agg *a, struct rows *rows, struct error *err)
 
 /* --- histograms */
 
-static void
-print_bar(struct dt *dt, int64_t n, double total, int64_t normal)
-{
-	char bar[41];
-	int len = total > 0 ? (int)(40.0 * (double)n / total + 0.5) : 0;
+/* What the bars of a histogram are drawn to. */
+struct scale {
+	double total;
+	bool some_above, some_below; /* zero */
+};
 
-	if (len > 40)
-		len = 40;
-	memset(bar, ' ', 40);
-	if (len > 0)
-		memset(bar, '@', (size_t)len);
-	bar[40] = '\0';
-	fprintf(dt->out, "|%s %-9lld\n", bar, (long long)(n / normal));
+/* Negative counts grow to the left of the line, which stands in the middle if there are both. */
+static void
+print_bar(struct dt *dt, int64_t n, const struct scale *s, int64_t normal)
+{
+	int left = !s->some_below ? 0 : s->some_above ? 20 : 40, right = 40 - left;
+	int room = n < 0 ? left : right;
+	int len = s->total > 0 ? (int)(room * fabs((double)n) / s->total + 0.5) : 0;
+	char bar[43];
+
+	if (len > room)
+		len = room;
+	memset(bar, ' ', sizeof(bar));
+	bar[left] = '|';
+	memset(n < 0 ? bar + left - len : bar + left + 1, '@', (size_t)len);
+	fprintf(dt->out, "%.41s %-9lld\n", bar, (long long)(n / normal));
 }
 
 /* Lower bound of a bucket, for its label. */
@@ -282,26 +290,31 @@ print_label(struct dt *dt, const struct agg *a, size_t word)
 }
 
 /* What a full bar stands for: all, or with -xaggzoom the longest. */
-static double
-add_total(const struct dt *dt, double total, double n)
+static void
+add_to_scale(const struct dt *dt, struct scale *s, int64_t n)
 {
-	if (dt->opts.aggzoom)
-		return n > total ? n : total;
-	return total + n;
+	double size = fabs((double)n);
+
+	s->some_above |= n > 0;
+	s->some_below |= n < 0;
+	if (!dt->opts.aggzoom)
+		s->total += size;
+	else if (size > s->total)
+		s->total = size;
 }
 
 static void
 print_histogram(struct dt *dt, const struct agg *a, const int64_t *w)
 {
 	size_t first = 1, last = a->n_words - 1;
-	double total = 0;
+	struct scale scale = {0};
 
 	while (first < last && !w[first])
 		first++;
 	while (last > first && !w[last])
 		last--;
 	for (size_t i = first; i <= last; i++)
-		total = add_total(dt, total, (double)(w[i] < 0 ? -w[i] : w[i]));
+		add_to_scale(dt, &scale, w[i]);
 	/* One empty bucket at each side frames the rest. */
 	if (first > 1)
 		first--;
@@ -315,7 +328,7 @@ print_histogram(struct dt *dt, const struct agg *a, const int64_t *w)
 		    (int64_t)((i - 2) % (size_t)a->params[3]) < a->params[3] / a->params[0])
 			continue; /* a bucket that repeats one of the power before */
 		print_label(dt, a, i);
-		print_bar(dt, w[i], total, a->normal);
+		print_bar(dt, w[i], &scale, a->normal);
 	}
 }
 
@@ -390,6 +403,15 @@ print_json_row(struct dt *dt, const struct agg *a, const struct row *row)
 	fprintf(dt->out, "%s\n", text);
 }
 
+/* A number's column, by the size of its type. */
+static int
+key_width(const struct rec *key)
+{
+	size_t size = key->shown_size ? key->shown_size : key->size;
+
+	return size == 1 ? 3 : size == 2 ? 5 : size == 4 ? 8 : 16;
+}
+
 static void
 print_row(struct dt *dt, const struct agg *a, const struct row *row)
 {
@@ -401,7 +423,7 @@ print_row(struct dt *dt, const struct agg *a, const struct row *row)
 		else if (v.text)
 			fprintf(dt->out, "  %-*s", a->n_keys == 1 ? 50 : 27, v.text);
 		else
-			fprintf(dt->out, " %*lld", 16, (long long)v.number);
+			fprintf(dt->out, " %*lld", key_width(&a->keys[i]), (long long)v.number);
 	}
 	if (is_histogram(a))
 		print_histogram(dt, a, row->words);
@@ -581,10 +603,9 @@ dt_aggs_print(struct dt *dt, struct error *err)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < dt->n_aggs; i++) {
+	for (size_t i = 0; r == 0 && i < dt->n_aggs; i++)
 		if (!dt->agg_list[i]->printed)
 			r = print_agg(dt, dt->agg_list[i], NULL, err);
-	}
 	fflush(dt->out);
 	return r;
 }

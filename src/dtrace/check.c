@@ -36,11 +36,32 @@ dt_is_scalar(struct dt *dt, const struct ctf_type *t)
 	return !dt_is_string(dt, t) && (ctf_is_integral(t) || ctf_is_pointer(t));
 }
 
+/* Structures, unions, arrays: handled by their address. */
+static bool
+is_memory(struct dt *dt, const struct ctf_type *t)
+{
+	return !dt_is_string(dt, t) &&
+	       (ctf_is_aggregate(t) || ctf_kind(ctf_resolve(t)) == CTF_ARRAY);
+}
+
 /* --- types as written */
 
 static int
 type_base(struct dt *dt, const struct node *where, const struct type_expr *t,
 	  const struct ctf_type **ret, struct error *err);
+
+/* A bit-field is of an integer type, and not wider than that. */
+static int
+check_bits(const struct node *m, const struct ctf_type *type, struct error *err)
+{
+	if (!m->bit_size)
+		return 0;
+	if (!ctf_is_integral(type))
+		return d_error(err, m->line, "D_DECL_BFTYPE", "a bit-field is of an integer type");
+	if (m->bit_size > 8 * ctf_size(type))
+		return d_error(err, m->line, "D_DECL_BFSIZE", "a bit-field is wider than its type");
+	return 0;
+}
 
 static int
 build_aggregate(struct dt *dt, const struct node *where, const struct type_body *body,
@@ -56,8 +77,11 @@ build_aggregate(struct dt *dt, const struct node *where, const struct type_body 
 	for (const struct node *m = body->members; m; m = m->next) {
 		const struct ctf_type *type = NULL;
 
-		if ((r = dt_type(dt, m, m->type_expr, &type, err)) < 0)
+		if ((r = dt_type(dt, m, m->type_expr, &type, err)) < 0 ||
+		    (r = check_bits(m, type, err)) < 0)
 			return r;
+		if (ctf_kind(ctf_resolve(type)) == CTF_FUNCTION)
+			return d_error(err, m->line, "D_DECL_VOIDOBJ", "a function is no member");
 		r = ctf_add_member(made, m->name ? m->name : "", type, m->bit_size, err);
 		if (r < 0)
 			return d_error(err, m->line, "D_DECL_INCOMPLETE", "%s",
@@ -95,11 +119,65 @@ build_enum(struct dt *dt, const struct type_body *body, const struct ctf_type **
 	return 0;
 }
 
+/* How often a word stands among those of a type. */
+static int
+count_word(const char *words, const char *word)
+{
+	size_t n = strlen(word);
+	int count = 0;
+
+	for (const char *p = words; (p = strstr(p, word)); p += n)
+		count += (p == words || p[-1] == ' ') && (!p[n] || p[n] == ' ');
+	return count;
+}
+
+/* Words that make no type together: "char int", "short long", "void void". */
+static int
+check_words(const struct node *where, const char *base, struct error *err)
+{
+	int is_short = count_word(base, "short"), is_long = count_word(base, "long");
+	int is_char = count_word(base, "char"), is_void = count_word(base, "void");
+	int is_signed = count_word(base, "signed"), is_unsigned = count_word(base, "unsigned");
+	int kinds = is_char + is_void + count_word(base, "int") + count_word(base, "float") +
+		    count_word(base, "double");
+	const struct {
+		bool wrong;
+		const char *tag, *why;
+	} rows[] = {{kinds > 1, "D_DECL_COMBO", "more than one type"},
+		    {is_void && (is_short || is_long || is_signed || is_unsigned), "D_DECL_VOIDATTR",
+		     "void has no size and no sign"},
+		    {is_char && (is_short || is_long), "D_DECL_CHARATTR",
+		     "char is neither short nor long"},
+		    {is_short && is_long, "D_DECL_COMBO", "both short and long"},
+		    {is_short > 1 || is_long > 2 || is_signed + is_unsigned > 1, "D_DECL_COMBO",
+		     "a word too many"}};
+
+	for (size_t i = 0; strchr(base, ' ') && i < ARRAY_SIZE(rows); i++)
+		if (rows[i].wrong)
+			return d_error(err, where->line, rows[i].tag, "\"%s\" is no type: %s", base,
+				       rows[i].why);
+	return 0;
+}
+
+/* A structure that nobody has described: pointers to it can be handled all the same. */
+static const struct ctf_type *
+make_forward(struct dt *dt, const char *base)
+{
+	const char *tag;
+
+	if ((tag = str_after(base, "struct ")))
+		return ctf_make_forward(dt->types, CTF_STRUCT, tag);
+	if ((tag = str_after(base, "union ")))
+		return ctf_make_forward(dt->types, CTF_UNION, tag);
+	return NULL;
+}
+
 static int
 type_base(struct dt *dt, const struct node *where, const struct type_expr *t,
 	  const struct ctf_type **ret, struct error *err)
 {
 	const struct ctf_type *found;
+	int r;
 
 	if (t->body)
 		return t->body->kind == CTF_ENUM ? build_enum(dt, t->body, ret, err)
@@ -108,7 +186,11 @@ type_base(struct dt *dt, const struct node *where, const struct type_expr *t,
 		*ret = dt->t_string;
 		return 0;
 	}
+	if ((r = check_words(where, t->base, err)) < 0)
+		return r;
 	found = ctf_find(dt->types, *t->base ? t->base : "int");
+	if (!found)
+		found = make_forward(dt, t->base);
 	if (!found)
 		return d_error(err, where->line, "D_DECL_TYPE", "no type \"%s\" is known", t->base);
 	*ret = found;
@@ -152,6 +234,10 @@ dt_type(struct dt *dt, const struct node *where, const struct type_expr *t,
 			if (t->parts[i].size &&
 			    (r = array_size(dt, t->parts[i].size, &count, err)) < 0)
 				return r;
+			if (count > 65536)
+				return d_error(err, where->line, "D_DECL_ARRBIG",
+					       "an array of %llu elements is too large",
+					       (unsigned long long)count);
 			type = ctf_make_array(dt->types, type, count);
 			break;
 		case DECL_FUNCTION: {
@@ -179,6 +265,40 @@ dt_type(struct dt *dt, const struct node *where, const struct type_expr *t,
 
 /* --- expressions */
 
+/* What an operator asks of its operands, as the tag of its error says. */
+static const char *
+operand_tag(const struct node *n)
+{
+	enum op op = n->op == OP_ASSIGN ? n->op2 : n->op;
+
+	switch (op) {
+	case OP_MOD:
+	case OP_AND:
+	case OP_OR:
+	case OP_XOR:
+	case OP_SHL:
+	case OP_SHR:
+	case OP_BNOT:
+		return "D_OP_INT";
+	case OP_LAND:
+	case OP_LOR:
+	case OP_LXOR:
+	case OP_NOT:
+	case OP_PREINC:
+	case OP_PREDEC:
+	case OP_POSTINC:
+	case OP_POSTDEC:
+		return "D_OP_SCALAR";
+	case OP_MUL:
+	case OP_DIV:
+	case OP_NEG:
+	case OP_PLUS:
+		return "D_OP_ARITH";
+	default:
+		return "D_OP_INCOMPAT";
+	}
+}
+
 static int
 bad_operand(const struct node *n, struct error *err)
 {
@@ -186,10 +306,10 @@ bad_operand(const struct node *n, struct error *err)
 	cleanup_free char *r = n->right && n->right->type ? ctf_name(n->right->type) : NULL;
 
 	if (!n->right)
-		return d_error(err, n->line, "D_OP_INT",
+		return d_error(err, n->line, operand_tag(n),
 			       "operator %s takes no operand of type \"%s\"",
 			       n->op == OP_NEG ? "-" : n->op == OP_PLUS ? "+" : op_name(n->op), l);
-	return d_error(err, n->line, "D_OP_INCOMPAT",
+	return d_error(err, n->line, operand_tag(n),
 		       "operands of \"%s\" have incompatible types: \"%s\" and \"%s\"",
 		       op_name(n->op), l, r);
 }
@@ -249,7 +369,7 @@ check_builtin(struct checker *c, struct node *n, const struct ident *row, struct
 		return r;
 	n->ident = (struct ident *)(uintptr_t)row;
 	if (row->builtin == B_ARGS)
-		return d_error(err, n->line, "D_ARGS_IDX",
+		return d_error(err, n->line, "D_IDENT_BADREF",
 			       "args[] needs an index: args[0] is the first argument");
 	if (!row->type_name)
 		return d_error(err, n->line, "D_IDENT_BADREF", "\"%s\" cannot be used here",
@@ -263,6 +383,44 @@ check_builtin(struct checker *c, struct node *n, const struct ident *row, struct
 		       : 0;
 }
 
+/* Type data names variables of each CPU only; these are what C programs know them as. */
+static const struct ctf_type *
+kernel_variable(struct dt *dt, const char *name)
+{
+	static const struct {
+		const char *name, *type;
+	} rows[] = {{"avenrun", "unsigned long [3]"},
+		    {"cad_pid", "struct pid *"},
+		    {"cgrp_dfl_root", "struct cgroup_root"},
+		    {"crashing_cpu", "int"},
+		    {"init_mm", "struct mm_struct"},
+		    {"init_net", "struct net"},
+		    {"init_pid_ns", "struct pid_namespace"},
+		    {"init_task", "struct task_struct"},
+		    {"init_user_ns", "struct user_namespace"},
+		    {"jiffies", "unsigned long"},
+		    {"jiffies_64", "uint64_t"},
+		    {"linux_banner", "char [256]"},
+		    {"max_low_pfn", "unsigned long"},
+		    {"max_pfn", "unsigned long"},
+		    {"min_low_pfn", "unsigned long"},
+		    {"nr_cpu_ids", "unsigned int"},
+		    {"nr_threads", "int"},
+		    {"oops_in_progress", "int"},
+		    {"panic_timeout", "int"},
+		    {"saved_command_line", "char *"},
+		    {"system_state", "int"},
+		    {"total_forks", "unsigned long"},
+		    {"uts_sem", "struct rw_semaphore"}};
+	const struct ctf_type *t = ctf_find_variable(dt->kernel, name);
+	cleanup_error struct error none = ERROR_INIT;
+
+	for (size_t i = 0; !t && i < ARRAY_SIZE(rows); i++)
+		if (str_eq(rows[i].name, name) && ctf_parse(dt->types, rows[i].type, &t, &none) < 0)
+			return NULL;
+	return t;
+}
+
 static int
 check_ident(struct checker *c, struct node *n, struct error *err)
 {
@@ -274,7 +432,7 @@ check_ident(struct checker *c, struct node *n, struct error *err)
 	if (n->scope == SCOPE_KERNEL) {
 		if ((r = priv_check_ident(c->dt, n, NULL, err)) < 0)
 			return r;
-		n->type = ctf_find_variable(c->dt->kernel, n->name);
+		n->type = kernel_variable(c->dt, n->name);
 		if (!n->type)
 			return d_error(err, n->line, "D_SYM_NOTYPES",
 				       "the kernel's type data has no variable \"%s\"", n->name);
@@ -311,6 +469,7 @@ check_ident(struct checker *c, struct node *n, struct error *err)
 			return d_error(err, n->line, "D_IDENT_UNDEF",
 				       "\"%s\" is used before anything was assigned to it", n->name);
 		n->type = v->type;
+		c->dt->uses_rt |= n->type && is_memory(c->dt, n->type);
 		return 0;
 	}
 	if (n->scope == SCOPE_GLOBAL) {
@@ -503,6 +662,8 @@ check_binary(struct checker *c, struct node *n, struct error *err)
 			return bad_operand(n, err);
 		n->type = both ? dt->t_long
 			       : decay(dt, ctf_is_pointer(l->type) ? l->type : r->type);
+		if (!both && !ctf_size(ctf_target(n->type)))
+			return bad_operand(n, err); /* nobody knows how far */
 		n->is_user = l->is_user || r->is_user;
 	} else {
 		n->type = common_type(dt, l, r);
@@ -538,9 +699,50 @@ may_assign(struct dt *dt, const struct ctf_type *to, const struct node *from)
 {
 	if (dt_is_string(dt, to))
 		return is_text(dt, from->type) || is_null(from);
-	if (ctf_is_aggregate(to))
-		return ctf_same(to, from->type);
+	if (ctf_is_aggregate(to)) /* 0 frees a dynamic variable */
+		return ctf_same(to, from->type) || is_null(from);
+	if (ctf_is_pointer(to) != ctf_is_pointer(from->type) && !is_null(from))
+		return false;
 	return dt_is_scalar(dt, to) && dt_is_scalar(dt, from->type);
+}
+
+static bool
+is_variable(const struct node *n)
+{
+	return (n->kind == N_IDENT || n->kind == N_INDEX) && n->ident &&
+	       (n->ident->kind == ID_VAR || n->ident->kind == ID_ASSOC);
+}
+
+bool
+dt_in_variable(const struct node *n)
+{
+	while ((n->kind == N_OP1 && n->op == OP_DOT) ||
+	       (n->kind == N_INDEX && !n->ident && ctf_kind(ctf_resolve(n->left->type)) == CTF_ARRAY))
+		n = n->left;
+	return is_variable(n);
+}
+
+/*
+ * Variables, their parts, and what a pointer of the program's points to: whether that is
+ * alloca()'s memory is seen when it is written.
+ */
+static int
+check_writable(struct checker *c, const struct node *n, const struct node *to, struct error *err)
+{
+	const struct node *root = to;
+
+	/* without a type: made by this assignment */
+	if (is_variable(to) && (!to->type || dt_is_string(c->dt, to->type) ||
+				dt_is_scalar(c->dt, to->type)))
+		return 0;
+	c->dt->uses_rt = c->dt->uses_alloca = true;
+	if (dt_in_variable(to))
+		return 0;
+	while (root->left && root->kind != N_CALL)
+		root = root->kind == N_COND ? root->right : root->left;
+	if (root->scope == SCOPE_KERNEL || (root->ident && root->ident->kind == ID_BUILTIN))
+		return d_error(err, n->line, "D_OP_WRITE", "the kernel's memory cannot be written");
+	return 0;
 }
 
 static int
@@ -550,6 +752,10 @@ check_assign(struct checker *c, struct node *n, struct error *err)
 	bool assigning = c->assigning;
 	int r;
 
+	if (n->left->kind == N_INDEX && n->left->left->kind == N_AGG)
+		return d_error(err, n->line, "D_AGG_MDIM",
+			       "keys of an aggregation stand in one pair of brackets: @%s[a, b]",
+			       n->left->left->name);
 	if (n->left->kind == N_AGG)
 		return d_error(err, n->line, "D_AGG_SCOPE",
 			       "an aggregation takes an aggregating function: @%s = count()",
@@ -567,16 +773,18 @@ check_assign(struct checker *c, struct node *n, struct error *err)
 		return r;
 	if (!n->left->is_lvalue)
 		return d_error(err, n->line, "D_OP_LVAL", "operand of \"=\" cannot be assigned to");
-	if (n->left->kind != N_IDENT && n->left->kind != N_INDEX && !n->left->ident)
-		return d_error(err, n->line, "D_OP_WRITE",
-			       "the kernel's memory cannot be written");
+	if ((r = check_writable(c, n, n->left, err)) < 0)
+		return r;
 	if (!n->left->type) { /* the first assignment gives the type */
 		if (ctf_kind(ctf_resolve(n->right->type)) == CTF_VOID)
-			return d_error(err, n->line, "D_OP_VOID", "a void value is assigned");
+			return d_error(err, n->line, n->op2 == OP_NONE ? "D_OP_VOID" : "D_VAR_UNDEF",
+				       "a void value is assigned");
 		n->left->type = n->left->ident->type = c->assign_type;
 	}
 	if (n->op2 == OP_NONE && n->left->ident)
 		n->left->ident->is_user |= n->right->is_user;
+	if (n->op2 != OP_NONE && ctf_is_pointer(n->right->type))
+		return d_error(err, n->line, "D_OP_VFPTR", "a pointer cannot be added or taken off");
 	if (!may_assign(dt, n->left->type, n->right) ||
 	    (n->op2 != OP_NONE && !dt_is_scalar(dt, n->left->type)))
 		return bad_operand(n, err);
@@ -589,9 +797,13 @@ static int
 check_member(struct checker *c, struct node *n, struct error *err)
 {
 	const struct ctf_type *t;
+	bool assigning = c->assigning;
 	struct ctf_member m;
-	int r = check_expr(c, n->left, err);
+	int r;
 
+	c->assigning = false; /* what it is a member of must be there */
+	r = check_expr(c, n->left, err);
+	c->assigning = assigning;
 	if (r < 0 || (r = check_xlate_member(c, n, err)) != 0)
 		return r < 0 ? r : 0;
 	t = n->left->type;
@@ -617,8 +829,8 @@ check_member(struct checker *c, struct node *n, struct error *err)
 	n->type = m.type;
 	n->number = m.bit_offset;
 	n->bit_size = m.bit_size;
-	n->is_user = n->left->is_user;
 	n->is_lvalue = true;
+	n->is_user = n->left->is_user && !dt_in_variable(n);
 	return 0;
 }
 
@@ -641,7 +853,7 @@ check_unary(struct checker *c, struct node *n, struct error *err)
 	switch (n->op) {
 	case OP_DEREF:
 		if (!ctf_is_pointer(n->left->type))
-			return d_error(err, n->line, "D_OP_PTR", "\"*\" needs a pointer");
+			return d_error(err, n->line, "D_DEREF_NONPTR", "\"*\" needs a pointer");
 		n->type = ctf_target(ctf_resolve(n->left->type));
 		if (ctf_kind(ctf_resolve(n->type)) == CTF_VOID)
 			return d_error(err, n->line, "D_DEREF_VOID",
@@ -649,20 +861,28 @@ check_unary(struct checker *c, struct node *n, struct error *err)
 		n->is_lvalue = true;
 		return 0;
 	case OP_ADDR:
-		if (!n->left->is_lvalue || n->left->bit_size || n->left->ident)
-			return d_error(err, n->line, "D_OP_LVAL",
+		if (n->left->kind == N_AGG || is_variable(n->left))
+			return d_error(err, n->line, "D_ADDROF_VAR",
+				       "variables of D have no address");
+		if (!n->left->is_lvalue)
+			return d_error(err, n->line, "D_ADDROF_LVAL",
 				       "\"&\" needs something that stands in memory");
+		if (n->left->bit_size)
+			return d_error(err, n->line, "D_ADDROF_BITFIELD",
+				       "a bit-field has no address");
 		n->type = ctf_make_pointer(dt->types, n->left->type);
 		return 0;
 	case OP_PREINC:
 	case OP_PREDEC:
 	case OP_POSTINC:
 	case OP_POSTDEC:
-		if (!n->left->is_lvalue || !n->left->ident)
+		if (!n->left->is_lvalue)
 			return d_error(err, n->line, "D_OP_LVAL",
 				       "operand of \"%s\" must be a variable", op_name(n->op));
 		if (!n->left->type)
 			n->left->type = n->left->ident->type = dt->t_long;
+		if ((r = check_writable(c, n, n->left, err)) < 0)
+			return r;
 		if (!dt_is_scalar(dt, n->left->type))
 			return bad_operand(n, err);
 		n->type = n->left->type;
@@ -709,6 +929,16 @@ check_cond(struct checker *c, struct node *n, struct error *err)
 	}
 	n->is_user = n->right->is_user || n->third->is_user;
 	return 0;
+}
+
+/* A constant index past the end; an array of no size, as the last of a struct, has none. */
+static bool
+out_of_bounds(const struct ctf_type *array, const struct node *index)
+{
+	const struct ctf_type *t = ctf_resolve(array);
+
+	return index->is_const && ctf_kind(t) == CTF_ARRAY && ctf_count(t) &&
+	       (uint64_t)index->value >= ctf_count(t);
 }
 
 /* a[keys]: associative, unless it is known to be a C array or pointer. */
@@ -768,6 +998,7 @@ check_index(struct checker *c, struct node *n, struct error *err)
 				       base->name);
 		n->type = v->type;
 		n->is_user = v->is_user;
+		c->dt->uses_rt |= n->type && is_memory(c->dt, n->type);
 		return 0;
 	}
 	c->assigning = false;
@@ -775,12 +1006,20 @@ check_index(struct checker *c, struct node *n, struct error *err)
 	c->assigning = assigning;
 	if (r < 0)
 		return r;
-	if (!ctf_is_pointer(base->type) || !n->args || n->args->next)
+	if (ctf_is_pointer(base->type) && n->args && n->args->next)
+		return d_error(err, n->line, "D_ARR_BADREF", "an array takes one index");
+	if (!ctf_is_pointer(base->type) || !n->args)
 		return d_error(err, n->line, "D_OP_ARRAY",
 			       "\"[ ]\" needs an array or pointer and one index");
+	if (!dt_is_scalar(c->dt, n->args->type) || ctf_is_pointer(n->args->type))
+		return d_error(err, n->line, "D_ARR_BADREF", "an array's index is an integer");
+	if (out_of_bounds(base->type, n->args))
+		return d_error(err, n->line, "D_ARR_BOUNDS",
+			       "index %lld is outside of an array of %llu", (long long)n->args->value,
+			       (unsigned long long)ctf_count(ctf_resolve(base->type)));
 	n->type = ctf_target(ctf_resolve(base->type));
 	n->is_lvalue = true;
-	n->is_user = base->is_user;
+	n->is_user = base->is_user && !dt_in_variable(n);
 	return 0;
 }
 
@@ -805,9 +1044,9 @@ check_call(struct checker *c, struct node *n, struct error *err)
 	if (!row || row->kind == ID_BUILTIN)
 		return d_error(err, n->line, "D_FUNC_UNDEF", "undefined function name: %s",
 			       n->name);
-	if (row->kind != ID_FUNC)
-		return d_error(err, n->line, "D_OP_ACT",
-			       "%s( ) is an action and has no value", n->name);
+	if (row->kind == ID_AGGFUNC)
+		return d_error(err, n->line, "D_CG_EXPR", "%s( ) must be assigned to an aggregation",
+			       n->name);
 	for (struct node *a = n->args; a; a = a->next, args++)
 		if ((r = check_expr(c, a, err)) < 0)
 			return r;
@@ -816,6 +1055,10 @@ check_call(struct checker *c, struct node *n, struct error *err)
 	if ((r = priv_check_ident(c->dt, n, row, err)) < 0)
 		return r;
 	n->ident = (struct ident *)(uintptr_t)row;
+	if (row->kind == ID_ACTION) { /* whoever wants a value says what is wrong */
+		n->type = ctf_void(c->dt->types);
+		return 0;
+	}
 	if (str_eq(row->type_name, "string"))
 		n->type = c->dt->t_string;
 	else if (ctf_parse(c->dt->types, row->type_name, &n->type, err) < 0)
@@ -838,6 +1081,9 @@ check_sizeof(struct checker *c, struct node *n, struct error *err)
 		return r;
 	n->type = c->dt->t_ulong;
 	if (n->kind == N_OFFSETOF) {
+		if (!ctf_is_aggregate(t))
+			return d_error(err, n->line, "D_OFFSETOF_TYPE",
+				       "offsetof takes a struct or union that is known");
 		if (!ctf_find_member(t, n->name, &m))
 			return d_error(err, n->line, "D_TYPE_MEMBER", "no member \"%s\"", n->name);
 		if (m.bit_size)
@@ -848,6 +1094,12 @@ check_sizeof(struct checker *c, struct node *n, struct error *err)
 	}
 	if (!n->type_expr && n->left->bit_size)
 		return d_error(err, n->line, "D_SIZEOF_BITFIELD", "sizeof of a bit-field");
+	if (dt_is_string(c->dt, t)) {
+		bool literal = !n->type_expr && n->left->kind == N_STRING;
+
+		set_const(n, literal ? (int64_t)n->left->text_len + 1 : c->dt->opts.strsize);
+		return 0;
+	}
 	if (!ctf_size(t))
 		return d_error(err, n->line, "D_SIZEOF_TYPE", "sizeof of an incomplete type");
 	set_const(n, (int64_t)ctf_size(t));
@@ -866,7 +1118,9 @@ check_cast(struct checker *c, struct node *n, struct error *err)
 		return r;
 	n->is_user = n->left->is_user;
 	if (dt_is_string(c->dt, n->type))
-		return is_text(c->dt, n->left->type) ? 0 : bad_operand(n, err);
+		return is_text(c->dt, n->left->type) || dt_is_scalar(c->dt, n->left->type)
+			       ? 0
+			       : bad_operand(n, err);
 	if (ctf_kind(ctf_resolve(n->type)) == CTF_VOID)
 		return 0;
 	if (!dt_is_scalar(c->dt, n->type) || !dt_is_scalar(c->dt, n->left->type))
@@ -924,8 +1178,11 @@ check_expr(struct checker *c, struct node *n, struct error *err)
 	case N_XLATE:
 		return check_xlate(c, n, err);
 	case N_AGG:
-		return d_error(err, n->line, "D_AGG_SCOPE", "@%s has no value: print it with printa()",
-			       n->name);
+		if (!n->args && !map_has(c->dt->aggs, n->name))
+			return d_error(err, n->line, "D_IDENT_UNDEF", "undefined aggregation: @%s",
+				       n->name);
+		n->type = ctf_void(c->dt->types);
+		return 0;
 	case N_EXPR:
 	case N_IF:
 	case N_BLOCK:

@@ -41,6 +41,8 @@ check_args(struct checker *c, struct node *n, struct error *err)
 		return d_error(err, n->line, "D_ARGS_IDX", "args[] takes one constant index");
 	if ((r = check_expr(c, n->args, err)) < 0)
 		return r;
+	if (!ctf_is_integral(n->args->type))
+		return d_error(err, n->line, "D_PROTO_ARG", "args[] takes an integer");
 	if (!n->args->is_const || n->args->value < 0)
 		return d_error(err, n->line, "D_ARGS_IDX", "args[] takes one constant index");
 	if (!c->n_probes)

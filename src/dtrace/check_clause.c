@@ -268,6 +268,12 @@ probe_part(const struct node *n, enum builtin *ret)
 	       *ret == B_PROBEPROV;
 }
 
+static bool
+is_floating(const struct ctf_type *t)
+{
+	return ctf_kind(ctf_resolve(t)) == CTF_FLOAT;
+}
+
 /* How a value is recorded; also a key's place. */
 static struct rec
 value_rec(struct dt *dt, const struct node *n)
@@ -289,6 +295,7 @@ value_rec(struct dt *dt, const struct node *n)
 	} else {
 		rec.size = ctf_size(n->type);
 		rec.is_signed = ctf_is_signed(n->type);
+		rec.is_float = is_floating(n->type);
 	}
 	return rec;
 }
@@ -316,6 +323,8 @@ record_value(struct checker *c, struct act *a, struct node *n, struct error *err
 {
 	struct rec rec;
 
+	if (n->kind == N_AGG)
+		return d_error(err, n->line, "D_TRACE_DYN", "an aggregation cannot be recorded");
 	if (ctf_kind(ctf_resolve(n->type)) == CTF_VOID)
 		return d_error(err, n->line, "D_TRACE_VOID", "a void value cannot be recorded");
 	rec = value_rec(c->dt, n);
@@ -424,7 +433,7 @@ action_rec(struct checker *c, struct node *n, const struct ident *row, struct re
 		*ret = (struct rec){.kind = REC_USYM, .size = 16, .action = row->action};
 		break;
 	default:
-		return d_error(err, n->line, "D_PROTO_ACT", "%s( ) is an action and has no value",
+		return d_error(err, n->line, "D_KEY_TYPE", "%s( ) is an action and has no value",
 			       n->name);
 	}
 	if (!n->args || n->args->next)
@@ -446,6 +455,9 @@ key_rec(struct checker *c, struct node *k, struct rec *ret, struct error *err)
 		return action_rec(c, k, row, ret, err);
 	if ((r = check_expr(c, k, err)) < 0)
 		return r;
+	if (!dt_is_scalar(c->dt, k->type) && !dt_is_string(c->dt, k->type) && !ctf_is_string(k->type))
+		return d_error(err, k->line, "D_KEY_TYPE",
+			       "a key is a number, an address or text");
 	*ret = value_rec(c->dt, k);
 	return 0;
 }
@@ -464,17 +476,19 @@ agg_keys(struct checker *c, struct node *n, struct agg *a, bool first, struct er
 		if (i == DT_MAX_KEYS || (!first && i >= a->n_keys))
 			return d_error(err, n->line, "D_PROTO_LEN",
 				       "@%s[ ] has more keys than before", n->name);
-		if (rec.kind == REC_BYTES)
-			return d_error(err, n->line, "D_PROTO_ARG",
-				       "key %zu of @%s is neither number nor string", i + 1, n->name);
-		if (rec.kind == REC_INT) /* one size, so that int and long keys meet */
+		if (rec.kind == REC_INT) { /* one size, so that int and long keys meet */
+			rec.shown_size = rec.size;
 			rec.size = 8;
+		}
 		if (first) {
 			a->keys[i] = rec;
 			continue;
 		}
-		if (a->keys[i].kind == REC_INT && rec.kind == REC_INT)
+		if (a->keys[i].kind == REC_INT && rec.kind == REC_INT) {
+			if (rec.shown_size > a->keys[i].shown_size)
+				a->keys[i].shown_size = rec.shown_size;
 			continue;
+		}
 		if (show_by_name(&rec) && rec.kind == a->keys[i].kind &&
 		    rec.size == a->keys[i].size && rec.action == a->keys[i].action)
 			continue;
@@ -497,40 +511,113 @@ agg_keys(struct checker *c, struct node *n, struct agg *a, bool first, struct er
 	return 0;
 }
 
+/* lquantize's and llquantize's parameters, in order: what the tags call them, and their range. */
+static const struct agg_param {
+	const char *name;
+	int64_t min, max, type_min; /* below type_min it is not even of the type */
+} lquant_params[] = {
+	{"BASE", INT32_MIN, INT32_MAX, INT64_MIN},
+	{"LIM", INT32_MIN, INT32_MAX, INT64_MIN},
+	{"STEP", 1, UINT16_MAX, 1},
+}, llquant_params[] = {
+	{"FACTOR", 2, UINT16_MAX, 0},
+	{"LMAG", 0, UINT16_MAX, INT64_MIN},
+	{"HMAG", 0, UINT16_MAX, INT64_MIN},
+	{"STEP", 1, UINT16_MAX, 1},
+};
+
+/* D_LQUANT_BASETYPE, D_LLQUANT_MATCHHMAG ... */
+static int
+param_error(const struct node *call, bool ll, const char *before, const char *name,
+	    const char *after, const char *why, struct error *err)
+{
+	char tag[48];
+
+	snprintf(tag, sizeof(tag), "D_%s_%s%s%s", ll ? "LLQUANT" : "LQUANT", before,
+		 *before && str_eq(name, "STEP") && ll ? "STEPS" : name, after);
+	return d_error(err, call->line, tag, "%s( ) %s", call->name, why);
+}
+
+static int
+take_params(struct node *call, bool ll, int64_t *params, struct error *err)
+{
+	const struct agg_param *rows = ll ? llquant_params : lquant_params;
+	size_t n = ll ? ARRAY_SIZE(llquant_params) : ARRAY_SIZE(lquant_params), i = 0;
+
+	for (struct node *arg = call->args->next; arg && i < n; arg = arg->next, i++) {
+		const struct agg_param *row = &rows[i];
+		char why[64];
+
+		snprintf(why, sizeof(why), "argument #%zu must be an integer constant%s", i + 2,
+			 row->type_min == 1 ? " above zero" : "");
+		if (!arg->is_const || !ctf_is_integral(arg->type) || arg->value < row->type_min)
+			return param_error(call, ll, "", row->name, "TYPE", why, err);
+		snprintf(why, sizeof(why), "argument #%zu is out of range", i + 2);
+		if (arg->value < row->min || arg->value > row->max)
+			return param_error(call, ll, "", row->name, "VAL", why, err);
+		params[i] = arg->value;
+	}
+	return 0;
+}
+
+/* base, limit, step */
+static int
+check_lquantize(const struct node *call, const int64_t *params, struct error *err)
+{
+	int64_t range = params[1] - params[0];
+
+	if (range <= 0)
+		return d_error(err, call->line, "D_LQUANT_MISMATCH",
+			       "lquantize( ) base must be less than limit");
+	if (params[2] > range)
+		return d_error(err, call->line, "D_LQUANT_STEPLARGE",
+			       "lquantize( ) step is larger than the range");
+	if (range / params[2] > 4096)
+		return d_error(err, call->line, "D_LQUANT_STEPSMALL",
+			       "lquantize( ) has too many levels: 4096 at most");
+	return 0;
+}
+
+/* factor, low, high, steps: each power of the factor is cut into equal steps of whole numbers */
+static int
+check_llquantize(const struct node *call, const int64_t *params, struct error *err)
+{
+	int64_t power = 1, factor = params[0], steps = params[3], above = factor;
+
+	if (params[2] < params[1])
+		return d_error(err, call->line, "D_LLQUANT_HMAGVAL",
+			       "llquantize( ) high magnitude is below the low one");
+	for (int64_t i = 0; i <= params[2]; i++)
+		if (__builtin_mul_overflow(power, factor, &power))
+			return d_error(err, call->line, "D_LLQUANT_HMAGVAL",
+				       "llquantize( ) %lld to the power of %lld does not fit",
+				       (long long)factor, (long long)params[2] + 1);
+	while (above < steps)
+		above *= factor;
+	if (above % steps || (steps > factor && steps % factor))
+		return d_error(err, call->line, "D_LLQUANT_STEPVAL",
+			       "llquantize( ) %lld steps do not divide powers of %lld evenly",
+			       (long long)steps, (long long)factor);
+	return 0;
+}
+
 static int
 agg_params(struct node *call, struct agg *a, bool first, struct error *err)
 {
-	struct node *arg = call->args ? call->args->next : NULL;
 	int64_t params[5] = {0, 0, 1, 0, 0};
-	size_t wanted = a->func == AGG_LQUANTIZE ? 3 : 4;
+	bool ll = a->func == AGG_LLQUANTIZE;
+	const struct agg_param *rows = ll ? llquant_params : lquant_params;
+	int r;
 
 	if (a->func != AGG_LQUANTIZE && a->func != AGG_LLQUANTIZE)
 		return 0;
-	for (size_t i = 0; i < wanted && arg; i++, arg = arg->next) {
-		if (!arg->is_const)
-			return d_error(err, call->line, "D_LQUANT_BASETYPE",
-				       "%s( ) argument #%zu must be an integer constant", call->name,
-				       i + 2);
-		params[i] = arg->value;
-	}
-	if (a->func == AGG_LQUANTIZE) {
-		if (params[1] <= params[0])
-			return d_error(err, call->line, "D_LQUANT_BASEVAL",
-				       "lquantize( ) base must be less than limit");
-		if (params[2] <= 0 || params[2] > params[1] - params[0])
-			return d_error(err, call->line, "D_LQUANT_STEPVAL",
-				       "lquantize( ) step must be positive and no more than the range");
-		if ((params[1] - params[0]) / params[2] > 4096)
-			return d_error(err, call->line, "D_LQUANT_STEPSMALL",
-				       "lquantize( ) has too many levels");
-	} else if (params[0] < 2 || params[1] < 0 || params[2] < params[1] || params[2] > 18 ||
-		   params[3] < params[0] || params[3] % params[0]) {
-		return d_error(err, call->line, "D_LLQUANT_FACTORVAL",
-			       "llquantize( ) needs factor > 1, 0 <= low <= high <= 18, and steps a multiple of factor");
-	}
-	if (!first && memcmp(params, a->params, sizeof(params)) != 0)
-		return d_error(err, call->line, "D_LQUANT_MATCHBASE",
-			       "%s( ) has other parameters than before", call->name);
+	if ((r = take_params(call, ll, params, err)) < 0 ||
+	    (r = ll ? check_llquantize(call, params, err) : check_lquantize(call, params, err)) < 0)
+		return r;
+	for (size_t i = 0; !first && i < ARRAY_SIZE(params); i++)
+		if (params[i] != a->params[i])
+			return param_error(call, ll, "MATCH", rows[i].name, "",
+					   "has other parameters than before", err);
 	memcpy(a->params, params, sizeof(params));
 	return 0;
 }
@@ -575,6 +662,9 @@ check_aggregate(struct checker *c, struct node *n, struct error *err)
 		return d_error(err, n->line, c->clause->commits ? "D_AGG_COMM" : "D_AGG_SPEC",
 			       "an aggregation may not follow %s( )",
 			       c->clause->commits ? "commit" : "speculate");
+	if (call->kind == N_CALL && !row)
+		return d_error(err, n->line, "D_FUNC_UNDEF", "undefined function name: %s",
+			       call->name);
 	if (n->op2 != OP_NONE || !row || row->kind != ID_AGGFUNC)
 		return d_error(err, n->line, "D_AGG_FUNC",
 			       "@%s must be assigned an aggregating function such as count()",
@@ -582,9 +672,9 @@ check_aggregate(struct checker *c, struct node *n, struct error *err)
 	for (struct node *arg = call->args; arg; arg = arg->next, args++) {
 		if ((r = check_expr(c, arg, err)) < 0)
 			return r;
-		if (!ctf_is_integral(arg->type) && !ctf_is_pointer(arg->type))
-			return d_error(err, n->line, "D_PROTO_ARG", "%s( ) aggregates numbers",
-				       call->name);
+		if (!dt_is_scalar(c->dt, arg->type))
+			return d_error(err, n->line, args ? "D_PROTO_ARG" : "D_AGG_SCALAR",
+				       "%s( ) aggregates numbers", call->name);
 	}
 	if (args < row->min_args || args > row->max_args)
 		return prototype_mismatch(call, row, args, err);
@@ -636,7 +726,9 @@ check_conversion(struct checker *c, const struct node *call, const struct node *
 	bool wants_text = strchr("sSC", piece->conv);
 	cleanup_free char *name = NULL;
 
-	if (wants_text ? text : !text && (dt_is_scalar(dt, n->type) || ctf_is_aggregate(n->type)))
+	if (strchr("eEfgG", piece->conv) && is_floating(n->type))
+		return 0;
+	if (n->kind != N_AGG && wants_text ? text : !text && (dt_is_scalar(dt, n->type) || ctf_is_aggregate(n->type)))
 		return 0;
 	name = ctf_name(n->type);
 	return d_error(err, call->line, "D_PRINTF_ARG_TYPE",
@@ -646,80 +738,173 @@ check_conversion(struct checker *c, const struct node *call, const struct node *
 		       name);
 }
 
+/* A '*' takes the next value: an integer. */
+static int
+check_star(const struct node *call, const struct node **values, bool star, size_t i,
+	   const char *what, struct error *err)
+{
+	if (!star)
+		return 0;
+	if (!*values)
+		return d_error(err, call->line, "D_PRINTF_DYN_PROTO",
+			       "%s( ) conversion #%zu is missing its %s", call->name, i, what);
+	if (!ctf_is_integral((*values)->type))
+		return d_error(err, call->line, "D_PRINTF_DYN_TYPE",
+			       "%s( ) %s of conversion #%zu must be an integer", call->name, what, i);
+	*values = (*values)->next;
+	return 0;
+}
+
 /* Values against the format's conversions, in order. */
 static int
 check_conversions(struct checker *c, const struct node *call, const struct node *values,
 		  const struct format *f, struct error *err)
 {
-	size_t i = 1;
+	size_t i = 0;
 	int r;
 
-	for (size_t k = 0; k < f->n && values; k++) {
+	for (size_t k = 0; k < f->n; k++) {
 		const struct piece *piece = &f->pieces[k];
-		int stars = piece->star_width + piece->star_precision;
 
-		if (!piece->conv || piece->conv == '%' || piece->aggregation)
+		if (!piece->conv || piece->conv == '%')
 			continue;
-		for (; stars && values; stars--, i++)
-			values = values->next;
+		i++;
+		if (piece->aggregation)
+			return d_error(err, call->line, "D_PRINTF_AGG_CONV",
+				       "%s( ) cannot print an aggregation (%%@%c): printa( ) does",
+				       call->name, piece->conv);
+		if ((r = check_star(call, &values, piece->star_width, i, "width", err)) < 0 ||
+		    (r = check_star(call, &values, piece->star_precision, i, "precision", err)) < 0)
+			return r;
 		if (!values)
-			break;
+			return d_error(err, call->line, "D_PRINTF_ARG_PROTO",
+				       "%s( ) conversion #%zu (%%%c) is missing its value", call->name, i,
+				       piece->conv);
 		if ((r = check_conversion(c, call, values, i, piece, err)) < 0)
 			return r;
 		values = values->next;
-		i++;
+	}
+	if (values)
+		return d_error(err, call->line, "D_PRINTF_ARG_EXTRA",
+			       "%s( ) has more values than its format has conversions (%zu)",
+			       call->name, i);
+	return 0;
+}
+
+/* The format, if there is one: it is taken from *arg on. */
+static int
+check_format_text(struct node *n, struct act *a, struct node **arg, struct error *err)
+{
+	struct node *text = *arg;
+
+	if (a->action == A_PRINTA && text->kind == N_AGG)
+		return 0;
+	if (text->kind != N_STRING)
+		return d_error(err, n->line, a->action == A_PRINTA ? "D_PRINTA_AGGARG" : "D_PROTO_ARG",
+			       "%s( ) argument #1 must be a format string%s", n->name,
+			       a->action == A_PRINTA ? " or an aggregation" : "");
+	if (!text->text_len && (a->action == A_PRINTF || a->action == A_PRINTA))
+		return d_error(err, n->line, "D_PRINTF_FMT_EMPTY", "%s( ) has an empty format",
+			       n->name);
+	if (a->action == A_FREOPEN && str_eq(text->text, "."))
+		return d_error(err, n->line, "D_FREOPEN_INVALID", "\".\" is no file to write to");
+	*arg = text->next;
+	return format_parse(text->text, text->text_len, n->line, &a->format, err);
+}
+
+/* Aggregations that are printed side by side have keys of one sort. */
+static int
+check_alike(const struct node *n, const struct agg *first, const struct agg *a, struct error *err)
+{
+	if (a->n_keys != first->n_keys)
+		return d_error(err, n->line, "D_PRINTA_AGGKEY",
+			       "printa( ): @%s has %zu keys, but @%s has %zu", a->name, a->n_keys,
+			       first->name, first->n_keys);
+	for (size_t i = 0; i < a->n_keys; i++)
+		if ((a->keys[i].kind == REC_INT) != (first->keys[i].kind == REC_INT) ||
+		    show_by_name(&a->keys[i]) != show_by_name(&first->keys[i]))
+			return d_error(err, n->line, "D_PRINTA_AGGPROTO",
+				       "printa( ): key %zu of @%s and of @%s are of different types",
+				       i + 1, a->name, first->name);
+	return 0;
+}
+
+/* A conversion that is not the aggregation's shows the next key. */
+static int
+check_key_conversions(const struct node *n, const struct act *a, struct error *err)
+{
+	const struct agg *agg = a->aggs[0];
+	size_t key = 0;
+
+	for (size_t i = 0; a->format && i < a->format->n; i++) {
+		const struct piece *piece = &a->format->pieces[i];
+
+		if (!piece->conv || piece->conv == '%' || piece->aggregation)
+			continue;
+		key += piece->star_width + (size_t)piece->star_precision;
+		if (key >= agg->n_keys)
+			return d_error(err, n->line, "D_PRINTF_ARG_PROTO",
+				       "printa( ): there is no key for %%%c: @%s has %zu", piece->conv,
+				       agg->name, agg->n_keys);
+		if (show_by_name(&agg->keys[key]) && strchr("cdiouxXDOp", piece->conv))
+			return d_error(err, n->line, "D_PRINTF_ARG_TYPE",
+				       "printa( ): key %zu of @%s does not fit %%%c", key + 1, agg->name,
+				       piece->conv);
+		key++;
 	}
 	return 0;
 }
 
-/* printf, printa, system, freopen: a format, then values or aggregations. */
+static int
+check_printa(struct checker *c, struct node *n, struct act *a, struct error *err)
+{
+	struct node *arg = n->args;
+	int r = check_format_text(n, a, &arg, err);
+
+	if (r < 0)
+		return r;
+	if (!arg)
+		return d_error(err, n->line, "D_PRINTA_PROTO", "printa( ) needs an aggregation");
+	for (; arg; arg = arg->next) {
+		if (arg->kind != N_AGG)
+			return d_error(err, n->line, "D_PRINTA_AGGARG",
+				       "printa( ) prints aggregations only");
+		if (!map_has(c->dt->aggs, arg->name))
+			return d_error(err, n->line, "D_PRINTA_AGGBAD", "undefined aggregation: @%s",
+				       arg->name);
+		act_agg(a, agg_get(c->dt, arg->name));
+		if ((r = check_alike(n, a->aggs[0], a->aggs[a->n_aggs - 1], err)) < 0)
+			return r;
+	}
+	return check_key_conversions(n, a, err);
+}
+
+/* printf, system, freopen: a format, then values. */
 static int
 check_format(struct checker *c, struct node *n, struct act *a, struct error *err)
 {
 	struct node *arg = n->args;
-	size_t values = 0;
-	int r;
+	int r = check_format_text(n, a, &arg, err);
 
-	if (a->action != A_PRINTA || arg->kind == N_STRING) {
-		if (arg->kind != N_STRING)
-			return d_error(err, n->line, "D_PRINTF_ARG_FMT",
-				       "%s( ) argument #1 must be a format string", n->name);
-		if ((r = format_parse(arg->text, arg->text_len, n->line, &a->format, err)) < 0)
+	if (r < 0)
+		return r;
+	for (struct node *v = arg; v; v = v->next)
+		if ((r = check_expr(c, v, err)) < 0)
 			return r;
-		arg = arg->next;
-	}
-	for (; arg; arg = arg->next) {
-		if (arg->kind == N_AGG) {
-			if (a->action != A_PRINTA)
-				return d_error(err, n->line, "D_PRINTF_ARG_PROTO",
-					       "an aggregation is printed with printa( )");
-			if (!map_has(c->dt->aggs, arg->name))
-				return d_error(err, n->line, "D_PRINTA_AGGBAD",
-					       "undefined aggregation: @%s", arg->name);
-			act_agg(a, agg_get(c->dt, arg->name));
-			continue;
-		}
-		if ((r = check_expr(c, arg, err)) < 0 || (r = record_value(c, a, arg, err)) < 0)
+	if ((r = check_conversions(c, n, arg, a->format, err)) < 0)
+		return r;
+	for (; arg; arg = arg->next)
+		if ((r = record_value(c, a, arg, err)) < 0)
 			return r;
-		values++;
-	}
-	if (a->action == A_PRINTA) {
-		if (!a->n_aggs)
-			return d_error(err, n->line, "D_PRINTA_PROTO",
-				       "printa( ) needs an aggregation");
-		return 0;
-	}
-	if (format_args(a->format) != values)
-		return d_error(err, n->line, "D_PRINTF_ARG_PROTO",
-			       "%s( ) prototype mismatch: conversions take %zu values, %zu are given",
-			       n->name, format_args(a->format), values);
-	return check_conversions(c, n, n->args->next, a->format, err);
+	return 0;
 }
 
 /* D_CLEAR_AGGARG, D_TRUNC_AGGARG ... */
 static const char *
 agg_tag(char *tag, size_t size, const char *action, const char *what)
 {
+	if (str_eq(action, "denormalize"))
+		action = "normalize";
 	size_t n = (size_t)snprintf(tag, size, "D_%s_%s", action, what);
 
 	for (size_t i = 0; i < n && i < size; i++)
@@ -748,8 +933,8 @@ check_agg_action(struct checker *c, struct node *n, struct act *a, struct error 
 	if ((r = check_expr(c, arg, err)) < 0)
 		return r;
 	if (!ctf_is_integral(arg->type))
-		return d_error(err, n->line, agg_tag(tag, sizeof(tag), n->name, "SCALAR"),
-			       "%s( ) argument #2 must be an integer", n->name);
+		return d_error(err, n->line, "D_PROTO_ARG", "%s( ) argument #2 must be an integer",
+			       n->name);
 	a->has_number = true;
 	return record_value(c, a, arg, err);
 }
@@ -787,6 +972,11 @@ check_tracemem(struct checker *c, struct node *n, struct act *a, struct error *e
 	for (struct node *arg = n->args; arg; arg = arg->next)
 		if ((r = check_expr(c, arg, err)) < 0)
 			return r;
+	if (!dt_is_scalar(c->dt, n->args->type) && !dt_is_string(c->dt, n->args->type))
+		return d_error(err, n->line, "D_TRACEMEM_ADDR", "tracemem( ) takes an address");
+	for (struct node *arg = n->args->next; arg; arg = arg->next)
+		if (!ctf_is_integral(arg->type))
+			return d_error(err, n->line, "D_PROTO_ARG", "tracemem( ) sizes are integers");
 	if (!n->args->next->is_const || n->args->next->value < 1 || n->args->next->value > 8192)
 		return d_error(err, n->line, "D_TRACEMEM_SIZE",
 			       "tracemem( ) argument #2 must be a constant from 1 to 8192");
@@ -881,6 +1071,18 @@ check_immediate(struct checker *c, struct node *n, struct act *a, struct error *
 	return 0;
 }
 
+static int
+check_exit(struct checker *c, struct node *n, struct act *a, struct error *err)
+{
+	int r = check_expr(c, n->args, err);
+
+	if (r < 0)
+		return r;
+	if (!ctf_is_integral(n->args->type))
+		return d_error(err, n->line, "D_PROTO_ARG", "exit( ) takes an integer");
+	return record_value(c, a, n->args, err);
+}
+
 /* setopt("name"[, "value"]) */
 static int
 check_setopt(struct checker *c, struct node *n, struct act *a, struct error *err)
@@ -889,7 +1091,7 @@ check_setopt(struct checker *c, struct node *n, struct act *a, struct error *err
 
 	for (struct node *arg = n->args; r == 0 && arg; arg = arg->next)
 		if (!dt_is_string(c->dt, arg->type))
-			return d_error(err, n->line, "D_SETOPT_STR", "setopt( ) takes strings");
+			return d_error(err, n->line, "D_PROTO_ARG", "setopt( ) takes strings");
 	return r;
 }
 
@@ -911,9 +1113,6 @@ check_breakpoint(struct checker *c, struct node *n, struct act *a, struct error 
 static int
 check_trace(struct checker *c, struct node *n, struct act *a, struct error *err)
 {
-	if (n->args->kind == N_AGG)
-		return d_error(err, n->line, "D_TRACE_AGG",
-			       "trace( ) may not be applied to an aggregation");
 	return check_values(c, n, a, err);
 }
 
@@ -922,9 +1121,9 @@ check_action(struct checker *c, struct node *n, const struct ident *row, struct 
 {
 	static int (*const checks[A_NACTIONS])(struct checker *c, struct node *n, struct act *a,
 					       struct error *err) = {
-		[A_PRINTF] = check_format,	 [A_PRINTA] = check_format,
+		[A_PRINTF] = check_format,	 [A_PRINTA] = check_printa,
 		[A_SYSTEM] = check_format,	 [A_FREOPEN] = check_format,
-		[A_TRACE] = check_trace,	 [A_EXIT] = check_values,
+		[A_TRACE] = check_trace,	 [A_EXIT] = check_exit,
 		[A_SYM] = check_values,		 [A_FUNC] = check_values,
 		[A_MOD] = check_values,		 [A_FTRUNCATE] = check_plain,
 		[A_PANIC] = check_plain,	 [A_CLEAR] = check_agg_action,
@@ -947,10 +1146,6 @@ check_action(struct checker *c, struct node *n, const struct ident *row, struct 
 		args++;
 	if (args < row->min_args || args > row->max_args)
 		return prototype_mismatch(n, row, args, err);
-	if (row->destructive && !c->dt->opts.destructive)
-		return d_error(err, n->line, "D_ACT_DESTRUCT",
-			       "%s( ) is destructive: it needs -w or #pragma D option destructive",
-			       n->name);
 	n->library = c->library;
 	if ((r = priv_check_ident(c->dt, n, row, err)) < 0)
 		return r;
@@ -966,7 +1161,13 @@ check_action(struct checker *c, struct node *n, const struct ident *row, struct 
 		c->clause->shows = true;
 		begin_record(c->clause);
 	}
-	return checks[row->action](c, n, a, err);
+	if ((r = checks[row->action](c, n, a, err)) < 0)
+		return r;
+	if (row->destructive && !c->dt->opts.destructive)
+		return d_error(err, n->line, "D_ACT_DESTRUCT",
+			       "%s( ) is destructive: it needs -w or #pragma D option destructive",
+			       n->name);
+	return 0;
 }
 
 /* --- statements */
@@ -999,11 +1200,11 @@ check_statements(struct checker *c, struct node *n, struct error *err)
 				r = check_aggregate(c, e, err);
 			else if (row && row->kind == ID_ACTION)
 				r = check_action(c, e, row, err);
-			else if (row && row->kind == ID_AGGFUNC)
-				r = d_error(err, e->line, "D_AGG_NULL",
-					    "%s( ) must be assigned to an aggregation", e->name);
 			else
 				r = check_expr(c, e, err);
+			if (r == 0 && e->kind == N_AGG)
+				r = d_error(err, e->line, "D_AGG_NULL",
+					    "an aggregation alone does nothing: @%s = count()", e->name);
 			break;
 		}
 	}

@@ -33,7 +33,14 @@ next_value(void *arg, struct value *ret)
 	return true;
 }
 
-/* trace(): numbers in 5 or so columns as DTrace aligns them, text as it is. */
+/* Columns for the digits of any value of the size. */
+static int
+number_width(const struct value *v)
+{
+	return v->size == 1 ? 3 : v->size == 2 ? 5 : v->size == 4 ? 10 : v->is_signed ? 19 : 20;
+}
+
+/* trace(): numbers in columns, text as it is. */
 static void
 show_trace(struct dt *dt, const struct act *a, const char *data)
 {
@@ -47,9 +54,9 @@ show_trace(struct dt *dt, const struct act *a, const char *data)
 	if (v.text)
 		fprintf(dt->out, dt->opts.quiet ? "%s" : "  %-33s", v.text);
 	else if (dt->opts.quiet)
-		fprintf(dt->out, "%lld", (long long)v.number);
+		fprintf(dt->out, v.is_signed ? "%lld" : "%llu", (long long)v.number);
 	else
-		fprintf(dt->out, " %*lld", v.size == 1 ? 3 : v.size == 2 ? 5 : v.size == 4 ? 9 : 18,
+		fprintf(dt->out, v.is_signed ? " %*lld" : " %*llu", number_width(&v),
 			(long long)v.number);
 }
 
@@ -239,9 +246,12 @@ show_head(struct dt *dt, const struct rec_head *h)
 		return;
 	name = str_printf("%s:%s", p->func, p->name);
 	if (!dt->header_shown)
-		fprintf(dt->out, "%3s %6s %32s\n", "CPU", "ID", "FUNCTION:NAME");
+		fprintf(dt->out, dt->opts.bare ? "%.0s%.0s%32s\n" : "%3s %6s %32s\n", "CPU", "ID",
+			"FUNCTION:NAME");
 	dt->header_shown = true;
-	fprintf(dt->out, "%3u %6u %32s ", h->cpu, h->probe, name);
+	if (!dt->opts.bare)
+		fprintf(dt->out, "%3u %6u ", h->cpu, h->probe);
+	fprintf(dt->out, "%32s ", name);
 }
 
 int
@@ -272,9 +282,10 @@ show_record(struct dt *dt, const char *data, struct error *err)
 static void
 show_fault(struct dt *dt, const struct fault_rec *f)
 {
-	static const char *const words[] = {"invalid address", "divide-by-zero",
-					    "out of scratch space", "illegal operation",
-					    "invalid kernel access", "invalid user access"};
+	static const char *const words[] = {
+		[FAULT_ADDRESS] = "invalid address",	  [FAULT_DIVIDE] = "divide-by-zero",
+		[FAULT_SCRATCH] = "out of scratch space", [FAULT_ILLEGAL] = "illegal operation",
+		[FAULT_KPRIV] = "invalid kernel access",  [FAULT_UPRIV] = "invalid user access"};
 	const struct probe *p = dt->probes[f->head.probe - 1];
 	cleanup_free char *where = f->statement ? str_printf("action #%u", f->statement)
 						: xstrdup("predicate");
@@ -285,7 +296,8 @@ show_fault(struct dt *dt, const struct fault_rec *f)
 	fflush(dt->out);
 	fprintf(stderr, "dtrace: error on enabled probe ID %u (ID %u: %s:%s:%s:%s): %s%s in %s\n",
 		(f->head.clause & ~DT_FAULT) + 1, p->id, p->prov, p->mod, p->func, p->name,
-		f->kind < ARRAY_SIZE(words) ? words[f->kind] : "error", address, where);
+		f->kind < ARRAY_SIZE(words) && words[f->kind] ? words[f->kind] : "error", address,
+		where);
 }
 
 struct pass {

@@ -46,6 +46,9 @@ make_types(struct dt *dt)
 	dt->types = ctf_new("D", dt->kernel);
 	for (size_t i = 0; i < ARRAY_SIZE(ints); i++)
 		ctf_make_int(dt->types, ints[i].name, ints[i].size, ints[i].is_signed);
+	ctf_make_float(dt->types, "float", 4);
+	ctf_make_float(dt->types, "double", 8);
+	ctf_make_float(dt->types, "long double", 16);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		ctf_make_typedef(dt->types, names[i].name, ctf_find(dt->types, names[i].of));
 		map_set(dt->typedefs, names[i].name, NULL);
@@ -90,6 +93,8 @@ dt_open(struct dt **ret, struct error *err)
 				    .syslibdir = xstrdup("/usr/lib/dtrace"),
 				    .cpu = -1,
 				    .maxframes = DT_MAX_FRAMES,
+				    .cpppath = xstrdup("cpp"),
+				    .bare = getenv("_DTRACE_TESTING"),
 				    .switchrate_ns = 100000000};
 	dt->vars = map_new(free);
 	dt->inlines = map_new(free);

@@ -60,6 +60,7 @@ struct dt_opts {
 	int cpu; /* the only one that is traced, or -1 */
 	int stdc; /* enum stdc */
 	unsigned maxframes; /* of any stack */
+	bool bare; /* _DTRACE_TESTING: no CPUs and ids, which differ from run to run */
 	int bufpolicy; /* enum buf_policy */
 	unsigned stackindent;
 	char *syslibdir;     /* the D library */
@@ -103,7 +104,8 @@ enum rec_kind {
 struct rec {
 	enum rec_kind kind;
 	size_t offset, size;
-	bool is_signed;
+	size_t shown_size; /* of the value's type, where it is less than the key's place; or 0 */
+	bool is_signed, is_float;
 	enum builtin part; /* REC_PROBE: which of the probe's four names */
 	enum action action; /* REC_KSYM, REC_USYM: sym, func, mod, usym ... */
 };
@@ -117,9 +119,10 @@ struct rec_head {
 /* A clause that ended early tells why: a record with this bit in its clause number. */
 #define DT_FAULT 0x80000000u
 
+/* Numbered as ERROR's arg4 is: DTRACEFLT_* (lib/faults.d). */
 enum fault {
-	FAULT_ADDRESS, FAULT_DIVIDE, FAULT_SCRATCH, FAULT_ILLEGAL,
-	FAULT_KPRIV, FAULT_UPRIV, /* priv.c: memory that is not the zone's to see */
+	FAULT_ADDRESS = 1, FAULT_ILLEGAL = 3, FAULT_DIVIDE = 4, FAULT_SCRATCH = 5,
+	FAULT_KPRIV = 6, FAULT_UPRIV = 7, /* priv.c: memory that is not the zone's to see */
 };
 
 struct fault_rec {
@@ -363,6 +366,8 @@ int dt_check(struct dt *dt, struct ast *ast, struct error *err);
 /* Resolves a type as written. */
 int dt_type(struct dt *dt, const struct node *where, const struct type_expr *t,
 	    const struct ctf_type **ret, struct error *err);
+/* A variable of the program, or a part of one: x, x.member, x[3], a["key"].member. */
+bool dt_in_variable(const struct node *n);
 int dt_macro(struct dt *dt, const char *name, int line, const char **ret_text, int64_t *ret_number,
 	     struct error *err);
 bool dt_is_string(struct dt *dt, const struct ctf_type *t);

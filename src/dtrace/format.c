@@ -40,9 +40,49 @@ number(const char **p, const char *end)
 {
 	int v = 0;
 
-	while (*p < end && **p >= '0' && **p <= '9' && v < 100000)
-		v = v * 10 + *(*p)++ - '0';
+	for (; *p < end && **p >= '0' && **p <= '9'; (*p)++)
+		if (v < 100000000)
+			v = v * 10 + **p - '0';
 	return v;
+}
+
+/* What stands between '%' and the conversion's letter. */
+static void
+parse_spec(struct piece *piece, const char **pp, const char *end)
+{
+	const char *p = *pp;
+
+	for (; p < end && *p && strchr("-+ #0'@", *p); p++) {
+		if (*p == '@')
+			piece->aggregation = true;
+		else if (piece->n_flags < sizeof(piece->flags) - 1)
+			piece->flags[piece->n_flags++] = *p;
+	}
+	if (p < end && *p == '*') {
+		piece->star_width = true;
+		p++;
+	} else if (p < end && *p == '?') { /* as wide as an address */
+		piece->width = 16;
+		p++;
+	} else if (p < end && *p >= '0' && *p <= '9') {
+		piece->width = number(&p, end);
+	}
+	if (p < end && *p == '.') {
+		p++;
+		if (p < end && *p == '*') {
+			piece->star_precision = true;
+			p++;
+		} else {
+			piece->precision = number(&p, end);
+		}
+	}
+	if (p < end && *p == '@') {
+		piece->aggregation = true;
+		p++;
+	}
+	while (p < end && *p && strchr("hlLwq", *p))
+		p++;
+	*pp = p;
 }
 
 int
@@ -65,34 +105,13 @@ format_parse(const char *text, size_t len, int line, struct format **ret, struct
 		}
 		piece = piece_new(f);
 		p++;
-		for (; p < end && strchr("-+ #0'@", *p) && *p; p++) {
-			if (*p == '@')
-				piece->aggregation = true;
-			else if (*p != '\'' && piece->n_flags < sizeof(piece->flags) - 1)
-				piece->flags[piece->n_flags++] = *p;
-		}
-		if (p < end && *p == '*') {
-			piece->star_width = true;
-			p++;
-		} else if (p < end && *p >= '0' && *p <= '9') {
-			piece->width = number(&p, end);
-		}
-		if (p < end && *p == '.') {
-			p++;
-			if (p < end && *p == '*') {
-				piece->star_precision = true;
-				p++;
-			} else {
-				piece->precision = number(&p, end);
-			}
-		}
-		while (p < end && strchr("hlLwq", *p) && *p)
-			p++;
-		if (p == end || !strchr("aAcCdDiuoOxXpfegEGsSYkn%TUt", *p) || !*p) {
+		parse_spec(piece, &p, end);
+		if (p == end || !*p || !strchr("aAcCdDiuoOxXpfeEgGsSYk%TUt", *p) ||
+		    (*p == '%' && p[-1] != '%')) {
 			cleanup_free char *shown = xstrndup(p, p < end);
 
 			format_free(f);
-			return d_error(err, line, "D_PRINTF_FMT",
+			return d_error(err, line, "D_SYNTAX",
 				       "format conversion %%%s is not defined", shown);
 		}
 		piece->conv = *p++;
@@ -129,10 +148,8 @@ print_number(FILE *out, const struct piece *piece, const struct value *v, int wi
 		conv = 'd';
 	if (conv == 'O')
 		conv = 'o';
-	if (conv == 'p') {
-		fprintf(out, "0x");
+	if (conv == 'p')
 		conv = 'x';
-	}
 	if (conv == 'd' && !v->is_signed)
 		conv = 'u';
 	suffix[2] = conv;
@@ -151,6 +168,26 @@ print_text(FILE *out, const struct piece *piece, const char *text, int width, in
 
 	build_spec(piece, "s", spec, sizeof(spec));
 	fprintf(out, spec, width, precision, text);
+}
+
+/* The bytes of a float or double, by size; a value of another type is a number like any other. */
+static void
+print_floating(FILE *out, const struct piece *piece, const struct value *v, int width,
+	       int precision)
+{
+	const char suffix[2] = {piece->conv, '\0'};
+	double d = (double)v->number;
+	char spec[24];
+	float f;
+
+	if (v->is_float && v->size == sizeof(f)) {
+		memcpy(&f, &v->number, sizeof(f));
+		d = (double)f;
+	} else if (v->is_float) {
+		memcpy(&d, &v->number, sizeof(d));
+	}
+	build_spec(piece, suffix, spec, sizeof(spec));
+	fprintf(out, spec, width, precision, d);
 }
 
 void
@@ -178,10 +215,19 @@ format_value(FILE *out, struct dt *dt, const struct piece *piece, const struct v
 		print_text(out, piece, text, width, precision);
 		return;
 	case 'Y':
+	case 'T':
 		sec = (time_t)(v->number / 1000000000);
 		localtime_r(&sec, &tm);
-		strftime(when, sizeof(when), "%Y %b %e %H:%M:%S", &tm);
+		strftime(when, sizeof(when),
+			 piece->conv == 'Y' ? "%Y %b %e %H:%M:%S" : "%a, %d %b %Y %T %Z", &tm);
 		print_text(out, piece, when, width, precision);
+		return;
+	case 'e':
+	case 'E':
+	case 'f':
+	case 'g':
+	case 'G':
+		print_floating(out, piece, v, width, precision);
 		return;
 	default:
 		break;
@@ -213,7 +259,7 @@ format_print(FILE *out, struct dt *dt, const struct format *f, value_fn *next, v
 			width = (int)v.number;
 		if (piece->star_precision && next(arg, &v))
 			precision = (int)v.number;
-		if (width < 0)
+		if (width < 0 && !piece->star_width) /* a negative '*' aligns to the left */
 			width = 0;
 		if (piece->aggregation) {
 			if (aggregation)

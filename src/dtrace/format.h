@@ -23,7 +23,7 @@ struct value {
 	int64_t number;
 	const char *text; /* NULL for numbers */
 	size_t size;
-	bool is_signed;
+	bool is_signed, is_float;
 };
 
 typedef bool value_fn(void *arg, struct value *ret); /* the next one */

@@ -313,19 +313,22 @@ gen_copy_to_room(struct gen *g, struct node *n, struct node *to, struct node *by
 		 struct error *err)
 {
 	struct place self = gen_rt_place(g, offsetof(struct rt, self));
+	bool to_first = to->next == bytes; /* arguments are evaluated as they are written */
 	int r;
 
 	if ((r = gen_scalar(g, n->args, err)) < 0 || (r = gen_push(g, n, err)) < 0 ||
-	    (r = gen_scalar(g, bytes, err)) < 0 || (r = gen_push(g, n, err)) < 0 ||
-	    (r = gen_scalar(g, to, err)) < 0)
+	    (r = gen_scalar(g, n->args->next, err)) < 0 || (r = gen_push(g, n, err)) < 0 ||
+	    (r = gen_scalar(g, n->args->next->next, err)) < 0)
 		return r;
-	asm_store(&g->a, 8, self.reg, self.off, R7);
-	asm_load(&g->a, 8, R1, self.reg, self.off);
-	asm_alui(&g->a, BPF_ADD, R1, (int32_t)g->dt->alloca_off);
-	asm_alu(&g->a, BPF_SUB, R0, R1);
-	asm_mov(&g->a, R1, R0);
-	gen_pop(g, R2);
+	gen_pop(g, R1);
+	asm_mov(&g->a, R2, to_first ? R0 : R1);
+	if (!to_first)
+		asm_mov(&g->a, R1, R0);
 	gen_pop(g, R3);
+	asm_store(&g->a, 8, self.reg, self.off, R7);
+	asm_load(&g->a, 8, R0, self.reg, self.off);
+	asm_alui(&g->a, BPF_ADD, R0, (int32_t)g->dt->alloca_off);
+	asm_alu(&g->a, BPF_SUB, R1, R0);
 	read_to_room(g, is_user ? BPF_FUNC_probe_read_user : BPF_FUNC_probe_read_kernel);
 	return 0;
 }

@@ -336,15 +336,30 @@ gen_prologue_scratch(struct gen *g)
 	asm_mov(a, R7, R0);
 }
 
+/* Memory that is handled as such: a structure, an array, what is stored through a pointer. */
+static bool
+is_memory(const struct node *n)
+{
+	if (n->kind == N_OP2 && n->op == OP_ASSIGN && n->left->kind != N_AGG)
+		return !n->left->ident;
+	if (n->kind == N_OP1 && n->op >= OP_PREINC)
+		return !n->left->ident;
+	return n->type && dt_in_variable(n) &&
+	       (ctf_is_aggregate(n->type) || ctf_kind(ctf_resolve(n->type)) == CTF_ARRAY);
+}
+
 static bool
 text_in(const struct dt *dt, const struct node *n)
 {
 	if (!n)
 		return false;
+	if (is_memory(n))
+		return true;
 	if (n->kind == N_STRING || n->kind == N_STRINGOF || n->type == dt->t_string ||
 	    n->scope == SCOPE_THIS ||
 	    (n->kind == N_IDENT && n->ident && n->ident->kind == ID_BUILTIN &&
-	     (n->ident->builtin == B_STACKDEPTH || n->ident->builtin == B_USTACKDEPTH)) || (n->kind == N_CALL && n->ident && n->ident->kind == ID_FUNC))
+	     (n->ident->builtin == B_STACKDEPTH || n->ident->builtin == B_USTACKDEPTH)) ||
+	    (n->kind == N_CALL && n->ident && n->ident->kind == ID_FUNC))
 		return true;
 	for (const struct node *arg = n->args; arg; arg = arg->next)
 		if (text_in(dt, arg))

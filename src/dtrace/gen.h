@@ -102,6 +102,23 @@ void gen_truth(struct gen *g, int yes);
 void gen_rt(struct gen *g, const char *name);
 void gen_rt_bodies(struct gen *g); /* the functions in use, behind the program */
 struct place gen_rt_place(struct gen *g, size_t off); /* of struct rt */
+/* gen_memory.c */
+/*
+ * Where a variable that is no number and no text stands, or a part of it (dt_in_variable()), into
+ * r0 as a pointer that the verifier knows (a bit-field: its unit); create: the variable is made if
+ * it is not there.
+ */
+int gen_variable(struct gen *g, struct node *n, bool create, struct error *err);
+void gen_load_part(struct gen *g, const struct node *n); /* what stands there */
+/* The bytes of n, a structure or array of whatever memory. */
+int gen_read_node(struct gen *g, struct node *n, struct place to, size_t size, struct error *err);
+/* A variable's char [] as text. */
+int gen_array_text(struct gen *g, struct node *n, struct place to, size_t size, struct error *err);
+void gen_as_number(struct gen *g); /* r0: such a pointer, as the number that D handles */
+/* r0 into a part of a variable or into alloca()'s memory; r0 is kept. */
+int gen_store_part(struct gen *g, struct node *n, struct error *err);
+/* A whole structure or union. */
+int gen_copy(struct gen *g, struct node *to, struct node *from, struct error *err);
 /* Makes an offset known to the functions. */
 int gen_rt_offset(struct gen *g, const struct node *where, enum rt_offset which,
 		  struct error *err);

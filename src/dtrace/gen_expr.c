@@ -99,12 +99,36 @@ by_address(const struct ctf_type *t)
 	       ctf_kind(ctf_resolve(t)) == CTF_FUNCTION;
 }
 
+/* A member, an element, what a pointer points to. */
+static int
+gen_part(struct gen *g, struct node *n, struct error *err)
+{
+	int r;
+
+	if (dt_in_variable(n)) {
+		if ((r = gen_variable(g, n, false, err)) < 0)
+			return r;
+		if (by_address(n->type))
+			gen_as_number(g);
+		else
+			gen_load_part(g, n);
+		return 0;
+	}
+	if ((r = gen_addr(g, n, err)) < 0)
+		return r;
+	if (!by_address(n->type))
+		load_value(g, n);
+	return 0;
+}
+
 int
 gen_addr(struct gen *g, struct node *n, struct error *err)
 {
 	uint64_t addr;
 	int r;
 
+	if (dt_in_variable(n))
+		return gen_variable(g, n, false, err);
 	switch (n->kind) {
 	case N_IDENT:
 		if (n->scope != SCOPE_KERNEL)
@@ -233,6 +257,11 @@ load_var(struct gen *g, struct node *n, struct error *err)
 	unsigned size = var_size(g, v);
 	int none, r;
 
+	if (by_address(v->type)) {
+		if ((r = gen_variable(g, n, false, err)) == 0)
+			gen_as_number(g);
+		return r;
+	}
 	if (v->map >= 0) {
 		if ((r = var_lookup(g, v, n->kind == N_INDEX ? n->args : NULL, err)) < 0)
 			return r;
@@ -257,10 +286,13 @@ static int
 store_var(struct gen *g, struct node *n, struct error *err)
 {
 	struct ident *v = n->ident;
-	unsigned size = var_size(g, v);
 	struct place key;
 	int r, clear, done, value;
+	unsigned size;
 
+	if (!v)
+		return gen_store_part(g, n, err);
+	size = var_size(g, v);
 	if (v->map < 0) {
 		if (v->scope == SCOPE_THIS)
 			asm_mov(&g->a, R1, R7);
@@ -539,12 +571,15 @@ gen_assign(struct gen *g, struct node *n, struct error *err)
 			return r;
 		return store_text(g, n->left, tmp, err);
 	}
+	if (ctf_is_aggregate(n->left->type))
+		return n->right->is_const ? clear_var(g, n->left, err)
+					  : gen_copy(g, n->left, n->right, err);
 	if (n->op2 != OP_NONE) {
 		if ((r = gen_scalar(g, n->right, err)) < 0)
 			return r;
 		if (ctf_is_pointer(n->left->type))
 			asm_alui(&g->a, BPF_MUL, R0, (int32_t)scale_of(n->left->type));
-		if ((r = gen_push(g, n, err)) < 0 || (r = load_var(g, n->left, err)) < 0)
+		if ((r = gen_push(g, n, err)) < 0 || (r = gen_scalar(g, n->left, err)) < 0)
 			return r;
 		gen_pop(g, R1);
 		gen_op(g, n->op2, ctf_is_signed(n->left->type));
@@ -561,7 +596,7 @@ gen_step(struct gen *g, struct node *n, struct error *err)
 	bool up = n->op == OP_PREINC || n->op == OP_POSTINC;
 	bool post = n->op == OP_POSTINC || n->op == OP_POSTDEC;
 	int32_t by = (int32_t)scale_of(n->type);
-	int r = load_var(g, n->left, err);
+	int r = gen_scalar(g, n->left, err);
 
 	if (r < 0 || (post && (r = gen_push(g, n, err)) < 0))
 		return r;
@@ -581,7 +616,9 @@ gen_unary(struct gen *g, struct node *n, struct error *err)
 
 	switch (n->op) {
 	case OP_ADDR:
-		return gen_addr(g, n->left, err);
+		if ((r = gen_addr(g, n->left, err)) == 0 && dt_in_variable(n->left))
+			gen_as_number(g);
+		return r;
 	case OP_PREINC:
 	case OP_PREDEC:
 	case OP_POSTINC:
@@ -590,11 +627,7 @@ gen_unary(struct gen *g, struct node *n, struct error *err)
 	case OP_DEREF:
 	case OP_DOT:
 	case OP_ARROW:
-		if ((r = gen_addr(g, n, err)) < 0)
-			return r;
-		if (!by_address(n->type))
-			load_value(g, n);
-		return 0;
+		return gen_part(g, n, err);
 	default:
 		break;
 	}
@@ -842,11 +875,7 @@ scalar(struct gen *g, struct node *n, struct error *err)
 				       : gen_arg_view(g, n, (unsigned)n->number, err);
 		if (n->ident)
 			return load_var(g, n, err);
-		if ((r = gen_addr(g, n, err)) < 0)
-			return r;
-		if (!by_address(n->type))
-			load_value(g, n);
-		return 0;
+		return gen_part(g, n, err);
 	case N_OP1:
 		return gen_unary(g, n, err);
 	case N_OP2:
@@ -1082,6 +1111,8 @@ text(struct gen *g, struct node *n, struct place to, size_t size, bool pad, stru
 	default:
 		break;
 	}
+	if (dt_in_variable(n) && ctf_kind(ctf_resolve(n->type)) == CTF_ARRAY)
+		return gen_array_text(g, n, to, size, err);
 	/* char * and char []: the text it points to. */
 	if ((r = gen_scalar(g, n, err)) < 0)
 		return r;

@@ -98,6 +98,9 @@ skip_space(struct lexer *l, struct error *err)
 			if (p + 1 >= l->end)
 				return d_error(err, start, "D_SYNTAX", "comment has no end");
 			l->p = p + 2;
+		} else if (c == '/' && peek(l, 1) == '/') {
+			while (peek(l, 0) >= 0 && *l->p != '\n')
+				l->p++;
 		} else if (c == '#') {
 			int r = line_marker(l, err);
 
@@ -214,6 +217,12 @@ number(struct lexer *l, struct error *err)
 	}
 	digits = xstrndup(start, n);
 	l->token = T_INT;
+	if (n > 1 && *start == '0' && isdigit(start[1]) && strspn(digits, "01234567") < n)
+		return d_error(err, l->line,
+			       strspn(digits, "0123456789") < n ? "D_SYNTAX" : "D_INT_DIGIT",
+			       "\"%s\" is no octal constant", digits);
+	if (strspn(digits, "0123456789") < n && !(*start == '0' && n > 1 && tolower(start[1]) == 'x'))
+		return d_error(err, l->line, "D_SYNTAX", "\"%s\" is neither number nor name", digits);
 	if (str_to_u64(digits, 0, &l->number) < 0)
 		return d_error(err, l->line, "D_INT_OFLOW",
 			       "\"%s\" is no integer constant, or does not fit in 64 bits", digits);

@@ -143,9 +143,12 @@ parse_member_line(struct parser *p, struct node_list *list, struct error *err)
 		if (colon) {
 			if ((r = parse_assignment(p, &width, err)) < 0)
 				return r;
-			if (width->kind != N_INT || width->number > 64)
+			if (width->kind != N_INT || (!width->number && n->name))
+				return d_error(err, n->line, "D_DECL_BFCONST",
+					       "a bit-field's width is a positive constant");
+			if (width->number > 64)
 				return d_error(err, n->line, "D_DECL_BFSIZE",
-					       "a bit-field's width is a constant of 64 at most");
+					       "a bit-field has 64 bits at most");
 			n->bit_size = (unsigned)width->number;
 		}
 		node_list_add(list, n);
@@ -166,9 +169,18 @@ parse_tagged(struct parser *p, enum ctf_kind kind, const char *word, struct type
 	int r;
 
 	if (p->lex.token == T_IDENT) {
+		bool scoped;
+
 		tag = p->lex.text;
-		if ((r = lex_next(&p->lex, err)) < 0)
+		if ((r = lex_next(&p->lex, err)) < 0 || (r = parse_accept(p, '`', &scoped, err)) < 0)
 			return r;
+		if (scoped) { /* struct module`tag: types are looked for everywhere anyhow */
+			if (p->lex.token != T_IDENT)
+				return parse_fail(p, "a tag", err);
+			tag = p->lex.text;
+			if ((r = lex_next(&p->lex, err)) < 0)
+				return r;
+		}
 	}
 	if (tag) {
 		cleanup_free char *base = str_printf("%s %s", word, tag);
@@ -552,6 +564,24 @@ parse_probes(struct parser *p, struct node *n, struct error *err)
 	return 0;
 }
 
+static bool
+at_comment(const char *p, const char *end)
+{
+	return end - p > 1 && p[0] == '/' && (p[1] == '*' || p[1] == '/');
+}
+
+/* What stands behind the comment at p. */
+static const char *
+skip_comment(const char *p, const char *end)
+{
+	bool line = p[1] == '/';
+
+	for (p += 2; p < end; p++)
+		if (line ? *p == '\n' : p[0] == '*' && p + 1 < end && p[1] == '/')
+			return line ? p : p + 2;
+	return end;
+}
+
 /*
  * A predicate ends at the '/' that is followed by '{', ';' or the end; in "a / b"
  * it is a division.  The parser finds that slash first and reads the
@@ -569,10 +599,8 @@ predicate_end(const struct lexer *l)
 
 			for (p++; p < l->end && *p != quote && *p != '\n'; p++)
 				p += *p == '\\';
-		} else if (p[0] == '/' && p + 1 < l->end && p[1] == '*') {
-			for (p += 2; p + 1 < l->end && !(p[0] == '*' && p[1] == '/'); p++)
-				;
-			p++;
+		} else if (at_comment(p, l->end)) {
+			p = skip_comment(p, l->end) - 1;
 		} else if (*p == '(' || *p == '[') {
 			depth++;
 		} else if (*p == ')' || *p == ']') {
@@ -580,8 +608,8 @@ predicate_end(const struct lexer *l)
 		} else if (*p == '/' && depth <= 0) {
 			const char *q = p + 1;
 
-			while (q < l->end && strchr(" \t\r\n", *q) && *q)
-				q++;
+			while (q < l->end && (isspace((unsigned char)*q) || at_comment(q, l->end)))
+				q = isspace((unsigned char)*q) ? q + 1 : skip_comment(q, l->end);
 			if (q == l->end || *q == '{' || *q == ';')
 				return p;
 		} else if (*p == '{' || *p == ';') {
@@ -756,6 +784,9 @@ at_declaration(struct parser *p)
 	next = l->p;
 	while (next < l->end && isspace((unsigned char)*next))
 		next++;
+	if (next < l->end && *next == '{' &&
+	    (lex_is_word(l, "struct") || lex_is_word(l, "union") || lex_is_word(l, "enum")))
+		return true;
 	if (next == l->end || strchr("{,", *next) || (*next == '/' && next + 1 < l->end && next[1] != '*'))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(storages); i++)

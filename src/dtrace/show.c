@@ -138,7 +138,7 @@ show_bytes(struct dt *dt, const unsigned char *data, size_t n)
 struct value
 show_value(struct dt *dt, const struct rec *rec, const char *data)
 {
-	struct value v = {.size = rec->size, .is_signed = rec->is_signed};
+	struct value v = {.size = rec->size, .is_signed = rec->is_signed, .is_float = rec->is_float};
 	const char *p = data + rec->offset;
 	uint64_t u = 0;
 	uint32_t id;

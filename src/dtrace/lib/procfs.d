@@ -171,6 +171,8 @@ inline cpuinfo_t *curcpu = xlate <cpuinfo_t *> (cpu);
 inline chipid_t chip = curcpu->cpu_chip;
 inline psetid_t pset = curcpu->cpu_pset;
 inline lgrp_id_t lgrp = curcpu->cpu_lgrp;
+inline string cwd = d_path(&curthread->fs->pwd);
+inline string root = d_path(&curthread->fs->root);
 
 inline string cwd = d_path(&curthread->fs->pwd);
 inline string root = d_path(&curthread->fs->root);

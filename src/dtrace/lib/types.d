@@ -14,6 +14,8 @@ typedef int psetid_t;
 typedef int chipid_t;
 typedef int lgrp_id_t;
 typedef unsigned int netstackid_t;
+typedef unsigned int ipaddr_t;
+typedef struct in6_addr in6_addr_t;
 
 typedef struct timestruc {
 	time_t tv_sec;
