@@ -22,12 +22,7 @@ gen_record(struct gen *g, struct node *n, const struct rec *rec, struct error *e
 	case REC_STRING:
 		return gen_text(g, n, to, rec->size, false, err);
 	case REC_BYTES:
-		was = gen_trust(g, n->library);
-		r = gen_addr(g, n, err);
-		if (r == 0)
-			gen_read(g, to, rec->size, n->is_user);
-		gen_trust(g, was);
-		return r;
+		return gen_read_node(g, n, to, rec->size, err);
 	case REC_PROBE:
 		asm_store(&g->a, 4, to.reg, to.off, R8);
 		return 0;

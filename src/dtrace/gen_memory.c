@@ -196,6 +196,7 @@ gen_load_part(struct gen *g, const struct node *n)
 int
 gen_read_node(struct gen *g, struct node *n, struct place to, size_t size, struct error *err)
 {
+	bool was;
 	int r;
 
 	if (dt_in_variable(n)) {
@@ -203,8 +204,10 @@ gen_read_node(struct gen *g, struct node *n, struct place to, size_t size, struc
 			gen_read_known(g, to, size, BPF_FUNC_probe_read_kernel);
 		return r;
 	}
+	was = gen_trust(g, n->library);
 	if ((r = gen_addr(g, n, err)) == 0)
 		gen_read(g, to, size, n->is_user);
+	gen_trust(g, was);
 	return r;
 }
 
