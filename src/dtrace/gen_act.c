@@ -10,7 +10,6 @@ static int
 gen_record(struct gen *g, struct node *n, const struct rec *rec, struct error *err)
 {
 	struct place to = gen_record_at(g, rec->offset);
-	bool was;
 	int r;
 
 	switch (rec->kind) {

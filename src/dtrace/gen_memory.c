@@ -8,7 +8,7 @@
  * indices that are compared with the array's length first.  To the rest of a
  * program the address of such a variable is a number like any other.
  */
-#include "dtrace/gen.h"
+#include "dtrace/priv.h"
 
 /*
  * Where is r0 for what reads a variable's memory: the pointer is known to be good, so nobody has
