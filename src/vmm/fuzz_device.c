@@ -3,18 +3,26 @@
  *
  * The first byte of the input chooses the device; what follows is a list of
  * operations of 12 bytes on its BARs, its configuration space, the machine's
- * ports, guest memory (rings, commands), or the display's input.  A device's
- * worker runs beside them; the machine's end waits for it.
+ * ports, guest memory (rings, commands), or the display's input.  Two know more:
+ * one puts bytes of the input into a virtqueue as a driver would, one saves the
+ * machine, changes fields of what was saved, and goes on in another machine that
+ * loads it.  A device's worker runs beside them; the machine's end waits for it.
  *
  * tools/fuzz builds and runs it.  fuzz_test.c replays testdata/fuzz_device.
  */
+#include <fcntl.h>
+#include <linux/virtio_ring.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/event.h"
+#include "base/file.h"
 #include "base/str.h"
 #include "vmm/display/display.h"
 #include "vmm/fwcfg.h"
@@ -26,6 +34,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define RAM (4ULL << 20)
 #define SLOT 2
+#define RINGS 0x10000 /* queue q: descriptors, 0x1000 later available, 0x2000 later used */
+#define RING_SIZE 16
+#define REQUEST 0x200000
+#define ANSWER 0x240000
 
 struct op {
 	uint8_t what, size_log;
@@ -52,6 +64,9 @@ static const struct {
 	{"xhci", "tablet=true"},
 	{"ahci", "port.0.ram=1 port.1.ram=1 port.1.type=cd"},
 	{"virtio-blk", "ram=1"},
+	{"virtio-9p", "sharename=s path=/dev/shm/fuzz-9p"},
+	{"virtio-vsock", "path=/dev/shm/fuzz-vsock"},
+	{"virtio-net", "backend=user qpair=2"},
 	{"", ""}, /* the devices at fixed ports, and fw_cfg */
 };
 
@@ -73,7 +88,7 @@ set_keys(struct config *c, unsigned slot, const char *name, const char *keys)
 }
 
 static struct vm *
-machine(struct config *c, unsigned which, int disk)
+machine(struct config *c, struct event_loop *loop, unsigned which, int disk)
 {
 	struct vm *vm = NULL;
 	cleanup_free char *path = str_printf("/proc/self/fd/%d", disk);
@@ -93,7 +108,10 @@ machine(struct config *c, unsigned which, int disk)
 	if (config_set(c, "virtio.legacy", "true", NULL) < 0 ||
 	    config_set(c, "lpc.ps2", "true", NULL) < 0 ||
 	    config_set(c, "lpc.com1.path", "file,/dev/null", NULL) < 0 ||
-	    vm_new_fake(c, RAM, &vm, NULL) < 0 || (isa && isa_create_all(vm, NULL) < 0) ||
+	    vm_new_fake(c, RAM, &vm, NULL) < 0)
+		abort();
+	vm->loop = loop;
+	if ((isa && isa_create_all(vm, NULL) < 0) ||
 	    pci_create_all(vm, NULL) < 0 || pci_assign(vm, true, NULL) < 0 ||
 	    (isa && fwcfg_describe(fwcfg_new(vm), NULL) < 0))
 		abort();
@@ -146,25 +164,210 @@ run(struct vm *vm, const struct op *o)
 	}
 }
 
+/* ---- a driver ---- */
+
+struct fuzz {
+	struct event_loop *loop;
+	struct config *config;
+	struct vm *vm;
+	unsigned which;
+	int disk;
+	bool driven; /* the queues are set up */
+	uint16_t avail[8];
+	const uint8_t *in;
+	size_t left;
+};
+
+static void
+reg(struct vm *vm, unsigned at, unsigned size, uint64_t v)
+{
+	struct pci_dev *d = pci_find(vm, 0, SLOT, 0);
+
+	bus_write(&vm->mmio, d->bar[4].addr + at, size, v);
+}
+
+static void
+drive(struct fuzz *f, uint32_t features)
+{
+	reg(f->vm, 20, 1, 0);
+	reg(f->vm, 20, 1, 3);
+	for (unsigned i = 0; i < 2; i++) {
+		reg(f->vm, 8, 4, i);
+		reg(f->vm, 12, 4, i ? 1 : features);
+	}
+	reg(f->vm, 20, 1, 11);
+	for (unsigned q = 0; q < 8; q++) {
+		uint64_t at = RINGS + q * 0x10000;
+
+		reg(f->vm, 22, 2, q);
+		reg(f->vm, 24, 2, RING_SIZE);
+		reg(f->vm, 32, 4, at);
+		reg(f->vm, 40, 4, at + 0x1000);
+		reg(f->vm, 48, 4, at + 0x2000);
+		reg(f->vm, 28, 2, 1);
+		mem_zero(&f->vm->mem, at, 0x3000);
+		f->avail[q] = 0;
+	}
+	reg(f->vm, 20, 1, 15);
+	f->driven = true;
+}
+
+/* value & 0xfff bytes of the input are the request, offset is how much may be answered. */
+static void
+request(struct fuzz *f, const struct op *o)
+{
+	struct pci_dev *d = pci_find(f->vm, 0, SLOT, 0);
+	unsigned q = o->where & 7;
+	uint64_t ring = RINGS + q * 0x10000;
+	size_t len = o->value & 0xfff;
+	struct vring_desc desc[2];
+	uint16_t used;
+
+	if (!d || d->bar[4].size != 0x4000)
+		return;
+	if (!f->driven || (o->where & 0x800))
+		drive(f, f->which < 8 ? ~0U : o->offset);
+	len = len < f->left ? len : f->left;
+	mem_write(&f->vm->mem, REQUEST, f->in, len);
+	f->in += len;
+	f->left -= len;
+	desc[0] = (struct vring_desc){REQUEST, (uint32_t)len, len ? VRING_DESC_F_NEXT : 0, 1};
+	desc[1] = (struct vring_desc){ANSWER, o->offset & 0x1ffff, VRING_DESC_F_WRITE, 0};
+	if (!(o->offset & 0x1ffff))
+		desc[0].flags = 0;
+	mem_write(&f->vm->mem, ring, desc, sizeof(desc));
+	used = len ? 0 : 1;
+	mem_write(&f->vm->mem, ring + 0x1004 + 2 * (f->avail[q]++ % RING_SIZE), &used, 2);
+	mem_write(&f->vm->mem, ring + 0x1002, &f->avail[q], 2);
+	reg(f->vm, 0x3000 + 4 * q, 2, q);
+	event_step(f->loop, 0);
+	/* a while for the worker: what it did is there for the next request */
+	for (unsigned i = 0; (o->where & 0x100) && i < 200; i++) {
+		mem_read(&f->vm->mem, ring + 0x2002, &used, 2);
+		if (used == f->avail[q])
+			break;
+		sched_yield();
+	}
+}
+
+/* ---- another machine ---- */
+
+/* The n-th byte of what is between heads of sections and fields; NULL: there are not so many. */
+static uint8_t *
+nth_byte(uint8_t *p, size_t len, uint32_t n)
+{
+	const uint8_t *end = p + len;
+
+	while (p < end) {
+		uint32_t name, size;
+		const uint8_t *section;
+
+		memcpy(&name, p, 4);
+		p += 4 + name;
+		memcpy(&size, p, 4);
+		p += 4;
+		for (section = p + size; p < section; p += size) {
+			p += 1 + *p;
+			memcpy(&size, p, 4);
+			p += 4;
+			if (n < size && size < 65536)
+				return p + n;
+			if (size < 65536)
+				n -= size;
+		}
+	}
+	return NULL;
+}
+
+/* Operations of this kind that follow change a byte each. */
+static void
+move(struct fuzz *f)
+{
+	cleanup_strbuf struct strbuf state = STRBUF_INIT;
+	struct config *c = config_new();
+	struct vm *to;
+	struct op o;
+	int r;
+
+	vm_pause(f->vm);
+	r = state_save(f->vm, &state, NULL);
+	if (r < 0) {
+		vm_resume(f->vm);
+		config_free(c);
+		return;
+	}
+	for (; f->left >= sizeof(o); f->in += sizeof(o), f->left -= sizeof(o)) {
+		uint8_t *p;
+
+		memcpy(&o, f->in, sizeof(o));
+		if (o.what % 8 != 3 || (o.where & 0xc000) != 0xc000)
+			break;
+		p = nth_byte((uint8_t *)state.data, state.len, o.offset & 0xffff);
+		if (p)
+			*p = (uint8_t)o.value;
+	}
+	to = machine(c, f->loop, f->which, f->disk);
+	memcpy(mem_ptr(&to->mem, 0, RAM), mem_ptr(&f->vm->mem, 0, RAM), RAM);
+	vm_pause(to);
+	r = state_load(to, state.data, state.len, NULL);
+	if (r == 0) {
+		struct vm *old = f->vm;
+		struct config *old_config = f->config;
+
+		f->vm = to;
+		f->config = c;
+		to = old;
+		c = old_config;
+	}
+	vm_free(to);
+	config_free(c);
+	vm_resume(f->vm);
+}
+
+static void
+make_share(void)
+{
+	static const char *const parts[] = {"/dev/shm/fuzz-9p", "/dev/shm/fuzz-9p/d"};
+
+	file_remove_tree(parts[0], NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		if (mkdir(parts[i], 0755) < 0)
+			abort();
+	if (symlink("d", "/dev/shm/fuzz-9p/l") < 0 ||
+	    close(open("/dev/shm/fuzz-9p/f", O_CREAT | O_WRONLY, 0644)) < 0)
+		abort();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct config *c = config_new();
-	int disk = memfd_create("disk", MFD_CLOEXEC);
-	struct vm *vm;
+	struct fuzz f = {.config = config_new(), .disk = memfd_create("disk", MFD_CLOEXEC),
+			 .which = size ? data[0] % ARRAY_SIZE(devices) : 0,
+			 .in = size ? data + 1 : data, .left = size ? size - 1 : 0};
 
-	if (disk < 0 || ftruncate(disk, 1 << 20) < 0)
+	if (f.disk < 0 || ftruncate(f.disk, 1 << 20) < 0 || event_new(&f.loop, NULL) < 0)
 		abort();
-	vm = machine(c, size ? data[0] % ARRAY_SIZE(devices) : 0, disk);
-	for (size_t at = 1; at + sizeof(struct op) <= size && at < 4096 * sizeof(struct op);
-	     at += sizeof(struct op)) {
+	if (strcmp(devices[f.which].name, "virtio-9p") == 0)
+		make_share();
+	unlink("/dev/shm/fuzz-vsock");
+	f.vm = machine(f.config, f.loop, f.which, f.disk);
+	for (unsigned n = 0; f.left >= sizeof(struct op) && n < 4096; n++) {
 		struct op o;
 
-		memcpy(&o, data + at, sizeof(o));
-		run(vm, &o);
+		memcpy(&o, f.in, sizeof(o));
+		f.in += sizeof(o);
+		f.left -= sizeof(o);
+		if (o.what % 8 == 3 && (o.where & 0xc000) == 0x8000)
+			request(&f, &o);
+		else if (o.what % 8 == 3 && (o.where & 0xc000) == 0x4000)
+			move(&f);
+		else
+			run(f.vm, &o);
 	}
-	vm_free(vm);
-	config_free(c);
-	close(disk);
+	event_step(f.loop, 0);
+	vm_free(f.vm);
+	config_free(f.config);
+	event_free(f.loop);
+	close(f.disk);
 	return 0;
 }

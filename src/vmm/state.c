@@ -81,27 +81,46 @@ take_head(struct state *s, const char *name, size_t *ret_len)
 	return true;
 }
 
-void
-state_field(struct state *s, const char *name, void *p, size_t len)
+/* The field's bytes; NULL: saving, or it is refused. */
+static const uint8_t *
+field(struct state *s, const char *name, const void *p, size_t len)
 {
-	const uint8_t *in;
 	size_t is;
 
 	if (s->result < 0)
-		return;
+		return NULL;
 	if (!s->loading) {
 		put_head(s, name, len);
 		strbuf_add(s->out, p, len);
-		return;
+		return NULL;
 	}
 	if (!take_head(s, name, &is))
-		return;
+		return NULL;
 	if (is != len) {
 		fail(s, EINVAL, "%s has %zu bytes instead of %zu: another version's state", name, is,
 		     len);
-		return;
+		return NULL;
 	}
-	in = take(s, len);
+	return take(s, len);
+}
+
+void
+state_field(struct state *s, const char *name, void *p, size_t len)
+{
+	const uint8_t *in = field(s, name, p, len);
+
+	if (in)
+		memcpy(p, in, len);
+}
+
+void
+state_bools(struct state *s, const char *name, void *p, size_t len)
+{
+	const uint8_t *in = field(s, name, p, len);
+
+	for (size_t i = 0; in && i < len; i++)
+		if (!state_require(s, in[i] <= 1, name))
+			return;
 	if (in)
 		memcpy(p, in, len);
 }

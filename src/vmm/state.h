@@ -9,7 +9,7 @@
  *	{
  *		struct rtc *r = arg;
  *
- *		STATE(s, r->index);			// any scalar, array or plain struct
+ *		STATE(s, r->index);			// any scalar, array, or struct without bools
  *		STATE(s, r->offset);
  *		state_require(s, r->index < 128, "index");
  *		if (state_loading(s))
@@ -61,7 +61,11 @@ state_loading(const struct state *s)
 
 /* Exactly len bytes at p. */
 void state_field(struct state *s, const char *name, void *p, size_t len);
-#define STATE(s, lvalue) state_field((s), #lvalue, &(lvalue), sizeof(lvalue))
+/* The same of truth values: what is neither 0 nor 1 is refused, for a bool with another value is no value. */
+void state_bools(struct state *s, const char *name, void *p, size_t len);
+#define STATE(s, lvalue)                                                                    \
+	_Generic((lvalue), bool: state_bools, bool *: state_bools, default: state_field)(  \
+		(s), #lvalue, &(lvalue), sizeof(lvalue))
 /*
  * Bytes whose number is part of the state.  Loading allocates *data anew (the
  * old one is freed), at most max bytes; NULL with length 0.

@@ -706,8 +706,11 @@ e1000_state(struct pci_dev *d, struct state *s)
 
 	STATE(s, e->reg);
 	STATE(s, e->phy);
-	STATE(s, e->serial);
-	STATE(s, e->context);
+	STATE(s, e->serial.eecd), STATE(s, e->serial.in), STATE(s, e->serial.n_in);
+	STATE(s, e->serial.out), STATE(s, e->serial.reading);
+	STATE(s, e->context.ip_start), STATE(s, e->context.ip_at);
+	STATE(s, e->context.tcp_start), STATE(s, e->context.tcp_at);
+	STATE(s, e->context.hdr_len), STATE(s, e->context.mss), STATE(s, e->context.v4);
 	STATE(s, e->frame_len);
 	STATE(s, e->segment);
 	STATE(s, e->too_long);

@@ -917,23 +917,37 @@ xhci_done(struct pci_dev *d)
 }
 
 static void
+endpoint_state(struct endpoint *e, struct state *s)
+{
+	uint8_t state = e->state;
+
+	STATE(s, state), STATE(s, e->type), STATE(s, e->ring.at), STATE(s, e->ring.cycle);
+	STATE(s, e->setup), STATE(s, e->in_transfer), STATE(s, e->ended), STATE(s, e->len);
+	STATE(s, e->done), STATE(s, e->event_len), STATE(s, e->buf);
+	if (state_require(s, state <= EP_ERROR && e->len >= -USB_CONTROL_MAX &&
+				     e->len <= USB_CONTROL_MAX && e->done <= USB_CONTROL_MAX,
+			  "an endpoint"))
+		e->state = state;
+}
+
+static void
 xhci_state(struct pci_dev *d, struct state *s)
 {
 	struct xhci *x = (struct xhci *)d;
 
-	STATE(s, x->r);
-	STATE(s, x->commands);
-	STATE(s, x->events);
-	STATE(s, x->portsc);
-	STATE(s, x->slot);
+	STATE(s, x->r), STATE(s, x->portsc);
+	STATE(s, x->commands.at), STATE(s, x->commands.cycle);
+	STATE(s, x->events.base), STATE(s, x->events.size);
+	STATE(s, x->events.at), STATE(s, x->events.cycle);
 	state_require(s, x->events.at < (x->events.size ? x->events.size : 1), "the event ring");
 	for (unsigned i = 1; i <= SLOTS; i++) {
-		for (unsigned n = 0; n <= ENDPOINTS; n++) {
-			const struct endpoint *e = &x->slot[i].ep[n];
+		struct slot *slot = &x->slot[i];
 
-			state_require(s, e->len <= USB_CONTROL_MAX && e->done <= USB_CONTROL_MAX,
-				      "an endpoint");
-		}
+		STATE(s, slot->enabled), STATE(s, slot->state), STATE(s, slot->port);
+		STATE(s, slot->context);
+		state_require(s, slot->port <= PORTS, "a slot's port");
+		for (unsigned n = 0; n <= ENDPOINTS; n++)
+			endpoint_state(&slot->ep[n], s);
 	}
 	for (unsigned i = 0; i < PORTS; i++) {
 		if (x->device[i])
