@@ -169,6 +169,19 @@ kvm_irqfd(int vm_fd, unsigned gsi, int fd, bool attach, struct error *err)
 }
 
 int
+kvm_irqfd_level(int vm_fd, unsigned gsi, int fd, int resample_fd, bool attach, struct error *err)
+{
+	struct kvm_irqfd irqfd = {
+		.fd = (uint32_t)fd,
+		.gsi = gsi,
+		.flags = attach ? KVM_IRQFD_FLAG_RESAMPLE : KVM_IRQFD_FLAG_DEASSIGN,
+		.resamplefd = (uint32_t)resample_fd,
+	};
+
+	return KVM_CALL(vm_fd, KVM_IRQFD, &irqfd, err);
+}
+
+int
 kvm_set_routing(int vm_fd, const struct kvm_irq_routing_entry *entries, unsigned n,
 		struct error *err)
 {

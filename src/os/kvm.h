@@ -45,6 +45,9 @@ struct kvm_doorbell {
 };
 int kvm_ioeventfd(int vm_fd, const struct kvm_doorbell *d, bool attach, struct error *err);
 int kvm_irqfd(int vm_fd, unsigned gsi, int fd, bool attach, struct error *err);
+/* A level: fd pulls the line up, and the kernel writes resample_fd when the guest is done with it. */
+int kvm_irqfd_level(int vm_fd, unsigned gsi, int fd, int resample_fd, bool attach,
+		    struct error *err);
 int kvm_set_routing(int vm_fd, const struct kvm_irq_routing_entry *entries, unsigned n,
 		    struct error *err);
 

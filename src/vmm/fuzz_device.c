@@ -46,7 +46,7 @@ struct op {
 	uint32_t value;
 };
 
-/* %s in the keys is a file to use as a disk.  New ones come last: the corpus counts on the order. */
+/* %s in the keys is a file to use as a disk, %d a directory.  New ones come last: the corpus counts on the order. */
 static const struct {
 	const char *name, *keys;
 } devices[] = {
@@ -64,11 +64,19 @@ static const struct {
 	{"xhci", "tablet=true"},
 	{"ahci", "port.0.ram=1 port.1.ram=1 port.1.type=cd"},
 	{"virtio-blk", "ram=1"},
-	{"virtio-9p", "sharename=s path=/dev/shm/fuzz-9p"},
-	{"virtio-vsock", "path=/dev/shm/fuzz-vsock"},
+	{"virtio-9p", "sharename=s path=%d/share"},
+	{"virtio-vsock", "path=%d/vsock"},
 	{"virtio-net", "backend=user qpair=2"},
 	{"", ""}, /* the devices at fixed ports, and fw_cfg */
 };
+
+static char place[] = "/tmp/fuzz_device.XXXXXX";
+
+static void
+leave_place(void)
+{
+	file_remove_tree(place, NULL);
+}
 
 static void
 set_keys(struct config *c, unsigned slot, const char *name, const char *keys)
@@ -100,6 +108,8 @@ machine(struct config *c, struct event_loop *loop, unsigned which, int disk)
 	for (const char *k = devices[which].keys; *k; k++) {
 		if (k[0] == '%' && k[1] == 's')
 			strbuf_addf(&keys, "%s", path);
+		else if (k[0] == '%' && k[1] == 'd')
+			strbuf_addf(&keys, "%s", place);
 		else if (k == devices[which].keys || k[-1] != '%')
 			strbuf_addc(&keys, *k);
 	}
@@ -284,6 +294,7 @@ static void
 move(struct fuzz *f)
 {
 	cleanup_strbuf struct strbuf state = STRBUF_INIT;
+	cleanup_free char *vsock = str_printf("%s/vsock", place);
 	struct config *c = config_new();
 	struct vm *to;
 	struct op o;
@@ -306,6 +317,7 @@ move(struct fuzz *f)
 		if (p)
 			*p = (uint8_t)o.value;
 	}
+	unlink(vsock);
 	to = machine(c, f->loop, f->which, f->disk);
 	memcpy(mem_ptr(&to->mem, 0, RAM), mem_ptr(&f->vm->mem, 0, RAM), RAM);
 	vm_pause(to);
@@ -324,17 +336,16 @@ move(struct fuzz *f)
 	vm_resume(f->vm);
 }
 
+/* A directory with a file, a directory and a link in it. */
 static void
 make_share(void)
 {
-	static const char *const parts[] = {"/dev/shm/fuzz-9p", "/dev/shm/fuzz-9p/d"};
+	cleanup_free char *share = str_printf("%s/share", place), *dir = str_printf("%s/d", share);
+	cleanup_free char *link = str_printf("%s/l", share), *file = str_printf("%s/f", share);
 
-	file_remove_tree(parts[0], NULL);
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-		if (mkdir(parts[i], 0755) < 0)
-			abort();
-	if (symlink("d", "/dev/shm/fuzz-9p/l") < 0 ||
-	    close(open("/dev/shm/fuzz-9p/f", O_CREAT | O_WRONLY, 0644)) < 0)
+	file_remove_tree(share, NULL);
+	if (mkdir(share, 0755) < 0 || mkdir(dir, 0755) < 0 || symlink("d", link) < 0 ||
+	    close(open(file, O_CREAT | O_WRONLY, 0644)) < 0)
 		abort();
 }
 
@@ -347,9 +358,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (f.disk < 0 || ftruncate(f.disk, 1 << 20) < 0 || event_new(&f.loop, NULL) < 0)
 		abort();
+	if (place[strlen(place) - 1] == 'X') {
+		if (!mkdtemp(place))
+			abort();
+		atexit(leave_place);
+	}
 	if (strcmp(devices[f.which].name, "virtio-9p") == 0)
 		make_share();
-	unlink("/dev/shm/fuzz-vsock");
 	f.vm = machine(f.config, f.loop, f.which, f.disk);
 	for (unsigned n = 0; f.left >= sizeof(struct op) && n < 4096; n++) {
 		struct op o;

@@ -31,7 +31,7 @@ struct mem_region {
 };
 
 #define MEM_RAM_SLOTS 2
-#define MEM_SLOTS 16
+#define MEM_SLOTS 64
 
 struct mem {
 	int vm_fd; /* -1: no processor (tests, fuzzers) */

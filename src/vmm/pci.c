@@ -46,7 +46,7 @@ pci_set_subsystem(struct pci_dev *d, uint16_t vendor, uint16_t device)
 static unsigned
 bar_offset(unsigned bar)
 {
-	return PCI_BASE_ADDRESS_0 + 4 * bar;
+	return bar == PCI_BAR_ROM ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + 4 * bar;
 }
 
 static uint32_t
@@ -88,6 +88,8 @@ pci_add_bar(struct pci_dev *d, unsigned bar, enum pci_bar_type type, uint64_t si
 		for (unsigned i = 4; i < 8; i++)
 			d->wmask[off + i] = (uint8_t)(mask >> (8 * i));
 	}
+	if (bar == PCI_BAR_ROM)
+		d->wmask[off] |= PCI_ROM_ADDRESS_ENABLE;
 	d->cfg[PCI_COMMAND] = 0;
 	d->wmask[PCI_COMMAND] |= type == PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
 }
@@ -124,13 +126,30 @@ pci_add_cap(struct pci_dev *d, uint8_t id, unsigned len)
 	return off;
 }
 
-/* The pending bits stand in the upper half of the BAR. */
-static uint64_t
-msix_pba(const struct pci_dev *d)
+static int
+set_msix(struct pci_dev *d, unsigned cap, struct error *err)
 {
-	return d->bar[d->msix.bar].size / 2;
+	unsigned n = (pci_get16(d, cap + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_QSIZE) + 1U;
+	uint32_t table = pci_get32(d, cap + PCI_MSIX_TABLE), pba = pci_get32(d, cap + PCI_MSIX_PBA);
+
+	d->msix.cap = cap;
+	d->msix.n = n;
+	d->msix.bar = table & PCI_MSIX_TABLE_BIR;
+	d->msix.table = table & PCI_MSIX_TABLE_OFFSET;
+	d->msix.pba = (pba & PCI_MSIX_PBA_BIR) == d->msix.bar ? pba & PCI_MSIX_PBA_OFFSET : UINT64_MAX;
+	if (d->msix.bar >= PCI_BAR_ROM || d->bar[d->msix.bar].size < d->msix.table + 16ULL * n)
+		return error_set(err, EINVAL, "its MSI-X table is in no BAR");
+	d->msix.v = xcalloc(n, sizeof(*d->msix.v));
+	for (unsigned i = 0; i < n; i++) {
+		d->msix.v[i].control = PCI_MSIX_ENTRY_CTRL_MASKBIT;
+		d->msix.v[i].fd = -1;
+	}
+	d->wmask[cap + PCI_MSIX_FLAGS + 1] =
+		(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) >> 8;
+	return 0;
 }
 
+/* A BAR of its own, with the pending bits in the upper half. */
 int
 pci_add_msix(struct pci_dev *d, unsigned bar, unsigned n, struct error *err)
 {
@@ -142,20 +161,18 @@ pci_add_msix(struct pci_dev *d, unsigned bar, unsigned n, struct error *err)
 	while (size / 2 < n * 16)
 		size *= 2;
 	pci_add_bar(d, bar, PCI_BAR_MEM32, size);
-	d->msix.n = n;
-	d->msix.bar = bar;
-	d->msix.v = xcalloc(n, sizeof(*d->msix.v));
-	for (unsigned i = 0; i < n; i++) {
-		d->msix.v[i].control = PCI_MSIX_ENTRY_CTRL_MASKBIT;
-		d->msix.v[i].fd = -1;
-	}
-	cap = d->msix.cap = pci_add_cap(d, PCI_CAP_ID_MSIX, 10);
+	cap = pci_add_cap(d, PCI_CAP_ID_MSIX, 10);
 	pci_set16(d, cap + PCI_MSIX_FLAGS, (uint16_t)(n - 1));
 	pci_set32(d, cap + PCI_MSIX_TABLE, bar);
-	pci_set32(d, cap + PCI_MSIX_PBA, (uint32_t)msix_pba(d) | bar);
-	d->wmask[cap + PCI_MSIX_FLAGS + 1] =
-		(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) >> 8;
-	return 0;
+	pci_set32(d, cap + PCI_MSIX_PBA, (uint32_t)(size / 2) | bar);
+	return set_msix(d, cap, err);
+}
+
+int
+pci_set_msix(struct pci_dev *d, unsigned cap, struct error *err)
+{
+	d->msix.shared = true;
+	return set_msix(d, cap, err);
 }
 
 void
@@ -274,6 +291,8 @@ bars_update(struct pci_dev *d)
 		on = command & (b->type == PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY);
 		/* An address of zero means "not placed yet". */
 		on = on && addr != 0;
+		if (i == PCI_BAR_ROM)
+			on = on && (d->cfg[PCI_ROM_ADDRESS] & PCI_ROM_ADDRESS_ENABLE);
 		if (b->mapped && (!on || b->addr != addr))
 			bar_unmap(d, i);
 		b->addr = addr;
@@ -412,25 +431,35 @@ irqs_update(struct pci_dev *d)
 	pthread_mutex_unlock(&d->irq_lock);
 }
 
+/* Whether offset is in the table or among the pending bits, or in the BAR that is kept for them. */
+static bool
+is_msix(const struct pci_dev *d, unsigned bar, uint64_t offset)
+{
+	if (!d->msix.n || bar != d->msix.bar)
+		return false;
+	return !d->msix.shared || (offset >= d->msix.table && offset - d->msix.table < 16ULL * d->msix.n) ||
+	       (offset >= d->msix.pba && offset - d->msix.pba < (d->msix.n + 63ULL) / 64 * 8);
+}
+
 static uint64_t
 msix_read(struct pci_dev *d, uint64_t offset, unsigned size)
 {
-	uint64_t value = 0;
+	uint64_t value = 0, in_table = offset - d->msix.table;
 
 	pthread_mutex_lock(&d->irq_lock);
-	if (offset >= msix_pba(d)) {
+	if (in_table < 16ULL * d->msix.n) {
+		const struct pci_msix_vector *v = &d->msix.v[in_table / 16];
+		const uint32_t words[6] = {(uint32_t)v->address, (uint32_t)(v->address >> 32),
+					   v->data, v->control, 0, 0};
+
+		memcpy(&value, (const uint8_t *)words + in_table % 16, size);
+	} else {
 		for (unsigned i = 0; i < size * 8; i++) {
-			uint64_t n = (offset - msix_pba(d)) * 8 + i;
+			uint64_t n = (offset - d->msix.pba) * 8 + i;
 
 			if (n < d->msix.n && d->msix.v[n].pending)
 				value |= 1ULL << i;
 		}
-	} else if (offset / 16 < d->msix.n) {
-		const struct pci_msix_vector *v = &d->msix.v[offset / 16];
-		const uint32_t words[6] = {(uint32_t)v->address, (uint32_t)(v->address >> 32),
-					   v->data, v->control, 0, 0};
-
-		memcpy(&value, (const uint8_t *)words + offset % 16, size);
 	}
 	pthread_mutex_unlock(&d->irq_lock);
 	return value;
@@ -439,6 +468,7 @@ msix_read(struct pci_dev *d, uint64_t offset, unsigned size)
 static void
 msix_write(struct pci_dev *d, uint64_t offset, unsigned size, uint64_t value)
 {
+	offset -= d->msix.table;
 	if (offset / 16 >= d->msix.n || offset % 16 + size > 16)
 		return;
 	pthread_mutex_lock(&d->irq_lock);
@@ -464,7 +494,7 @@ bar_range_read(void *arg, uint64_t offset, unsigned size)
 	struct pci_dev *d = b->dev;
 	unsigned n = (unsigned)(b - d->bar);
 
-	if (d->msix.n && n == d->msix.bar)
+	if (is_msix(d, n, offset))
 		return msix_read(d, offset, size);
 	return d->class->bar_read ? d->class->bar_read(d, n, offset, size) : UINT64_MAX;
 }
@@ -476,7 +506,7 @@ bar_range_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 	struct pci_dev *d = b->dev;
 	unsigned n = (unsigned)(b - d->bar);
 
-	if (d->msix.n && n == d->msix.bar)
+	if (is_msix(d, n, offset))
 		msix_write(d, offset, size, value);
 	else if (d->class->bar_write)
 		d->class->bar_write(d, n, offset, size, value);
@@ -509,7 +539,7 @@ pci_cfg_write(struct pci_dev *d, unsigned offset, unsigned size, uint32_t value)
 
 		d->cfg[offset + i] = (uint8_t)((d->cfg[offset + i] & ~mask) | (byte & mask));
 	}
-	if (offset < PCI_BASE_ADDRESS_5 + 4)
+	if (offset < PCI_ROM_ADDRESS + 4)
 		bars_update(d);
 	if (offset < PCI_STATUS || offset >= 0x40)
 		irqs_update(d);

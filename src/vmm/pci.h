@@ -29,7 +29,8 @@ struct strbuf;
 #define PCI_MEM32_END PCI_ECAM_BASE
 #define PCI_PORTS_BASE 0x2000
 #define PCI_PORTS_END 0x10000
-#define PCI_BARS 6
+#define PCI_BARS 7 /* the last one is the expansion ROM */
+#define PCI_BAR_ROM 6
 
 enum pci_bar_type { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEM32, PCI_BAR_MEM64 };
 
@@ -118,6 +119,8 @@ struct pci_dev {
 	bool intx_wanted, intx_off; /* level asked for; command register bit 10 */
 	struct {
 		unsigned n, bar, cap;
+		uint64_t table, pba; /* in the BAR */
+		bool shared;	     /* what lies around them is the class's */
 		bool enabled, masked;
 		struct pci_msix_vector *v;
 	} msix;
@@ -180,6 +183,8 @@ int pci_add_ram_bar(struct pci_dev *d, unsigned bar, uint64_t size, void **ret_h
 /* A capability with `len` bytes behind id and next; returns its offset. */
 unsigned pci_add_cap(struct pci_dev *d, uint8_t id, unsigned len);
 int pci_add_msix(struct pci_dev *d, unsigned bar, unsigned n_vectors, struct error *err);
+/* The same of a device that has the capability and the BAR already. */
+int pci_set_msix(struct pci_dev *d, unsigned cap, struct error *err);
 void pci_add_msi(struct pci_dev *d);
 void pci_add_pin(struct pci_dev *d);
 /* A write to the register rings fd; the fd stays the caller's. */

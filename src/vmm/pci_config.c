@@ -356,7 +356,7 @@ pci_assign(struct vm *vm, bool enable, struct error *err)
 			uint64_t addr = 0;
 			int r;
 
-			if (b->type == PCI_BAR_NONE)
+			if (b->type == PCI_BAR_NONE || i == PCI_BAR_ROM)
 				continue;
 			if (b->type == PCI_BAR_IO)
 				w = &io;
