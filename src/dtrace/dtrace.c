@@ -768,6 +768,10 @@ dtrace_main(int argc, char **argv, const struct confine *confine)
 	}
 	if (dt_open(&c.dt, &err) < 0)
 		return cli_error(&err);
+	if (confine && confine->library) {
+		free(c.dt->opts.syslibdir);
+		c.dt->opts.syslibdir = xstrdup(confine->library);
+	}
 	c.dt->confine = confine;
 	c.jobs = xcalloc((size_t)argc, sizeof(*c.jobs));
 	c.targets = xcalloc((size_t)argc, sizeof(*c.targets));

@@ -52,11 +52,13 @@ priv_parse(const char *limit_priv)
 		unsigned priv;
 	} rows[] = {{"dtrace_user", PRIV_DTRACE_USER},
 		    {"dtrace_proc", PRIV_DTRACE_PROC},
+		    /* of the brands lx and joyent, as on SmartOS */
+		    {"default", PRIV_DTRACE_USER | PRIV_DTRACE_PROC},
 		    {"all", PRIV_DTRACE_USER | PRIV_DTRACE_PROC}};
 	cleanup_strv struct strv words = STRV_INIT;
 	unsigned privs = 0;
 
-	strv_words(&words, limit_priv ? limit_priv : "", ", ");
+	strv_words(&words, limit_priv ? limit_priv : "default", ", ");
 	for (size_t i = 0; i < words.n; i++) {
 		bool off = words.v[i][0] == '!' || words.v[i][0] == '-';
 

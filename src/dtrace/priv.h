@@ -23,6 +23,7 @@ struct confine {
 	int pid_ns;		/* a descriptor of its pid namespace */
 	int64_t target;		/* the command held for -c in the zone's numbers; 0: none */
 	int go;			/* where a byte lets it go on */
+	const char *library;	/* folder of the D library; NULL: the usual one */
 	void *arg;
 	/* A file as the zone's command read it; the caller's. */
 	int (*file)(void *arg, const char *path, char **ret, size_t *ret_len, struct error *err);
@@ -31,7 +32,7 @@ struct confine {
 	bool (*macro)(void *arg, const char *name, int64_t *ret);
 };
 
-/* Words of limit_priv ("default,dtrace_proc,!dtrace_user") to PRIV_*. */
+/* Words of limit_priv ("default,!dtrace_user") to PRIV_*; NULL is "default". */
 unsigned priv_parse(const char *limit_priv);
 
 /* The definitions that translators and built-in variables see processes through, in D. */

@@ -125,11 +125,13 @@ TEST(programs_of_zones)
 
 TEST(words_of_limit_priv)
 {
-	check_int(priv_parse(NULL), ==, 0);
-	check_int(priv_parse("default"), ==, 0);
-	check_int(priv_parse("default,dtrace_user"), ==, PRIV_DTRACE_USER);
+	check_int(priv_parse(NULL), ==, BOTH);
+	check_int(priv_parse("default"), ==, BOTH);
+	check_int(priv_parse("default,!dtrace_user"), ==, PRIV_DTRACE_PROC);
 	check_int(priv_parse("default,dtrace_proc,dtrace_user"), ==, BOTH);
-	check_int(priv_parse("default,dtrace_proc,dtrace_user,!dtrace_user"), ==, PRIV_DTRACE_PROC);
+	check_int(priv_parse("default,-dtrace_proc,-dtrace_user"), ==, 0);
+	check_int(priv_parse("basic"), ==, 0);
+	check_int(priv_parse("basic,dtrace_user"), ==, PRIV_DTRACE_USER);
 	check_int(priv_parse("all,-dtrace_proc"), ==, PRIV_DTRACE_USER);
 	check_int(priv_parse("dtrace_userx, dtrace_kernel"), ==, 0);
 }
