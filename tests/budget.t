@@ -1,13 +1,18 @@
 #!/bin/bash
 # What the image may take: 160 MiB of ISO, 256 MiB of memory at the login prompt with no zones.
 . "$(dirname "$0")/lib.sh"
-plan 5
+plan 6
 iso=$(stat -c %s build/image/atoll-*.iso)
 ok "the ISO has $((iso >> 20)) MiB of at most 160" [ "$iso" -le $((160 << 20)) ]
 # Memory that is neither free nor given back on demand; the image itself counts (Shmem).
 out=$(node -- 'awk "{ v[\$1] = \$2 }
 END { printf \"%d\\n\", (v[\"MemTotal:\"] - v[\"MemFree:\"] - v[\"Buffers:\"] - v[\"Cached:\"] + v[\"Shmem:\"] - v[\"SReclaimable:\"]) / 1024 }" /proc/meminfo' 2>/dev/null)
 ok "$out MiB of memory in use of at most 256" [ "${out:-999}" -le 256 ]
+# DTrace with its library, tools, scripts and manual pages: no compiler is carried along.
+out=$(node -- 'find /usr/sbin/dtrace /usr/sbin/lockstat /usr/sbin/plockstat /usr/sbin/intrstat /usr/lib/x86_64-linux-gnu/libdtrace.so* \
+	/usr/lib/dtrace /usr/share/dtrace /usr/share/man -type f \( -path "*/man/*" -a ! -name "*dtrace*" -a ! -name "*stat.8*" -o -printf "%s\n" \) |
+	awk "{ n += \$1 } END { printf \"%d\\n\", n / 1024 }"' 2>/dev/null)
+ok "dtrace takes $out KiB installed of at most 5120" [ "${out:-0}" -gt 1000 -a "${out:-9999}" -le 5120 ]
 # The same commit gives the same bytes.
 stamp=$(sed 's/^\(....\)\(..\)\(..\)T\(..\)\(..\)\(..\)Z$/\1-\2-\3 \4:\5:\6/' build/image/stamp)
 SOURCE_DATE_EPOCH=$(date -u -d "$stamp" +%s)

@@ -1,9 +1,12 @@
 /*
- * Three small programs of bench/dtrace in one:
+ * The small programs of bench/dtrace in one:
  *	bench floor OBJECT ROW		attaches one program of floor.bpf.c until killed
  *	bench load CALLS ROUNDS		best nanoseconds per getppid()
+ *	bench pace RATE MS		getppid() at RATE a second, in bursts of a millisecond
  *	bench first MARK CMD ARG...	milliseconds from exec to MARK on CMD's output
+ *	bench all CMD ARG...		milliseconds from exec to the end; its lines are counted
  */
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,6 +42,26 @@ load(long calls, int rounds)
 	}
 	printf("%.1f\n", best);
 	return 0;
+}
+
+/* Fails if the machine cannot make that many. */
+static int
+pace(long rate, long ms)
+{
+	double start = now(), late = 0;
+	long done = 0;
+
+	for (long i = 1; i <= ms; i++) {
+		double until = start + (double)i * 1e6;
+		struct timespec ts = {(time_t)(until / 1e9), (long)(until - 1e9 * (double)(long)(until / 1e9))};
+
+		for (; done < rate * i / 1000; done++)
+			syscall(SYS_getppid);
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+	}
+	late = (now() - start) / 1e6 - (double)ms;
+	printf("%ld\n", done);
+	return late > (double)ms / 4 ? 1 : 0;
 }
 
 /* Does a line of text consist of mark?  (An error message may quote it.) */
@@ -93,6 +116,36 @@ first(const char *mark, char **argv)
 	return 1;
 }
 
+static int
+all(char **argv)
+{
+	char buf[65536];
+	double start = now();
+	long lines = 0;
+	int out[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe(out) < 0)
+		return 1;
+	pid = fork();
+	if (pid == 0) {
+		dup2(out[1], 1);
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	close(out[1]);
+	while ((n = read(out[0], buf, sizeof(buf))) > 0)
+		for (const char *at = buf; (at = memchr(at, '\n', (size_t)(buf + n - at))); at++)
+			lines++;
+	waitpid(pid, &status, 0);
+	fprintf(stderr, "%ld lines\n", lines);
+	if (status || lines < 2)
+		return 1;
+	printf("%.1f\n", (now() - start) / 1e6);
+	return 0;
+}
+
 struct record {
 	unsigned pid, tid;
 	char comm[16];
@@ -105,6 +158,18 @@ show(void *ctx, void *data, size_t size)
 
 	printf("%u %u %s\n", r->pid, r->tid, r->comm);
 	return 0;
+}
+
+/* The program's own count of what found no room. */
+static unsigned long long
+lost(struct bpf_object *obj)
+{
+	unsigned long long v = 0;
+	int fd = bpf_object__find_map_fd_by_name(obj, ".bss"), zero = 0;
+
+	if (fd >= 0)
+		bpf_map_lookup_elem(fd, &zero, &v);
+	return v;
 }
 
 static int
@@ -124,8 +189,12 @@ floor_row(const char *path, const char *row)
 	if (!mine || bpf_object__load(obj) || !bpf_program__attach(mine))
 		return 1;
 	ring = ring_buffer__new(bpf_object__find_map_fd_by_name(obj, "ring"), show, NULL, NULL);
-	while (ring_buffer__poll(ring, 100) >= 0)
-		fflush(stdout);
+	for (unsigned long long told = 0; ring_buffer__poll(ring, 100) >= 0; fflush(stdout)) {
+		if (lost(obj) == told)
+			continue;
+		told = lost(obj);
+		printf("lost %llu\n", told);
+	}
 	return 0;
 }
 
@@ -136,8 +205,12 @@ main(int argc, char **argv)
 		return floor_row(argv[2], argv[3]);
 	if (argc == 4 && strcmp(argv[1], "load") == 0)
 		return load(atol(argv[2]), atoi(argv[3]));
+	if (argc == 4 && strcmp(argv[1], "pace") == 0)
+		return pace(atol(argv[2]), atol(argv[3]));
+	if (argc > 2 && strcmp(argv[1], "all") == 0)
+		return all(argv + 2);
 	if (argc > 3 && strcmp(argv[1], "first") == 0)
 		return first(argv[2], argv + 3);
-	fprintf(stderr, "usage: bench floor OBJECT ROW | load CALLS ROUNDS | first MARK CMD...\n");
+	fprintf(stderr, "usage: bench floor OBJECT ROW | load CALLS ROUNDS | pace RATE MS | first MARK CMD... | all CMD...\n");
 	return 2;
 }

@@ -57,6 +57,8 @@ struct {
 	__type(value, struct stack);
 } scratch SEC(".maps");
 
+__u64 lost; /* records that found no room */
+
 static const __u32 zero;
 static const __u64 one = 1;
 
@@ -119,8 +121,10 @@ int trace(struct bpf_raw_tracepoint_args *ctx)
 	if (ctx->args[1] != NR_GETPPID)
 		return 0;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-	if (!r)
+	if (!r) {
+		__sync_fetch_and_add(&lost, 1);
 		return 0;
+	}
 	r->pid = id >> 32;
 	r->tid = (__u32)id;
 	bpf_get_current_comm(r->comm, sizeof(r->comm));

@@ -1,48 +1,95 @@
-# Runs where it is to be measured: measure.bash DIR (bench, floor.bpf.o, dtrace, lib/) BPFTRACE...
-# Prints two tables: start-up in ms, cost per event in ns, each with ratios.
+# Runs where it is to be measured: measure.bash DIR, with bench, floor.bpf.o, dtrace and lib/ in DIR and
+# the peers' trees in $BPFTRACE_ROOT and $ORACLE_ROOT (left out where they are empty).
+# Prints lines "row WHAT OURS PEER UNIT TARGET" for bench/lib.sh, tabs between, and "say TEXT".
 set -u
 dir=$1
-shift
-bpftrace=("$@")
-dt=("$dir/dtrace" -xsyslibdir="$dir/lib" -q)
 calls=${CALLS:-5000} rounds=${ROUNDS:-100}
+NO_FBT=${NO_FBT:-} NO_PID=${NO_PID:-}
+rows=" ${ROWS:-list start event memory rate} "
+ours=("$dir/dtrace" -xsyslibdir="$dir/lib")
+lib=${BPFTRACE_ROOT:-}/usr/lib/x86_64-linux-gnu
+bpftrace=("$lib/ld-linux-x86-64.so.2" --library-path "$lib" "${BPFTRACE_ROOT:-}/usr/bin/bpftrace")
+# In a chroot: its BEGIN is a uprobe on its own file, which must be itself and not ld.so.
+oracle=(chroot "${ORACLE_ROOT:-}" /usr/sbin/dtrace ${ORACLE_OPTIONS:-})
 
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (b > 0 && a != "-") printf "%.2f", a / b; else printf "-" }'; }
-best() { # N CMD...: the least of N runs
+row() { local IFS=$'\t'; echo "row	$*"; } # WHAT OURS PEER UNIT TARGET
+say() { echo "say	$*"; }
+wants() { [[ $rows == *" $1 "* ]]; }
+has() { [ "$1" = bpftrace ] && [ -n "${BPFTRACE_ROOT:-}" ] || [ "$1" = Oracle ] && [ -n "${ORACLE_ROOT:-}" ]; }
+why() { tr '\n' ' ' <"$dir/err" | cut -c1-200; }
+# WHAT OURS PEERNAME PEER UNIT TARGET: what one of the two cannot do is said
+against() {
+	if [ "$2" = - ]; then
+		say "$1: ours failed: $(cat "$dir/err.ours" 2>/dev/null)"
+	elif [ "$4" = - ]; then
+		say "$1: $2 $5; $3 cannot: $(why)"
+	else
+		row "$1 : $3" "$2" "$4" "$5" "$6"
+	fi
+}
+best() { # N CMD...: the least of N runs, or - and the reason in $dir/err
 	local n=$1 i t least=-
 	shift
 	for i in $(seq "$n"); do
-		t=$("$@" 2>"$dir/err") || { [ -s "$dir/err" ] && head -c 300 "$dir/err" >&2; echo -; return; }
+		t=$(timeout 400 "$@" 2>"$dir/err") || { echo -; return; }
 		least=$(awk -v a="$least" -v b="$t" 'BEGIN { print a == "-" || b < a ? b : a }')
 	done
 	echo "$least"
 }
 
-# --- start-up: something must happen for a probe to fire
-(while :; do "$dir/bench" load 100 1; read -r x </proc/uptime; done) >/dev/null 2>&1 &
-busy=$!
-trap 'kill $busy 2>/dev/null' EXIT
-libc=$(ldd "$dir/bench" | awk '/libc\.so/ { print $3 }')
-printf '%-34s %10s %10s %8s\n' 'START-UP (ms to the first record)' dtrace bpftrace ratio
-start() { # NAME D BPFTRACE
-	local d b
-	d=$(best 5 "$dir/bench" first MARK "${dt[@]}" -n "$2")
-	b=$(best 3 "$dir/bench" first MARK "${bpftrace[@]}" -B none -e "$3")
-	printf '%-34s %10s %10s %8s\n' "$1" "$d" "$b" "$(ratio "$d" "$b")"
-}
-start 'BEGIN' 'BEGIN { printf("MARK\n"); exit(0); }' 'BEGIN { printf("MARK\n"); exit(); }'
-start 'one system call' 'syscall::getppid:entry { printf("MARK\n"); exit(0); }' \
-	'tracepoint:syscalls:sys_enter_getppid { printf("MARK\n"); exit(); }'
-[ -n "${NO_FBT:-}" ] || start 'one kernel function' 'fbt::vfs_read:entry { printf("MARK\n"); exit(0); }' \
-	'kfunc:vmlinux:vfs_read { printf("MARK\n"); exit(); }'
-[ -n "${NO_PID:-}" ] || start 'one function of a process' \
-	"pid$busy:libc.so.6:read:entry { printf(\"MARK\\n\"); exit(0); }" \
-	"uprobe:$libc:read /pid == $busy/ { printf(\"MARK\\n\"); exit(); }"
-kill $busy
-wait $busy 2>/dev/null
-trap - EXIT
+# --- all probes
+if wants list; then
+	o=$(best 3 "$dir/bench" all "${ours[@]}" -l)
+	cp "$dir/err" "$dir/err.ours"
+	say "dtrace -l: $(why)"
+	[ "$o" = - ] || row 'all probes listed : 1 s' "$o" 1000 ms 1
+	for p in bpftrace Oracle; do
+		has $p || continue
+		if [ $p = bpftrace ]; then t=$(best 1 "$dir/bench" all "${bpftrace[@]}" -l '*')
+		else t=$(best 1 "$dir/bench" all "${oracle[@]}" -l); fi
+		[ "$t" = - ] || say "$p -l: $(why)"
+		against 'all probes listed' "$o" $p "$t" ms 0.25
+	done
+	for a in '-n syscall:::' '-P syscall' '-m vmlinux' '-i 1'; do
+		o=$(best 2 "$dir/bench" all "${ours[@]}" -l $a 2>/dev/null)
+		[ "$o" = - ] || say "dtrace -l $a: $o ms"
+	done
+fi
 
-# --- per event: getppid() in a loop, with and without somebody looking
+# --- start-up: something must happen for a probe to fire
+start() { # NAME D BPFTRACE
+	local d t
+	d=$(best 5 "$dir/bench" first MARK "${ours[@]}" -q -n "$2")
+	cp "$dir/err" "$dir/err.ours"
+	if has bpftrace; then
+		t=$(best 3 "$dir/bench" first MARK "${bpftrace[@]}" -B none -e "$3")
+		against "start: $1" "$d" bpftrace "$t" ms 0.25
+	fi
+	if has Oracle; then
+		t=$(best 1 "$dir/bench" first MARK "${oracle[@]}" -q -n "$2")
+		against "start: $1" "$d" Oracle "$t" ms 0.25
+	fi
+}
+if wants start; then
+	(while :; do "$dir/bench" load 100 1; read -r x </proc/uptime; done) >/dev/null 2>&1 &
+	busy=$!
+	trap 'kill $busy 2>/dev/null' EXIT
+	libc=$(ldd "$dir/bench" | awk '/libc\.so/ { print $3 }')
+	start BEGIN 'BEGIN { printf("MARK\n"); exit(0); }' 'BEGIN { printf("MARK\n"); exit(); }'
+	start 'a system call' 'syscall::getppid:entry { printf("MARK\n"); exit(0); }' \
+		'tracepoint:syscalls:sys_enter_getppid { printf("MARK\n"); exit(); }'
+	[ -n "$NO_FBT" ] || start 'a kernel function' 'fbt::vfs_read:entry { printf("MARK\n"); exit(0); }' \
+		'kfunc:vmlinux:vfs_read { printf("MARK\n"); exit(); }'
+	[ -n "$NO_PID" ] || start 'a function of a process' \
+		"pid$busy:libc.so.6:read:entry { printf(\"MARK\\n\"); exit(0); }" \
+		"uprobe:$libc:read /pid == $busy/ { printf(\"MARK\\n\"); exit(); }"
+	kill $busy
+	wait $busy 2>/dev/null
+	trap - EXIT
+fi
+
+# --- while somebody looks: nanoseconds per getppid(), memory
+[ -p "$dir/fifo" ] || mkfifo "$dir/fifo"
 settled() { # PID: programs are loaded and it has gone to sleep
 	local cpu last= same=0
 	while kill -0 "$1" 2>/dev/null; do
@@ -56,38 +103,88 @@ settled() { # PID: programs are loaded and it has gone to sleep
 	done
 	return 1
 }
-[ -p "$dir/fifo" ] || mkfifo "$dir/fifo"
-under() { # CMD...: nanoseconds per call while it runs
-	"$@" >/dev/null 2>"$dir/err" &
-	local pid=$! ns=-
-	if settled $pid; then
-		ns=$("$dir/bench" load "$calls" "$rounds")
-	else
-		head -c 300 "$dir/err" >&2
-	fi
-	kill -INT $pid 2>/dev/null
-	(read -rt 5 <>"$dir/fifo"; kill -9 $pid 2>/dev/null) &
+# What is its own of the memory, and that of its BPF maps (each once), in KiB.
+memory() {
+	awk '/^Pss:/ { print $2 }' /proc/"$1"/smaps_rollup
+	cat /proc/"$1"/fdinfo/* 2>/dev/null | awk '/^memlock:/ { size = $2 }
+		/^map_id:/ && !seen[$2]++ { n += size } END { printf "%d\n", n / 1024 }'
+}
+ended() { # PID
+	kill -INT "$1" 2>/dev/null
+	(read -rt 20 <>"$dir/fifo"; kill -9 "$1" 2>/dev/null) &
 	local guard=$!
-	wait $pid 2>/dev/null
+	wait "$1" 2>/dev/null
 	kill $guard 2>/dev/null
+	wait $guard 2>/dev/null
+}
+# CMD...: nanoseconds per call while it runs, less those without, and its memory
+under() {
+	"$@" >/dev/null 2>"$dir/err" &
+	local pid=$! ns='-'
+	if settled $pid; then
+		ns=$("$dir/bench" load "$calls" "$rounds" | awk -v b="$base" '{ print $1 - b }')
+		ns="$ns $(memory $pid | tr '\n' ' ')"
+	fi
+	ended $pid
 	echo "$ns"
 }
-base=$("$dir/bench" load "$calls" "$rounds")
-printf '\n%-26s %9s %9s %9s %9s %9s\n' "PER EVENT (ns; base $base)" floor dtrace bpftrace /floor /bpftrace
 event() { # NAME ROW D BPFTRACE
-	local f d b
-	f=$(under "$dir/bench" floor "$dir/floor.bpf.o" "$2")
-	d=$(under "${dt[@]}" -n "$3")
-	b=$(under "${bpftrace[@]}" -e "$4")
-	f=$(awk -v a="$f" -v b="$base" 'BEGIN { print a == "-" ? a : a - b }')
-	d=$(awk -v a="$d" -v b="$base" 'BEGIN { print a == "-" ? a : a - b }')
-	b=$(awk -v a="$b" -v b="$base" 'BEGIN { print a == "-" ? a : a - b }')
-	printf '%-26s %9s %9s %9s %9s %9s\n' "$1" "$f" "$d" "$b" "$(ratio "$d" "$f")" "$(ratio "$d" "$b")"
+	local f d t
+	base=$("$dir/bench" load "$calls" "$rounds")
+	read -r f _ < <(under "$dir/bench" floor "$dir/floor.bpf.o" "$2")
+	read -r d dp dm < <(under "${ours[@]}" -q -n "$3")
+	cp "$dir/err" "$dir/err.ours"
+	against "event: $1" "$d" floor "$f" ns 1.15
+	for p in bpftrace Oracle; do
+		has $p || continue
+		if [ $p = bpftrace ]; then read -r t tp tm < <(under "${bpftrace[@]}" -e "$4")
+		else read -r t tp tm < <(under "${oracle[@]}" -q -n "$3"); fi
+		against "event: $1" "$d" $p "$t" ns 1
+		[ "$t" != - ] && [ "$d" != - ] && wants memory || continue
+		row "memory of the process: $1 : $p" "$dp" "$tp" KiB 1
+		row "memory of its maps: $1 : $p" "$dm" "$tm" KiB -
+	done
 }
 bt=tracepoint:syscalls:sys_enter_getppid
-event 'count' count 'syscall::getppid:entry { @ = count(); }' "$bt { @ = count(); }"
-event 'by execname' key 'syscall::getppid:entry { @[execname] = count(); }' "$bt { @[comm] = count(); }"
-event 'quantize' quantize 'syscall::getppid:entry { @ = quantize(pid); }' "$bt { @ = hist(pid); }"
-event 'three fields' trace 'syscall::getppid:entry { printf("%d %d %s\n", pid, tid, execname); }' \
-	"$bt { printf(\"%d %d %s\\n\", pid, tid, comm); }"
-event 'by ustack' ustack 'syscall::getppid:entry { @[ustack(20)] = count(); }' "$bt { @[ustack(20)] = count(); }"
+if wants event; then
+	event count count 'syscall::getppid:entry { @ = count(); }' "$bt { @ = count(); }"
+	event 'by execname' key 'syscall::getppid:entry { @[execname] = count(); }' "$bt { @[comm] = count(); }"
+	event quantize quantize 'syscall::getppid:entry { @ = quantize(pid); }' "$bt { @ = hist(pid); }"
+	event 'three fields' trace 'syscall::getppid:entry { printf("%d %d %s\n", pid, tid, execname); }' \
+		"$bt { printf(\"%d %d %s\\n\", pid, tid, comm); }"
+	event 'by ustack' ustack 'syscall::getppid:entry { @[ustack(20)] = count(); }' "$bt { @[ustack(20)] = count(); }"
+fi
+
+# --- records of three fields a second, for a second each, until one is lost
+rate() { # CMD...
+	"$@" >"$dir/records" 2>"$dir/err" &
+	local pid=$! most=- r=500
+	if settled $pid; then
+		most=0
+		while [ $r -lt 4000000 ] && "$dir/bench" pace $r 1000 >/dev/null && settled $pid; do
+			grep -qi 'lost\|drop' "$dir/err" "$dir/records" && break
+			most=$r r=$((r * 5 / 4))
+		done
+	fi
+	ended $pid
+	echo $most
+	rm -f "$dir/records"
+}
+if wants rate; then
+	f=$(rate "$dir/bench" floor "$dir/floor.bpf.o" trace)
+	d=$(rate "${ours[@]}" -q -n 'syscall::getppid:entry { printf("%d %d %s\n", pid, tid, execname); }')
+	cp "$dir/err" "$dir/err.ours"
+	# the other way round, so that below 1 is better
+	say "records a second without drops: floor $f, ours $d"
+	[ "$d" = - ] || row 'time a record, no drops : floor' "$(awk -v n="$d" 'BEGIN { printf "%.2f", 1e6 / n }')" \
+		"$(awk -v n="$f" 'BEGIN { printf "%.2f", 1e6 / n }')" us -
+	for p in bpftrace Oracle; do
+		has $p || continue
+		if [ $p = bpftrace ]; then t=$(rate "${bpftrace[@]}" -e "$bt { printf(\"%d %d %s\\n\", pid, tid, comm); }")
+		else t=$(rate "${oracle[@]}" -q -n 'syscall::getppid:entry { printf("%d %d %s\n", pid, tid, execname); }'); fi
+		say "records a second without drops: $p $t"
+		[ "$t" = - ] || [ "$d" = - ] || row "time a record, no drops : $p" \
+			"$(awk -v n="$d" 'BEGIN { printf "%.2f", 1e6 / n }')" "$(awk -v n="$t" 'BEGIN { printf "%.2f", 1e6 / n }')" us 1
+	done
+fi
+exit 0
