@@ -44,10 +44,11 @@ leaf_1(const struct vcpu *v, struct kvm_cpuid_entry2 *e)
 	e->ecx |= HYPERVISOR;
 	if (kvm_cap(v->vm->kvm_fd, KVM_CAP_TSC_DEADLINE_TIMER))
 		e->ecx |= TSC_DEADLINE;
-	bool x2apic = true;
+	/* One processor sends no interrupts to others, and saves what Linux does to switch over. */
+	bool x2apic = t->cpus > 1;
 
 	/* config.c has checked the word when the options were read. */
-	(void)config_bool(v->vm->config, "x86.x2apic", true, &x2apic, NULL);
+	(void)config_bool(v->vm->config, "x86.x2apic", x2apic, &x2apic, NULL);
 	e->ecx = x2apic ? e->ecx | X2APIC : e->ecx & ~X2APIC;
 	e->edx = logical > 1 ? e->edx | HTT : e->edx & ~HTT;
 }

@@ -271,7 +271,7 @@ static const struct option {
 	{'e', .key = "x86.strictio", .value = "true", .help = "end at an access to no device"},
 	{'u', .key = "rtc.use_localtime", .value = "false", .help = "the clock shows UTC"},
 	{'w', .key = "x86.strictmsr", .value = "false", .help = "ignore unknown MSRs"},
-	{'x', .key = "x86.x2apic", .value = "true", .help = "x2APIC mode (the default)"},
+	{'x', .key = "x86.x2apic", .value = "true", .help = "x2APIC mode (the default but for one vcpu)"},
 	{'a', .key = "x86.x2apic", .value = "false", .help = "xAPIC mode only"},
 	{'A', .key = "acpi_tables", .value = "true"},
 	{'H', .key = "x86.vmexit_on_hlt", .value = "true"},

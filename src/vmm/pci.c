@@ -512,12 +512,36 @@ bar_range_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 		d->class->bar_write(d, n, offset, size, value);
 }
 
+/*
+ * Reading configuration space has no effect, so the guest may do it without us: its page lies in
+ * the ECAM area, read only.  Looking for devices is most of what a booting guest does with PCI.
+ * Where there is no room for it, or reads do have an effect, they come here.
+ */
+#define CFG_PAGE 4096
+
+static void
+cfg_map(struct pci_dev *d)
+{
+	uint64_t at = (uint64_t)(d->bus << 8 | d->slot << 3 | d->fn) * CFG_PAGE;
+
+	d->cfg_mapped = mem_map(&d->vm->mem, d->vm->pci->ecam.base + at, CFG_PAGE, d->cfg,
+				KVM_MEM_READONLY, &d->cfg_slot, NULL) == 0;
+}
+
+static void
+cfg_unmap(struct pci_dev *d)
+{
+	if (d->cfg_mapped)
+		(void)mem_unmap(&d->vm->mem, d->cfg_slot, NULL);
+	d->cfg_mapped = false;
+}
+
 uint32_t
 pci_cfg_read(struct pci_dev *d, unsigned offset, unsigned size)
 {
 	uint32_t value = 0;
 
-	if (offset + size > sizeof(d->cfg))
+	if (offset + size > PCI_CFG_SIZE)
 		return (uint32_t)size_mask(size);
 	pthread_mutex_lock(&d->lock);
 	if (d->class->cfg_read)
@@ -530,9 +554,11 @@ pci_cfg_read(struct pci_dev *d, unsigned offset, unsigned size)
 void
 pci_cfg_write(struct pci_dev *d, unsigned offset, unsigned size, uint32_t value)
 {
-	if (offset + size > sizeof(d->cfg))
+	if (offset + size > PCI_CFG_SIZE)
 		return;
 	pthread_mutex_lock(&d->lock);
+	if (d->class->cfg_read && offset >= PCI_STD_HEADER_SIZEOF)
+		cfg_unmap(d);
 	for (unsigned i = 0; i < size; i++) {
 		uint8_t mask = d->wmask[offset + i];
 		uint8_t byte = (uint8_t)(value >> (8 * i));
@@ -558,7 +584,7 @@ pci_cfg_write(struct pci_dev *d, unsigned offset, unsigned size, uint32_t value)
 static void
 load_cfg(struct pci_dev *d, struct state *s, const uint8_t *cfg)
 {
-	for (unsigned i = 0; i < sizeof(d->cfg); i++) {
+	for (unsigned i = 0; i < PCI_CFG_SIZE; i++) {
 		bool live = d->class->cfg_read != NULL && i >= 0x40;
 
 		if (!live && i != PCI_STATUS && ((cfg[i] ^ d->cfg[i]) & ~d->wmask[i])) {
@@ -566,7 +592,9 @@ load_cfg(struct pci_dev *d, struct state *s, const uint8_t *cfg)
 			return;
 		}
 	}
-	memcpy(d->cfg, cfg, sizeof(d->cfg));
+	memcpy(d->cfg, cfg, PCI_CFG_SIZE);
+	if (d->class->cfg_read)
+		cfg_unmap(d);
 	bars_update(d);
 	irqs_update(d);
 }
@@ -597,7 +625,7 @@ ram_bars_state(struct pci_dev *d, struct state *s)
 void
 pci_state(struct pci_dev *d, struct state *s)
 {
-	uint8_t cfg[sizeof(d->cfg)];
+	uint8_t cfg[PCI_CFG_SIZE];
 	bool wanted;
 
 	if (!d->class->state) {
@@ -756,6 +784,8 @@ dev_free(struct pci_dev *d)
 		free(b);
 	}
 	list_del(&d->link);
+	cfg_unmap(d);
+	munmap(d->cfg, CFG_PAGE);
 	pthread_mutex_destroy(&d->lock);
 	pthread_mutex_destroy(&d->irq_lock);
 	free(d->msix.v);
@@ -794,10 +824,16 @@ int
 pci_create(struct vm *vm, const struct pci_class *class, unsigned bus, unsigned slot, unsigned fn,
 	   struct config *node, struct pci_dev **ret, struct error *err)
 {
-	struct pci_dev *d = xcalloc(1, class->size);
+	void *cfg = mmap(NULL, CFG_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct pci_dev *d;
 	char where[16];
 	int r;
 
+	if (cfg == MAP_FAILED)
+		return error_set_errno(err, errno, "no memory for configuration space");
+	d = xcalloc(1, class->size);
+	d->cfg = cfg;
+	memset(d->cfg + PCI_CFG_SIZE, 0xff, CFG_PAGE - PCI_CFG_SIZE);
 	d->class = class;
 	d->vm = vm;
 	d->bus = (uint8_t)bus;
@@ -827,6 +863,7 @@ pci_create(struct vm *vm, const struct pci_class *class, unsigned bus, unsigned 
 		vm->pci->ecam.size = (uint64_t)(bus + 1) << 20;
 		bus_add(&vm->mmio, &vm->pci->ecam);
 	}
+	cfg_map(d);
 	if (ret)
 		*ret = d;
 	return 0;

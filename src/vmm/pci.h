@@ -31,6 +31,7 @@ struct strbuf;
 #define PCI_PORTS_END 0x10000
 #define PCI_BARS 7 /* the last one is the expansion ROM */
 #define PCI_BAR_ROM 6
+#define PCI_CFG_SIZE 256
 
 enum pci_bar_type { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEM32, PCI_BAR_MEM64 };
 
@@ -58,7 +59,7 @@ struct pci_class {
 			  uint64_t value);
 	/* After the core stored what is writable; optional. */
 	void (*cfg_written)(struct pci_dev *d, unsigned offset, unsigned size);
-	/* Before the core answers; optional. */
+	/* Before the core answers; optional.  Until the guest first wrote behind the header, it may not be asked. */
 	void (*cfg_read)(struct pci_dev *d, unsigned offset, unsigned size);
 	/* What stands behind it may have another size now; main thread, optional. */
 	void (*refresh)(struct pci_dev *d);
@@ -107,8 +108,10 @@ struct pci_dev {
 	struct vm *vm;
 	struct list_head link;
 	uint8_t bus, slot, fn;
-	uint8_t cfg[256];
-	uint8_t wmask[256]; /* bits the guest may change */
+	uint8_t *cfg;			/* a page; the first PCI_CFG_SIZE bytes are there */
+	uint8_t wmask[PCI_CFG_SIZE];	/* bits the guest may change */
+	bool cfg_mapped;		/* the guest reads the page itself, in the ECAM area */
+	unsigned cfg_slot;
 	unsigned next_cap, last_cap;
 	pthread_mutex_t lock; /* configuration space and BAR placement */
 	struct pci_bar bar[PCI_BARS];

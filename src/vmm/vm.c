@@ -173,8 +173,8 @@ vm_new_fake(struct config *config, uint64_t ram_size, struct vm **ret, struct er
  * QEMU's emulator, whose nested guests now and then hang with huge pages: an
  * emulated host tells what a hypervisor tells, and this one's name is known.
  */
-static bool
-inside_tcg(void)
+bool
+vm_inside_tcg(void)
 {
 	unsigned eax, name[3];
 
@@ -198,7 +198,7 @@ vm_new(struct config *config, struct event_loop *loop, struct vm **ret, struct e
 	    (r = config_bool(config, "memory.wired", false, &opts.wired, err)) < 0 ||
 	    (r = config_bool(config, "memory.guest_in_core", false, &opts.in_core, err)) < 0 ||
 	    (r = config_bool(config, "memory.hugepages", false, &opts.huge, err)) < 0 ||
-	    (r = config_bool(config, "memory.thp", !inside_tcg(), &opts.thp, err)) < 0 ||
+	    (r = config_bool(config, "memory.thp", !vm_inside_tcg(), &opts.thp, err)) < 0 ||
 	    (r = config_bool(config, "x86.ioapic", true, &vm->ioapic, err)) < 0 ||
 	    (r = config_bool(config, "x86.strictio", false, &vm->strict_io, err)) < 0 ||
 	    (r = config_bool(config, "x86.strictmsr", true, &vm->strict_msr, err)) < 0 ||

@@ -112,6 +112,8 @@ void vm_free(struct vm *vm);
 DEFINE_CLEANUP(vm_free, struct vm *);
 #define cleanup_vm CLEANUP(vm_freep)
 
+/* Defaults differ where nested guests are known to hang: vm.c. */
+bool vm_inside_tcg(void);
 void vm_add_part(struct vm *vm, const struct vm_part *part);
 /* Of one device, or all (NULL), backwards. */
 void vm_free_parts(struct vm *vm, const struct pci_dev *owner);

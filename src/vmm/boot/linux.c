@@ -2,10 +2,10 @@
  * Linux without firmware: the kernel's ELF segments are put where they ask to
  * be, and the processor starts in one of two ways:
  *
- *  - at its PVH entry point in 32-bit mode with the address of a start_info in EBX
- *    (Xen's boot ABI for HVM direct boot, which FreeBSD has, too).
- *  - with boot.linux64, what came out of a bzImage starts at its 64-bit entry point,
- *    with the address of a boot_params in RSI and the first GiB mapped: the PVH way
+ *  - what came out of a bzImage at its 64-bit entry point, with the address of a
+ *    boot_params in RSI and the first GiB mapped (boot.linux64).
+ *  - anything else at its PVH entry point in 32-bit mode with the address of a start_info
+ *    in EBX (Xen's boot ABI for HVM direct boot, which FreeBSD has, too).  There Linux
  *    looks for Xen in 256 CPUID leaves first, each of which is an exit.
  *
  * Low memory while the kernel starts:
@@ -21,6 +21,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -73,22 +74,23 @@ static int
 load_range(struct vm *vm, int fd, uint64_t offset, uint64_t gpa, uint64_t len, struct error *err)
 {
 	uint8_t *to = mem_ptr(&vm->mem, gpa, len);
-	uint64_t done = 0;
+	uint64_t skip = offset % PAGE;
+	struct stat st;
+	uint8_t *from;
 
 	if (len == 0)
 		return 0;
 	if (!to)
 		return error_set(err, EFBIG, "%llu bytes at %#llx do not fit into the guest's memory",
 				 (unsigned long long)len, (unsigned long long)gpa);
-	while (done < len) {
-		ssize_t n = pread(fd, to + done, len - done, (off_t)(offset + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return error_set(err, EIO, "the kernel's file ends early");
-		done += (uint64_t)n;
-	}
+	if (fstat(fd, &st) < 0 || offset > (uint64_t)st.st_size || len > (uint64_t)st.st_size - offset)
+		return error_set(err, EIO, "the kernel's file ends early");
+	/* Twice as fast as pread(2), which goes page by page. */
+	from = mmap(NULL, len + skip, PROT_READ, MAP_PRIVATE, fd, (off_t)(offset - skip));
+	if (from == MAP_FAILED)
+		return error_set_errno(err, errno, "cannot map the kernel's file");
+	memcpy(to, from + skip, len);
+	munmap(from, len + skip);
 	return 0;
 }
 
@@ -323,7 +325,7 @@ boot_linux(struct vm *vm, const char *kernel, struct error *err)
 	bool linux_surely, wanted, ports;
 	int r;
 
-	if ((r = config_bool(vm->config, "boot.linux64", false, &wanted, err)) < 0 ||
+	if ((r = config_bool(vm->config, "boot.linux64", !vm_inside_tcg(), &wanted, err)) < 0 ||
 	    (r = vmlinux_open(kernel, cache, &fd, &linux_surely, err)) < 0)
 		return r;
 	/* Linux finds the memory-mapped way by itself, where each access is one exit, not two. */
