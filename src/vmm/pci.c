@@ -863,7 +863,8 @@ pci_create(struct vm *vm, const struct pci_class *class, unsigned bus, unsigned 
 		vm->pci->ecam.size = (uint64_t)(bus + 1) << 20;
 		bus_add(&vm->mmio, &vm->pci->ecam);
 	}
-	cfg_map(d);
+	if (!class->cfg_live)
+		cfg_map(d);
 	if (ret)
 		*ret = d;
 	return 0;

@@ -49,6 +49,7 @@ struct pci_class {
 	const char *main_opt;
 	const struct pci_opt *opts;
 	size_t size; /* of the instance */
+	bool cfg_live;
 	bool hotplug; /* may come and go while the guest runs */
 	/* Optional: -s text to keys where it is more than main,key=value,flag. */
 	int (*parse)(struct config *node, const char *text, struct error *err);
@@ -59,7 +60,10 @@ struct pci_class {
 			  uint64_t value);
 	/* After the core stored what is writable; optional. */
 	void (*cfg_written)(struct pci_dev *d, unsigned offset, unsigned size);
-	/* Before the core answers; optional.  Until the guest first wrote behind the header, it may not be asked. */
+	/*
+	 * Before the core answers; optional.  It may not be asked until the guest first wrote
+	 * behind the header, unless what is read there lives (cfg_live).
+	 */
 	void (*cfg_read)(struct pci_dev *d, unsigned offset, unsigned size);
 	/* What stands behind it may have another size now; main thread, optional. */
 	void (*refresh)(struct pci_dev *d);

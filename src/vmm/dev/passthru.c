@@ -373,7 +373,7 @@ take_config(struct passthru *p, struct error *err)
 	struct pci_dev *d = &p->pci;
 	int r;
 
-	for (unsigned i = 0; i < sizeof(d->cfg); i += 4)
+	for (unsigned i = 0; i < PCI_CFG_SIZE; i += 4)
 		if (!config_io(p, i, d->cfg + i, 4, false))
 			return error_set_errno(err, errno, "configuration space");
 	if ((d->cfg[PCI_HEADER_TYPE] & 0x7f) != PCI_HEADER_TYPE_NORMAL)
@@ -509,6 +509,7 @@ const struct pci_class pci_class_passthru = {
 	.bar_read = passthru_bar_read,
 	.bar_write = passthru_bar_write,
 	.bar_mapped = passthru_bar_mapped,
+	.cfg_live = true,
 	.cfg_read = passthru_cfg_read,
 	.cfg_written = passthru_cfg_written,
 };
