@@ -281,8 +281,8 @@ ctf_find_variable(struct ctf *c, const char *name)
 }
 
 /* Among the enums made by hand. */
-static bool
-find_made_enumerator(struct ctf *c, const char *name, int64_t *ret)
+bool
+ctf_made_enumerator(struct ctf *c, const char *name, int64_t *ret)
 {
 	for (size_t i = 0; i < c->n_made; i++) {
 		const struct ctf_type *t = c->made[i];
@@ -301,7 +301,7 @@ bool
 ctf_find_enumerator(struct ctf *c, const char *name, int64_t *ret)
 {
 	for (; c; c = c->parent) {
-		if (find_made_enumerator(c, name, ret))
+		if (ctf_made_enumerator(c, name, ret))
 			return true;
 		if (c->ops && c->ops->find_enumerator && c->ops->find_enumerator(c, name, ret))
 			return true;

@@ -74,6 +74,7 @@ struct ctf_type *ctf_type_new(struct ctf *c, enum ctf_kind kind, const char *nam
 const char *ctf_intern(struct ctf *c, const char *s);
 struct ctf_field *ctf_field_new(struct ctf_type *t);
 struct ctf_value *ctf_value_new(struct ctf_type *t);
+bool ctf_made_enumerator(struct ctf *c, const char *name, int64_t *ret); /* of c itself, made by hand */
 const struct ctf_type *ctf_follow(const struct ctf_type *t, struct ctf_ref *ref);
 /* Word order of integer types made one: "long unsigned int" -> "unsigned long". */
 char *ctf_canonical(const char *spelling);

@@ -190,7 +190,7 @@ ctf_add_enumerator(struct ctf_type *t, const char *name, int64_t value, struct e
 	struct ctf_value *v;
 	int64_t old;
 
-	if (ctf_find_enumerator(t->owner, name, &old))
+	if (ctf_made_enumerator(t->owner, name, &old)) /* the parent's may be hidden */
 		return error_set(err, EEXIST, "enumerator \"%s\" is declared twice", name);
 	v = ctf_value_new(t);
 	v->name = ctf_intern(t->owner, name);

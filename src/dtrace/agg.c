@@ -130,7 +130,7 @@ read_rows(struct dt *dt, struct agg *a, struct rows *rows, struct error *err)
 		row.words = xcalloc(value, 8);
 		for (size_t c = 0; c < cpus; c++)
 			merge(a, row.words, parts + c * value);
-		if (!row.words[0] && !a->n_keys) {
+		if (!row.words[0] && !a->n_keys && !a->cleared) {
 			free(row.words);
 			continue;
 		}
@@ -311,6 +311,10 @@ print_histogram(struct dt *dt, const struct agg *a, const int64_t *w)
 
 	while (first < last && !w[first])
 		first++;
+	if (!w[first]) { /* nothing at all: where zero would be */
+		first = a->func == AGG_QUANTIZE ? 64 : 1;
+		last = first;
+	}
 	while (last > first && !w[last])
 		last--;
 	for (size_t i = first; i <= last; i++)
@@ -646,6 +650,7 @@ clear_agg(struct dt *dt, struct agg *a, struct error *err)
 	uint32_t zero = 0;
 	int r = collect(dt, a, &rows, err);
 
+	a->cleared |= rows.n > 0; /* what was there is shown as 0 from now on */
 	for (size_t i = 0; r == 0 && i < rows.n; i++)
 		bpf_map_update_elem(a->fd, a->n_keys ? (void *)rows.v[i].key : (void *)&zero, zeros,
 				    BPF_ANY);

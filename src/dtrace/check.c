@@ -111,9 +111,12 @@ build_enum(struct dt *dt, const struct type_body *body, const struct ctf_type **
 					       "enumerator '%s' must be a constant", m->name);
 			next = m->left->value;
 		}
+		if (next > INT32_MAX || next < INT32_MIN)
+			return d_error(err, m->line, "D_DECL_ENOFLOW",
+				       "enumerator \"%s\" does not fit an int", m->name);
 		r = ctf_add_enumerator(made, m->name, next++, err);
 		if (r < 0)
-			return d_error(err, m->line, "D_DECL_ENOFLOW", "%s", error_message(err));
+			return d_error(err, m->line, "D_DECL_IDRED", "%s", error_message(err));
 	}
 	*ret = made;
 	return 0;
@@ -212,6 +215,22 @@ array_size(struct dt *dt, struct node *size, uint64_t *ret, struct error *err)
 	return 0;
 }
 
+/* void is the only parameter and has no name; an associative array is none. */
+static int
+check_parameter(const struct node *p, const struct ctf_type *type, const struct node *all,
+		struct error *err)
+{
+	if (ctf_kind(ctf_resolve(type)) == CTF_VOID && p->name)
+		return d_error(err, p->line, "D_DECL_PROTO_NAME", "a void parameter has no name");
+	if (ctf_kind(ctf_resolve(type)) == CTF_VOID && (p != all || p->next))
+		return d_error(err, p->line, "D_DECL_PROTO_VOID", "void stands alone");
+	for (size_t i = 0; i < p->type_expr->n_parts; i++)
+		if (p->type_expr->parts[i].kind == DECL_ASSOC)
+			return d_error(err, p->line, "D_DECL_PROTO_TYPE",
+				       "an associative array is no parameter");
+	return 0;
+}
+
 int
 dt_type(struct dt *dt, const struct node *where, const struct type_expr *t,
 	const struct ctf_type **ret, struct error *err)
@@ -248,7 +267,8 @@ dt_type(struct dt *dt, const struct node *where, const struct type_expr *t,
 
 				if (!p->type_expr)
 					continue;
-				if ((r = dt_type(dt, p, p->type_expr, &pt, err)) < 0)
+				if ((r = dt_type(dt, p, p->type_expr, &pt, err)) < 0 ||
+				    (r = check_parameter(p, pt, t->parts[i].keys, err)) < 0)
 					return r;
 				ctf_add_param(f, p->name, pt);
 			}
@@ -445,7 +465,7 @@ check_ident(struct checker *c, struct node *n, struct error *err)
 
 			struct node *next = n->next;
 
-			if (arg->kind == N_XLATE) {
+			if (arg->kind == N_XLATE || ctf_is_aggregate(c->params[i].type)) {
 				*n = *arg;
 				n->next = next;
 				return 0;
@@ -562,17 +582,43 @@ check_macro(struct checker *c, struct node *n, struct error *err)
 	return 0;
 }
 
-/* The usual arithmetic conversions, on what D has. */
+/*
+ * The type of a + b: that of the higher rank, as the DTrace Guide says, so two chars make a char.
+ * Ranks go by size; the unsigned one stands above the signed one of its size.
+ */
+const struct ctf_type *
+dt_common_type(struct dt *dt, const struct ctf_type *a, const struct ctf_type *b)
+{
+	uint64_t sa = ctf_is_pointer(a) ? 8 : ctf_size(a), sb = ctf_is_pointer(b) ? 8 : ctf_size(b);
+	uint64_t size = sa > sb ? sa : sb;
+	bool is_unsigned = (sa == size && !ctf_is_signed(a)) || (sb == size && !ctf_is_signed(b));
+
+	switch (size) {
+	case 8:
+		return is_unsigned ? dt->t_ulong : dt->t_long;
+	case 2:
+		return ctf_find(dt->types, is_unsigned ? "unsigned short" : "short");
+	case 1:
+		return ctf_find(dt->types, is_unsigned ? "unsigned char" : "signed char");
+	default:
+		return is_unsigned ? dt->t_uint : dt->t_int;
+	}
+}
+
 static const struct ctf_type *
 common_type(struct dt *dt, const struct node *a, const struct node *b)
 {
-	bool wide = ctf_size(a->type) > 4 || ctf_size(b->type) > 4;
-	bool ua = ctf_size(a->type) >= (wide ? 8 : 4) && !ctf_is_signed(a->type);
-	bool ub = ctf_size(b->type) >= (wide ? 8 : 4) && !ctf_is_signed(b->type);
+	return dt_common_type(dt, a->type, b->type);
+}
 
-	if (wide)
-		return ua || ub ? dt->t_ulong : dt->t_long;
-	return ua || ub ? dt->t_uint : dt->t_int;
+/* The value as an integer type of that size holds it. */
+static int64_t
+as_type(int64_t value, const struct ctf_type *t)
+{
+	unsigned shift = 64 - 8 * (unsigned)ctf_size(t);
+	uint64_t v = (uint64_t)value << shift;
+
+	return ctf_is_signed(t) ? (int64_t)v >> shift : (int64_t)(v >> shift);
 }
 
 /* Folds constants as the generated code would compute them. */
@@ -677,8 +723,8 @@ check_binary(struct checker *c, struct node *n, struct error *err)
 		if ((n->op == OP_DIV || n->op == OP_MOD) && r->value == 0)
 			return d_error(err, n->line, "D_DIV_ZERO",
 				       "expression contains division by zero");
-		if (fold(n->op, l->value, r->value, ctf_is_signed(t), &v))
-			set_const(n, v);
+		if (fold(n->op, as_type(l->value, t), as_type(r->value, t), ctf_is_signed(t), &v))
+			set_const(n, n->type == dt->t_int ? v : as_type(v, n->type));
 	}
 	return 0;
 }
@@ -694,8 +740,8 @@ decay(struct dt *dt, const struct ctf_type *t)
 	return t;
 }
 
-static bool
-may_assign(struct dt *dt, const struct ctf_type *to, const struct node *from)
+bool
+dt_may_assign(struct dt *dt, const struct ctf_type *to, const struct node *from)
 {
 	if (dt_is_string(dt, to))
 		return is_text(dt, from->type) || is_null(from);
@@ -713,11 +759,19 @@ is_variable(const struct node *n)
 	       (n->ident->kind == ID_VAR || n->ident->kind == ID_ASSOC);
 }
 
+/* An element of an array whose length is known; D's strings have none. */
+static bool
+is_sized(const struct node *n)
+{
+	const struct ctf_type *t = n->ident || !n->left ? NULL : ctf_resolve(n->left->type);
+
+	return t && ctf_kind(t) == CTF_ARRAY && ctf_count(t);
+}
+
 bool
 dt_in_variable(const struct node *n)
 {
-	while ((n->kind == N_OP1 && n->op == OP_DOT) ||
-	       (n->kind == N_INDEX && !n->ident && ctf_kind(ctf_resolve(n->left->type)) == CTF_ARRAY))
+	while ((n->kind == N_OP1 && n->op == OP_DOT) || (n->kind == N_INDEX && is_sized(n)))
 		n = n->left;
 	return is_variable(n);
 }
@@ -785,7 +839,7 @@ check_assign(struct checker *c, struct node *n, struct error *err)
 		n->left->ident->is_user |= n->right->is_user;
 	if (n->op2 != OP_NONE && ctf_is_pointer(n->right->type))
 		return d_error(err, n->line, "D_OP_VFPTR", "a pointer cannot be added or taken off");
-	if (!may_assign(dt, n->left->type, n->right) ||
+	if (!dt_may_assign(dt, n->left->type, n->right) ||
 	    (n->op2 != OP_NONE && !dt_is_scalar(dt, n->left->type)))
 		return bad_operand(n, err);
 	n->type = n->left->type;
@@ -968,8 +1022,12 @@ check_index(struct checker *c, struct node *n, struct error *err)
 	if (base->kind == N_IDENT && base->scope != SCOPE_KERNEL)
 		v = var_find(c->dt, base->scope, base->name);
 	if (!v && base->kind == N_IDENT && base->scope != SCOPE_KERNEL && assigning &&
-	    !ident_lookup(base->name))
+	    (base->scope != SCOPE_GLOBAL || !ident_lookup(base->name))) {
+		if (base->scope == SCOPE_THIS)
+			return d_error(err, n->line, "D_ARR_LOCAL",
+				       "an associative array cannot be clause-local");
 		v = var_make(c->dt, base->scope, base->name, ID_ASSOC);
+	}
 	if (v && v->kind == ID_ASSOC) {
 		for (struct node *k = n->args; k; k = k->next, i++) {
 			const struct ctf_type *t = decay(c->dt, k->type);
@@ -1123,15 +1181,19 @@ check_cast(struct checker *c, struct node *n, struct error *err)
 			       : bad_operand(n, err);
 	if (ctf_kind(ctf_resolve(n->type)) == CTF_VOID)
 		return 0;
-	if (!dt_is_scalar(c->dt, n->type) || !dt_is_scalar(c->dt, n->left->type))
+	if (ctf_is_aggregate(n->type) && ctf_same(n->type, n->left->type)) {
+		struct node *next = n->next;
+
+		*n = *n->left;
+		n->next = next;
+		return 0;
+	}
+	if (n->left->kind == N_XLATE || !dt_is_scalar(c->dt, n->type) ||
+	    !dt_is_scalar(c->dt, n->left->type))
 		return d_error(err, n->line, "D_CAST_INVAL",
 			       "only numbers and pointers can be cast");
-	if (n->left->is_const && ctf_is_integral(n->type)) {
-		unsigned shift = 64 - 8 * (unsigned)ctf_size(n->type);
-		uint64_t v = (uint64_t)n->left->value << shift;
-
-		set_const(n, ctf_is_signed(n->type) ? (int64_t)v >> shift : (int64_t)(v >> shift));
-	}
+	if (n->left->is_const && ctf_is_integral(n->type))
+		set_const(n, as_type(n->left->value, n->type));
 	return 0;
 }
 

@@ -36,7 +36,9 @@ struct ident *var_make(struct dt *dt, enum scope scope, const char *name, enum i
 const char *ctf_spelling(struct dt *dt, const struct ctf_type *t);
 bool macro_value(const char *name, int64_t *ret); /* $pid $uid ... */
 
-/* check_clause.c */
+/* check_decl.c */
+int check_declaration(struct checker *c, struct node *n, struct error *err);
+struct node *node_clone(struct arena *a, const struct node *n);
 int check_inline(struct checker *c, struct node *n, struct ident *v, struct node *args,
 		 struct error *err);
 int check_xlate(struct checker *c, struct node *n, struct error *err);
@@ -48,6 +50,19 @@ int check_translation(struct checker *c, struct node *n, const struct ctf_type *
  * 1 if it was one.
  */
 int check_xlate_member(struct checker *c, struct node *n, struct error *err);
+/* How a value is recorded; also a key's place. */
+struct rec value_rec(struct dt *dt, const struct node *n);
+
+/* check_agg.c */
+struct agg *agg_get(struct dt *dt, const char *name); /* made if there is none */
+/* @name[keys] = func(args) */
+int check_aggregate(struct checker *c, struct node *n, struct error *err);
+/* stack(n), ustack(n): addresses, zeros behind the last; a user's with the process in front. */
+int stack_rec(struct checker *c, struct node *n, enum action action, struct rec *ret,
+	      struct error *err);
+/* An action that stands for a value: a stack, or an address to be shown by name. */
+int action_rec(struct checker *c, struct node *n, const struct ident *row, struct rec *ret,
+	       struct error *err);
 /* args[i]: check_args.c */
 int check_args(struct checker *c, struct node *n, struct error *err);
 int check_uregs(struct checker *c, struct node *n, struct error *err); /* uregs[R_PC] */

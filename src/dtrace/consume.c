@@ -20,16 +20,25 @@ struct values {
 	const struct act *act;
 	const char *data;
 	size_t i;
+	char *text; /* of the last one, if it was made */
 };
 
 static bool
 next_value(void *arg, struct value *ret)
 {
 	struct values *v = arg;
+	const struct rec *rec;
 
 	if (v->i >= v->act->n_recs)
 		return false;
-	*ret = show_value(v->dt, &v->act->recs[v->i++], v->data);
+	rec = &v->act->recs[v->i++];
+	if (show_by_name(rec)) {
+		free(v->text);
+		v->text = show_key(v->dt, rec, v->data);
+		*ret = (struct value){.text = v->text};
+	} else {
+		*ret = show_value(v->dt, rec, v->data);
+	}
 	return true;
 }
 
@@ -47,6 +56,11 @@ show_trace(struct dt *dt, const struct act *a, const char *data)
 	const struct rec *rec = &a->recs[0];
 	struct value v = show_value(dt, rec, data);
 
+	if (rec->kind == REC_BYTES && is_text_bytes((const unsigned char *)data + rec->offset, rec->size)) {
+		fprintf(dt->out, dt->opts.quiet ? "%.*s" : "  %-33.*s", (int)rec->size,
+			data + rec->offset);
+		return;
+	}
 	if (rec->kind == REC_BYTES) {
 		show_bytes(dt, (const unsigned char *)data + rec->offset, rec->size);
 		return;
@@ -81,6 +95,7 @@ formatted(struct dt *dt, const struct act *a, const char *data)
 	if (!f)
 		abort();
 	format_print(f, dt, a->format, next_value, &v, NULL);
+	free(v.text);
 	fclose(f);
 	return text;
 }
@@ -173,6 +188,7 @@ show_act(struct dt *dt, const struct act *a, const char *data, struct error *err
 		return 0;
 	case A_PRINTF:
 		format_print(dt->out, dt, a->format, next_value, &v, NULL);
+		free(v.text);
 		return 0;
 	case A_EXIT:
 		dt->exiting = true;

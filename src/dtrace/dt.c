@@ -535,21 +535,37 @@ dt_set_runtime_option(struct dt *dt, const char *assignment, struct error *err)
 int
 dt_pragma(struct dt *dt, const struct node *n, struct error *err)
 {
+	/* Words behind the first; nothing follows from these here. */
+	static const struct {
+		const char *name;
+		size_t least, most;
+	} ignored[] = {{"attributes", 2, 2}, {"binding", 2, 2}, {"line", 1, 3}};
 	cleanup_strv struct strv words = STRV_INIT;
-	int r;
 
 	strv_words(&words, n->text, " \t");
 	if (words.n && str_eq(words.v[0], "option")) {
-		for (size_t i = 1; i < words.n; i++)
-			if ((r = dt_set_option(dt, words.v[i], err)) < 0)
-				return d_error(err, n->line, "D_PRAGMA_OPTSET", "%s",
-					       error_message(err));
-		return 0;
+		if (words.n != 2)
+			return d_error(err, n->line, "D_PRAGMA_MALFORM",
+				       "#pragma D option takes one NAME or NAME=VALUE");
+		return dt_set_option(dt, words.v[1], err) < 0
+			       ? d_error(err, n->line, "D_PRAGMA_OPTSET", "%s", error_message(err))
+			       : 0;
 	}
-	/* attributes, binding, depends_on, error, line: nothing follows from them here. */
-	if (words.n && (str_eq(words.v[0], "attributes") || str_eq(words.v[0], "binding") ||
-			str_eq(words.v[0], "depends_on") || str_eq(words.v[0], "line")))
-		return 0;
+	if (words.n && str_eq(words.v[0], "error"))
+		return d_error(err, n->line, "D_PRAGERR", "#error:%s",
+			       strstr(n->text, "error") + strlen("error"));
+	if (words.n && str_eq(words.v[0], "depends_on"))
+		return dt->in_library ? 0
+				      : d_error(err, n->line, "D_PRAGMA_DEPEND",
+						"#pragma D depends_on is for files of the library");
+	for (size_t i = 0; words.n && i < ARRAY_SIZE(ignored); i++) {
+		if (!str_eq(words.v[0], ignored[i].name))
+			continue;
+		if (words.n - 1 >= (dt->in_library ? 1 : ignored[i].least) && words.n - 1 <= ignored[i].most)
+			return 0;
+		return d_error(err, n->line, "D_PRAGMA_MALFORM", "malformed #pragma D %s",
+			       words.v[0]);
+	}
 	return d_error(err, n->line, "D_PRAGMA_INVAL", "invalid pragma \"%s\"", n->text);
 }
 

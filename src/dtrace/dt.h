@@ -172,6 +172,7 @@ struct agg {
 	int fd;
 	int64_t normal; /* divisor of normalize(); 1 */
 	bool printed;	/* by printa(): not again at the end */
+	bool cleared;	/* by clear(), when there was something */
 };
 
 /* --- probes */
@@ -374,6 +375,10 @@ bool dt_is_string(struct dt *dt, const struct ctf_type *t);
 bool dt_is_scalar(struct dt *dt, const struct ctf_type *t); /* a number or an address */
 /* Bytes that the text of n may take, NUL included; a multiple of 8. */
 size_t text_bound(struct dt *dt, const struct node *n);
+const struct ctf_type *dt_common_type(struct dt *dt, const struct ctf_type *a,
+				      const struct ctf_type *b);
+/* Does the value fit a variable or member of type `to`? */
+bool dt_may_assign(struct dt *dt, const struct ctf_type *to, const struct node *from);
 int dt_pragma(struct dt *dt, const struct node *n, struct error *err);
 
 /* probe.c */

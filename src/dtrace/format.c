@@ -232,7 +232,9 @@ format_value(FILE *out, struct dt *dt, const struct piece *piece, const struct v
 	default:
 		break;
 	}
-	if (v->text)
+	if (v->text && piece->conv == 'k')
+		fputs(v->text, out);
+	else if (v->text)
 		print_text(out, piece, v->text, width, precision);
 	else
 		print_number(out, piece, v, width, precision);

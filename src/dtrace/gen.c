@@ -432,13 +432,22 @@ may_be_held(const struct dt *dt)
 	return hooks > 1;
 }
 
+/* Behind exit() the probe's other clauses do nothing. */
+static void
+gen_stop_after_exit(struct gen *g, int over)
+{
+	asm_map_value(&g->a, R1, g->dt->globals_fd, offsetof(struct dt_shared, stopped));
+	asm_load(&g->a, 8, R1, R1, 0);
+	asm_jcci(&g->a, BPF_JEQ, R1, 1, over);
+}
+
 int
 dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err)
 {
 	struct gen *g = xcalloc(1, sizeof(*g));
 	const struct probe *p = h->probes[0];
 	struct asmb *a = &g->a;
-	int r = 0, out = asm_label(a);
+	int r = 0, out = asm_label(a), over = asm_label(a);
 
 	g->dt = dt;
 	g->hook = h;
@@ -466,8 +475,12 @@ dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err)
 			asm_storei(a, 8, next.reg, next.off, 0);
 		}
 	}
-	for (size_t i = 0; r == 0 && i < p->n_clauses; i++)
+	for (size_t i = 0; r == 0 && i < p->n_clauses; i++) {
 		r = gen_clause(g, p->clauses[i], err);
+		if (has_exit(p->clauses[i]) && i + 1 < p->n_clauses && !str_eq(p->name, "END"))
+			gen_stop_after_exit(g, over);
+	}
+	asm_here(a, over);
 	if (g->scratch) {
 		asm_load(a, 4, R1, R9, 0);
 		asm_alui(a, BPF_SUB, R1, 1);

@@ -514,21 +514,34 @@ scale_of(const struct ctf_type *t)
 	return size ? size : 1;
 }
 
+/* A signed operand of an unsigned operation: as many bits as that has. */
+static void
+as_common(struct gen *g, int reg, const struct ctf_type *t, const struct ctf_type *common)
+{
+	if (ctf_is_signed(t) && !ctf_is_signed(common) && ctf_size(common) < 8)
+		asm_extend(&g->a, reg, (unsigned)ctf_size(common), false);
+}
+
+/* r0, a result, to the bits of its type; what an int overflows to is nobody's business. */
+static void
+cut(struct gen *g, const struct ctf_type *t)
+{
+	if (ctf_size(t) < 4 || (ctf_size(t) == 4 && !ctf_is_signed(t)))
+		asm_extend(&g->a, R0, (unsigned)ctf_size(t), ctf_is_signed(t));
+}
+
 static int
 gen_binary(struct gen *g, struct node *n, struct error *err)
 {
 	struct node *l = n->left, *r = n->right;
-	bool is_signed = ctf_is_signed(l->type) && ctf_is_signed(r->type);
+	const struct ctf_type *common = dt_common_type(g->dt, l->type, r->type);
+	bool is_signed = ctf_is_signed(n->op == OP_SHR ? l->type : common);
 	bool pointer = ctf_is_pointer(n->type);
 	int status, yes;
 
-	if (ctf_size(l->type) < 4 || ctf_size(r->type) < 4) /* promoted to int, or to the other */
-		is_signed = (ctf_is_signed(l->type) || ctf_size(l->type) < 4) &&
-			    (ctf_is_signed(r->type) || ctf_size(r->type) < 4);
-	if (n->op == OP_SHR)
-		is_signed = ctf_is_signed(l->type);
 	if ((status = gen_scalar(g, l, err)) < 0)
 		return status;
+	as_common(g, R0, l->type, common);
 	if (pointer && !ctf_is_pointer(l->type))
 		asm_alui(&g->a, BPF_MUL, R0, (int32_t)scale_of(r->type));
 	if (r->is_const && r->value >= INT32_MIN && r->value <= INT32_MAX) {
@@ -539,6 +552,8 @@ gen_binary(struct gen *g, struct node *n, struct error *err)
 		asm_mov(&g->a, R1, R0);
 		gen_pop(g, R0);
 	}
+	if (n->op != OP_SHL && n->op != OP_SHR)
+		as_common(g, R1, r->type, common);
 	if (pointer && !ctf_is_pointer(r->type))
 		asm_alui(&g->a, BPF_MUL, R1, (int32_t)scale_of(l->type));
 	if (n->op >= OP_EQ && n->op <= OP_GE) {
@@ -551,8 +566,8 @@ gen_binary(struct gen *g, struct node *n, struct error *err)
 	if (n->op == OP_SUB && ctf_is_pointer(l->type) && ctf_is_pointer(r->type)) {
 		asm_imm(&g->a, R1, scale_of(l->type));
 		asm_emit(&g->a, BPF_ALU64 | BPF_DIV | BPF_X, R0, R1, 1, 0);
-	} else if (ctf_size(n->type) == 4 && !ctf_is_signed(n->type)) {
-		asm_extend(&g->a, R0, 4, false);
+	} else {
+		cut(g, n->type);
 	}
 	return 0;
 }
@@ -643,8 +658,7 @@ gen_unary(struct gen *g, struct node *n, struct error *err)
 		gen_truth(g, yes);
 		return 0;
 	}
-	if (ctf_size(n->type) == 4 && !ctf_is_signed(n->type))
-		asm_extend(&g->a, R0, 4, false);
+	cut(g, n->type);
 	return 0;
 }
 
@@ -711,7 +725,8 @@ gen_builtin(struct gen *g, struct node *n, struct error *err)
 		return (r = ops->gen_arg(g, g->hook, (unsigned)b, err)) < 0
 			       ? r
 			       : gen_arg_view(g, n, (unsigned)b, err);
-	if (g->nobody && priv_is_process(b)) {
+	if ((g->nobody && priv_is_process(b)) ||
+	    (ops->manual && (b == B_STACKDEPTH || b == B_CALLER))) { /* BEGIN: only we are there */
 		asm_imm(a, R0, 0);
 		return 0;
 	}
@@ -837,6 +852,15 @@ scalar(struct gen *g, struct node *n, struct error *err)
 
 	if (n->is_const) {
 		asm_imm(&g->a, R0, n->value);
+		return 0;
+	}
+	if (dt_is_string(g->dt, n->type)) { /* where the text stands: str[3], bcopy(str, ...) */
+		struct place text = gen_slot(g, g->dt->opts.strsize);
+
+		if ((r = gen_text(g, n, text, g->dt->opts.strsize, false, err)) < 0)
+			return r;
+		gen_place(g, R0, text);
+		gen_as_number(g);
 		return 0;
 	}
 	switch (n->kind) {

@@ -143,8 +143,8 @@ rt_substr(rt_t *rt, char *dst, const char *s, u64 size)
 {
 	long len = (long)length(s, size), at = (long)rt->a, n = (long)rt->b;
 
-	if (n > len)
-		n = len; /* so that sums do not overflow */
+	if (n > 2 * (long)size)
+		n = 2 * (long)size; /* so that sums do not overflow */
 	if (at < 0) {
 		at += len;
 		if (at < 0 && at + n > 0) {
@@ -208,11 +208,9 @@ rt_strtok(rt_t *rt, char *dst, const char *text, const char *delims, u64 size)
 	for (rt->i = 0; can_loop && rt->i < size - 1; rt->i++) {
 		u64 c = get(text, rt->token, size);
 
-		if (!c)
-			break;
+		if (!c || is_delimiter(rt, delims, c, size))
+			break; /* the next word begins here: other delimiters may be given */
 		rt->token = rt->token + 1;
-		if (is_delimiter(rt, delims, c, size))
-			break;
 		put(dst, rt->i, size, c);
 	}
 	put(dst, rt->i, size, 0);
@@ -419,6 +417,18 @@ hex(u64 d)
 	return d < 10 ? d + '0' : d - 10 + 'a';
 }
 
+INLINE void
+ntop4(rt_t *rt, char *dst, const u8 *addr, u64 size)
+{
+	add_decimal(rt, dst, size, addr[0]);
+	add(rt, dst, size, '.');
+	add_decimal(rt, dst, size, addr[1]);
+	add(rt, dst, size, '.');
+	add_decimal(rt, dst, size, addr[2]);
+	add(rt, dst, size, '.');
+	add_decimal(rt, dst, size, addr[3]);
+}
+
 /* RFC 5952: the longest run of two or more zero groups is "::". */
 INLINE void
 ntop6(rt_t *rt, char *dst, const u8 *addr, u64 size)
@@ -447,6 +457,10 @@ ntop6(rt_t *rt, char *dst, const u8 *addr, u64 size)
 		}
 		if (rt->i && rt->i != rt->a + rt->b)
 			add(rt, dst, size, ':');
+		if (rt->i == 6 && !rt->a && (rt->b == 6 || (rt->b == 5 && addr[10] == 255 && addr[11] == 255))) {
+			ntop4(rt, dst, addr + 12, size); /* ::ffff:1.2.3.4, ::1.2.3.4 */
+			break;
+		}
 		group = get((const char *)addr, 2 * rt->i, 16) << 8 |
 			get((const char *)addr, 2 * rt->i + 1, 16);
 		if (group >> 12)
@@ -465,17 +479,10 @@ FUNC long
 rt_ntop(rt_t *rt, char *dst, const u8 *addr, u64 size, u64 family)
 {
 	rt->j = 0;
-	if (family == 2) {
-		add_decimal(rt, dst, size, addr[0]);
-		add(rt, dst, size, '.');
-		add_decimal(rt, dst, size, addr[1]);
-		add(rt, dst, size, '.');
-		add_decimal(rt, dst, size, addr[2]);
-		add(rt, dst, size, '.');
-		add_decimal(rt, dst, size, addr[3]);
-	} else {
+	if (family == 2)
+		ntop4(rt, dst, addr, size);
+	else
 		ntop6(rt, dst, addr, size);
-	}
 	put(dst, rt->j, size, 0);
 	return 0;
 }

@@ -111,6 +111,17 @@ show_usym(struct dt *dt, enum action action, const uint64_t *rec)
 	return usyms_show(dt->usyms, (pid_t)rec[0], rec[1], false, form);
 }
 
+bool
+is_text_bytes(const unsigned char *data, size_t n)
+{
+	size_t len = strnlen((const char *)data, n);
+
+	for (size_t i = 0; i < n; i++)
+		if (i < len ? !isprint(data[i]) && !isspace(data[i]) : data[i])
+			return false;
+	return len > 0;
+}
+
 void
 show_bytes(struct dt *dt, const unsigned char *data, size_t n)
 {
@@ -121,7 +132,7 @@ show_bytes(struct dt *dt, const unsigned char *data, size_t n)
 	fprintf(dt->out, "\n             0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f  "
 			 "0123456789abcdef\n");
 	for (size_t row = 0; row < n; row += 16) {
-		fprintf(dt->out, "      %5zx:", row);
+		fprintf(dt->out, "%10zx:", row);
 		for (size_t i = row; i < row + 16; i++) {
 			if (i < n)
 				fprintf(dt->out, " %02x", data[i]);
