@@ -252,7 +252,7 @@ main(int argc, char **argv)
 	cleanup_strbuf struct strbuf request = STRBUF_INIT;
 	char *packet = xmalloc(REQUEST_FRAME + 4096);
 	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-	int status = 1;
+	int status = 1, resets = 0;
 	ssize_t n;
 
 	connect_broker();
@@ -265,7 +265,8 @@ main(int argc, char **argv)
 	sigaction(SIGTERM, &sa, NULL);
 	for (;;) {
 		n = recv(sock, packet, REQUEST_FRAME + 4095, 0);
-		if (n < 0 && errno == EINTR)
+		/* Refused before the request was read: what was said is still there to be read. */
+		if (n < 0 && (errno == EINTR || (errno == ECONNRESET && !resets++)))
 			continue;
 		if (n <= 0)
 			fail("the consumer in the global zone has ended", 0);

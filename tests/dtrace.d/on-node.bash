@@ -1,10 +1,11 @@
-# Runs on the node: a load that makes every provider fire, and the rows.
+# Runs on the node, SOURCE-URL TINY: a load that makes every provider fire, and the rows.
 # A row is NAME, D program, and an extended regular expression for its whole output (runs of white
 # space are one blank), with tabs between; a program that does not end is ended after 25 seconds (on
 # a busy machine attaching alone takes some) and has failed.  "!" before the expression: dtrace must
 # fail, and say that.
 . /root/checks.bash
 set -u
+source_url=$1 tiny=$2
 dtrace=${DTRACE:-dtrace}
 work=/var/tmp/dtrace-load
 mkdir -p $work
@@ -61,4 +62,5 @@ for name in hotkernel hotuser iolatency runqlat; do
 done
 like intrstat "$(timeout 20 intrstat 1 1 2>&1)" '^(virtio|NET_RX|TIMER|RCU)'
 like lockstat "$(timeout 30 lockstat -H -D 3 true 2>&1)" 'Adaptive mutex hold'
+. /root/zones.bash
 echo end

@@ -1,0 +1,83 @@
+# Read by on-node.bash: dtrace in zones.  $source_url and $tiny are where the image is and its uuid.
+imgadm sources -a "$source_url" >/dev/null 2>&1
+ok 'an image for zones' imgadm import -q "$tiny"
+for name in a b; do
+	vmadm create >/dev/null 2>&1 <<JSON
+{"brand":"lx","kernel_version":"6.12.0","image_uuid":"$tiny","alias":"$name","max_physical_memory":256,"quota":3}
+JSON
+done
+a=$(vmadm lookup -1 alias=a) b=$(vmadm lookup -1 alias=b)
+in_zone() { zlogin "$1" "$(printf '%q ' "${@:2}")"; }
+dt() { in_zone "$1" timeout 60 /native/usr/sbin/dtrace "${@:2}" 2>&1; }
+consumers() { cat /sys/fs/cgroup/zones/$a/dtrace/cgroup.procs 2>/dev/null | wc -l; }
+none_left() { [ "$(consumers)" = 0 ]; }
+some_left() { [ "$(consumers)" != 0 ]; }
+
+is 'the broker is online' "$(svcs -H -o state system/dtrace)" online
+in_zone $a sh -c 'while :; do /bin/busybox cat /etc/hostname; done' >/dev/null 2>&1 &
+in_zone $b sh -c 'cp /bin/busybox /tmp/busybox-b; while :; do /tmp/busybox-b cat /etc/hostname; done' >/dev/null 2>&1 &
+in_zone $b sh -c 'exec sleep 1000' >/dev/null 2>&1 &
+
+# --- what a zone sees
+like 'its own system calls, by its own numbers' \
+	"$(dt $a -qn 'syscall::openat:entry /pid == $target/ { printf("%d %d %s", pid < 10000, uid, zonename); exit(0); }' -c 'cat /etc/hostname')" \
+	"1 0 $a"
+seen=$(dt $a -qn 'syscall:::entry { @[execname] = count(); } tick-5s { exit(0); }')
+like 'its own processes' "$seen" 'busybox'
+not 'none of another zone, none of the node' grep -qE 'busybox-b|dtraced|zoneadmd|sshd|svc\.' <<<"$seen"
+seen=$(dt $a -qn 'sched:::off-cpu { @[args[1]->pr_fname, args[1]->pr_pid] = count(); } tick-5s { exit(0); }')
+not 'nor in the arguments of probes' grep -qE 'busybox-b|dtraced|zoneadmd|sshd|kworker|rcu' <<<"$seen"
+like 'a process that is made' "$(dt $a -qn 'proc:::exec-success { printf("%s|%s|%d", execname, curpsinfo->pr_psargs, curpsinfo->pr_pid == pid); exit(0); }')" \
+	'busybox\|/bin/busybox cat /etc/hostname\|1'
+like 'memory of its own' "$(dt $a -qn 'syscall::openat:entry /execname == "busybox"/ { printf("%s", copyinstr(arg1)); exit(0); }')" '^/'
+like 'a file descriptor by name' "$(dt $a -qn 'syscall::read:entry /pid == $target && fds[arg0].fi_name == "hostname"/ { printf("%s", fds[arg0].fi_pathname); exit(0); }' -c 'head -n 1 /etc/hostname')" '/etc/hostname'
+like 'the clock samples it' "$(dt $a -qn 'profile-499 /execname == "busybox"/ { @[ustack(1)] = count(); } tick-3s { exit(0); }')" '[0-9]'
+
+# --- what is refused, and how
+like 'functions of the kernel' "$(dt $a -n fbt::vfs_read:entry)" 'probe description fbt::vfs_read:entry does not match any probes'
+like 'its variables' "$(dt $a -n 'BEGIN { trace(`jiffies); }')" 'jiffies: DTrace requires additional privileges'
+like 'its structures' "$(dt $a -n 'BEGIN { trace(curthread->tgid); }')" 'curthread: DTrace requires additional privileges'
+like 'its memory' "$(dt $a -qn 'BEGIN { trace(*(long *)0xffffffff81000000); } tick-1s { exit(0); }')" 'invalid kernel access \(0xffffffff81000000\)'
+like 'another zone' "$(dt $a -z "$b" -n BEGIN)" '-z works in the global zone alone'
+like 'a process of another zone' "$(dt $a -p "$(pgrep -f '^sleep 1000')" -n BEGIN)" 'failed to grab process [0-9]+: No such process'
+like 'by its number there' "$(dt $a -n "pid$(pgrep -f '^sleep 1000'):::entry")" 'no process has the id'
+vmadm update $b limit_priv=default,-dtrace_user,-dtrace_proc >/dev/null 2>&1
+like 'a zone without the privileges' "$(dt $b -n BEGIN)" 'failed to initialize dtrace: DTrace requires additional privileges'
+vmadm update $b limit_priv=default,-dtrace_user >/dev/null 2>&1
+like 'a zone with one of them' "$(dt $b -n syscall:::entry)" 'does not match any probes'
+vmadm update $b limit_priv=default >/dev/null 2>&1
+in_zone $a sh -c 'grep -q ^plain: /etc/passwd || echo plain:x:1000:1000::/:/bin/sh >>/etc/passwd'
+like 'a user that is not root' "$(zlogin -l plain $a '/native/usr/sbin/dtrace -n BEGIN' 2>&1)" 'DTrace requires additional privileges'
+
+# --- what is done in the zone
+in_zone $a sh -c 'echo "BEGIN { printf(\"%s from a file\", \$\$1); exit(3); }" >/tmp/a.d'
+like 'a script, its argument' "$(dt $a -q -s /tmp/a.d word)" 'word from a file'
+dt $a -q -s /tmp/a.d word >/dev/null
+is 'and its exit status' $? 3
+dt $a -wq -o /tmp/out -n 'BEGIN { printf("text"); system("echo $$ >/tmp/made"); exit(0); }' >/dev/null
+is 'output to a file there' "$(in_zone $a cat /tmp/out | tr -d '\n')" text
+ok 'a command of system()' in_zone $a test -s /tmp/made
+like 'a command that is not there' "$(dt $a -n BEGIN -c /nonexistent)" 'failed to execute /nonexistent: No such file or directory'
+
+# --- it ends
+for when in 0.1 0.5 2; do
+	in_zone $a sh -c '/native/usr/sbin/dtrace -n "syscall:::entry { @ = count(); }" & sleep '$when'; kill -9 $!' >/dev/null 2>&1
+	ok "killed after $when s it leaves nothing behind" until_true 20 none_left
+done
+in_zone $a sh -c '/native/usr/sbin/dtrace -n "syscall:::entry { @ = count(); }" >/tmp/said 2>&1' >/dev/null 2>&1 &
+ok 'one that traces' until_true 30 some_left
+pkill -9 -x dtraced
+ok 'ends with the broker' until_true 20 none_left
+like 'and says so' "$(until_true 20 in_zone $a test -s /tmp/said; in_zone $a cat /tmp/said)" 'the consumer in the global zone has ended|matched'
+answers() { dt $a -qn 'BEGIN { printf("again"); exit(0); }' | grep -q again; }
+ok 'the broker comes back' until_true 60 answers
+
+# --- zones seen from the global zone
+like 'one zone' "$(timeout 60 dtrace -z $b -qn 'syscall::openat:entry { printf("%s %s", zonename, execname); exit(0); }' 2>&1)" "$b busybox-b"
+seen=$(timeout 60 dtrace -z all -qn 'syscall::openat:entry { @[zonename] = count(); } tick-8s { exit(0); }' 2>&1)
+like 'all of them' "$seen" "$a"
+like 'the other too' "$seen" "$b"
+in_zone $a sh -c '/native/usr/sbin/dtrace -n "syscall:::entry { @ = count(); }"' >/dev/null 2>&1 &
+ok 'one that traces while its zone is halted' until_true 30 some_left
+for zone in $a $b; do ok "zone $zone is deleted" vmadm delete $zone; done
+is 'no cgroup is left' "$(ls -d /sys/fs/cgroup/zones/*/ 2>/dev/null)" ''
