@@ -5,10 +5,13 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cli.h"
 #include "base/ipc.h"
 #include "base/str.h"
+#include "os/run.h"
 #include "vmm/ctl.h"
 
 static const struct verb {
@@ -28,7 +31,7 @@ static const struct verb {
 	{"resume", "resume", "resume", NULL, false, "let them go on"},
 	{"snapshot", "snapshot", "checkpoint", "FILE", true, "write it to a file; it goes on"},
 	{"suspend", "save", "suspend", "FILE", true, "write it to a file and end it"},
-	{"migrate", "migrate", "migrate", "ADDR:PORT", true, "send it to a waiting bhyve -r tcp=..."},
+	{"migrate", "migrate", "migrate", "ADDRESS", true, "send it to a waiting bhyve -r ADDRESS"},
 	{"migrate-cancel", "migrate-cancel", NULL, NULL, false, "let it stay"},
 	{"migrate-status", "migrate-status", NULL, NULL, true, "how far it is"},
 	{"device-add", "device-add", NULL, "SLOT,DEVICE", false, "a PCI device, as -s has it"},
@@ -51,7 +54,9 @@ usage(FILE *out)
 		fprintf(out, "  %-14s %-10s %-15s %s\n", verbs[i].name,
 			verbs[i].arg ? verbs[i].arg : "", verbs[i].flag ? verbs[i].flag : "",
 			verbs[i].help);
-	fprintf(out, "migrate takes --downtime=MS: how long the guest may stand still (300)\n");
+	fprintf(out, "migrate takes --downtime=MS: how long the guest may stand still (300); ADDRESS is\n"
+		     "unix=PATH, tcp=ADDR:PORT, or \"-- PROGRAM [ARGUMENT]...\", which carries the stream:\n"
+		     "  bhyvectl migrate NAME -- ssh -W /tmp/move.sock NODE\n");
 }
 
 static const struct verb *
@@ -69,6 +74,7 @@ find(const char *name, size_t len, bool flag)
 struct call {
 	const struct verb *verb;
 	const char *name, *arg, *downtime;
+	char **program; /* whose standard input and output lead to the other side; NULL: none */
 };
 
 /* While one request is being worked on, another connection tells how far it is. */
@@ -111,6 +117,25 @@ wait_for(int fd, const char *path, struct ipc_message *answer, struct error *err
 			 json_str(json_get(e, "message"), "it failed"));
 }
 
+/* *ret_fd: our end of its standard input and output. */
+static int
+start_program(char **argv, struct run_child *child, int *ret_fd, struct error *err)
+{
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set_errno(err, errno, "socketpair");
+	r = run_start((const char *const *)argv,
+		      &(struct run_opts){.in_fd = pair[1], .out_fd = pair[1], .err = RUN_INHERIT,
+					 .die_with_parent = true}, child, err);
+	close(pair[1]);
+	if (r < 0)
+		close(pair[0]);
+	else
+		*ret_fd = pair[0];
+	return r;
+}
+
 static int
 call(const struct call *c, struct error *err)
 {
@@ -118,6 +143,8 @@ call(const struct call *c, struct error *err)
 						  : str_printf("%s/%s.sock", CTL_DIR, c->name);
 	cleanup_ipc_message struct ipc_message answer = IPC_MESSAGE_INIT;
 	cleanup_json struct json *request = json_new_object();
+	struct run_child child = {.pid = -1};
+	cleanup_close int stream = -1;
 	cleanup_close int fd = -1;
 	uint64_t downtime;
 	int r;
@@ -131,10 +158,15 @@ call(const struct call *c, struct error *err)
 		json_set_int(request, "downtime", (int64_t)downtime);
 	}
 	r = ipc_connect(path, &fd, err);
+	if (r == 0 && c->program)
+		r = start_program(c->program, &child, &stream, err);
 	if (r == 0)
-		r = ipc_send(fd, request, NULL, 0, err);
+		r = ipc_send(fd, request, &stream, stream >= 0, err);
+	cleanup_closep(&stream); /* the machine's from now on: its end is the program's end */
 	if (r == 0)
 		r = wait_for(fd, path, &answer, err);
+	if (child.pid >= 0)
+		run_abort(&child);
 	if (r < 0)
 		return error_wrap(err, r, "%s", c->name);
 	if (c->verb->show) {
@@ -185,6 +217,10 @@ main(int argc, char **argv)
 			usage(stdout);
 			return CLI_OK;
 		}
+		if (str_eq(argv[i], "--") && argv[i + 1] && c.verb && str_eq(c.verb->name, "migrate")) {
+			c.program = argv + i + 1;
+			break;
+		}
 		if (!take_word(&c, argv[i])) {
 			if (c.verb)
 				return cli_fail("one machine and one thing to do at a time, not "
@@ -200,7 +236,7 @@ main(int argc, char **argv)
 	}
 	if (c.arg && !c.verb->arg)
 		return cli_fail("%s takes no argument", c.verb->name), CLI_USAGE;
-	if (!c.arg && c.verb->arg)
+	if (!c.arg && c.verb->arg && !c.program)
 		return cli_fail("%s: expected %s", c.verb->name, c.verb->arg), CLI_USAGE;
 	return call(&c, &err) < 0 ? cli_error(&err) : CLI_OK;
 }

@@ -23,6 +23,7 @@ struct ctl {
 	struct vm *vm;
 	struct ipc_server *server;
 	struct ipc_client *asking;    /* whose request is being served */
+	struct ipc_message *message;  /* the request itself */
 	struct ipc_client *migrating; /* who waits for the end of a migration */
 };
 
@@ -239,7 +240,13 @@ do_migrate(struct vm *vm, const struct json *in, struct json *out, struct error 
 
 	if (ms < 1 || ms > 3600000)
 		return error_set(err, EINVAL, "downtime: expected milliseconds, at most an hour");
-	r = migrate_start(vm, address, (unsigned)ms, migrated, ctl, err);
+	if (ctl->message->n_fds > 0) {
+		cleanup_close int fd = ipc_message_steal_fd(ctl->message, 0);
+
+		r = migrate_start_fd(vm, fd, (unsigned)ms, migrated, ctl, err);
+	} else {
+		r = migrate_start(vm, address, (unsigned)ms, migrated, ctl, err);
+	}
 	if (r < 0)
 		return r;
 	ctl->migrating = ctl->asking;
@@ -324,6 +331,7 @@ on_request(struct ipc_client *c, struct ipc_message *m, void *arg)
 			continue;
 		error_done(&err);
 		ctl->asking = c;
+		ctl->message = m;
 		r = requests[i].run(ctl->vm, m->body, out, &err);
 		break;
 	}

@@ -52,17 +52,17 @@ assign_pci(struct vm *vm, struct error *err)
 	return r < 0 ? r : pci_assign(vm, enable, err);
 }
 
-/* -r FILE, or -r tcp=ADDRESS:PORT: the state of a machine that ran before. */
+/* -r FILE, or -r tcp=ADDRESS:PORT or unix=PATH: the state of a machine that ran before. */
 static int
 restore(struct vm *vm, struct error *err)
 {
 	const char *from = config_get(vm->config, "restore", NULL);
-	const char *address = from ? str_after(from, "tcp=") : NULL;
+	bool stream = from && (str_after(from, "tcp=") || str_after(from, "unix="));
 
 	if (!from)
 		return 0;
 	vm_pause(vm);
-	return address ? migrate_receive(vm, address, err) : snapshot_load(vm, from, err);
+	return stream ? migrate_receive(vm, from, err) : snapshot_load(vm, from, err);
 }
 
 static const struct {

@@ -22,16 +22,21 @@
  * when what is left can be sent in the allowed downtime the thread asks the
  * main thread for the rest, since it alone pauses and ends.
  *
- * The stream is neither encrypted nor authenticated: it belongs on a network
- * of the nodes' own.
+ * The stream is neither encrypted nor authenticated, and a machine is all its guest's secrets: so
+ * it goes over a UNIX socket, or a descriptor that a program like ssh carries to one (bhyvectl), or
+ * TCP on this node.  TCP to other nodes is for who says that their network is nobody else's
+ * (migrate.plain).
  */
 #include "vmm/migrate.h"
 
+#include <arpa/inet.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/sock.h"
@@ -219,7 +224,7 @@ hand_over(struct migration *m, bool *ret_gone, struct error *err)
 	uint64_t us;
 	int r;
 
-	if ((r = send_round(m, &us, err)) < 0 || (r = state_save(m->vm, &state, err)) < 0 ||
+	if ((r = send_round(m, &us, err)) < 0 || (r = state_save_moving(m->vm, &state, err)) < 0 ||
 	    (r = transmit(m->fd, DEVICES, 0, state.data, state.len, state.len, err)) < 0 ||
 	    (r = expect(m->fd, READY, err)) < 0)
 		return r;
@@ -299,12 +304,62 @@ find(struct vm *vm)
 	return m;
 }
 
+/* TCP leaves the node only if the operator says that its network may see everything. */
+static int
+check_plain(struct vm *vm, const char *address, struct error *err)
+{
+	struct sockaddr_storage sa;
+	const struct sockaddr_in *v4 = (const void *)&sa;
+	const struct sockaddr_in6 *v6 = (const void *)&sa;
+	socklen_t len;
+	bool plain;
+	int r;
+
+	if ((r = sock_tcp_address(address, &sa, &len, err)) < 0 ||
+	    (r = config_bool(vm->config, "migrate.plain", false, &plain, err)) < 0)
+		return r;
+	if (plain || (sa.ss_family == AF_INET && ntohl(v4->sin_addr.s_addr) >> 24 == 127) ||
+	    (sa.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr)))
+		return 0;
+	return error_set(err, EPERM, "%s: whoever hears the stream has the guest's memory: send it "
+			 "through ssh (bhyvectl(8)), or set migrate.plain", address);
+}
+
+static int
+connect_to(struct vm *vm, const char *address, int *ret_fd, struct error *err)
+{
+	const char *path = str_after(address, "unix="), *tcp = str_after(address, "tcp=");
+	int r;
+
+	if (path)
+		return sock_unix_connect(path, SOCK_STREAM, ret_fd, err);
+	r = check_plain(vm, tcp ? tcp : address, err);
+	return r < 0 ? r : sock_tcp_connect(tcp ? tcp : address, SILENCE_SECONDS, ret_fd, err);
+}
+
+/* What cannot leave the node says so before anything is sent. */
+static int
+may_move(struct vm *vm, struct error *err)
+{
+	cleanup_strbuf struct strbuf state = STRBUF_INIT;
+	bool was_paused = vm->paused;
+	int r;
+
+	vm_pause(vm);
+	r = state_save_moving(vm, &state, err);
+	if (!was_paused)
+		vm_resume(vm);
+	return r;
+}
+
 static int
 prepare(struct migration *m, const char *address, struct error *err)
 {
 	int r;
 
-	if ((r = sock_tcp_connect(address, SILENCE_SECONDS, &m->fd, err)) < 0 ||
+	if (m->fd < 0 && (r = connect_to(m->vm, address, &m->fd, err)) < 0)
+		return r;
+	if ((r = sock_set_timeout(m->fd, SILENCE_SECONDS, err)) < 0 || (r = may_move(m->vm, err)) < 0 ||
 	    (r = dirty_open(&m->dirty, &m->vm->mem, true, err)) < 0)
 		return r;
 	m->wake_fd = eventfd(0, EFD_CLOEXEC);
@@ -323,17 +378,20 @@ busy(struct migration *m)
 	return m && !m->joined;
 }
 
-int
-migrate_start(struct vm *vm, const char *address, unsigned max_downtime_ms, migrate_done_fn *done,
-	      void *arg, struct error *err)
+/* fd is taken over, also on failure; -1: address. */
+static int
+begin(struct vm *vm, const char *address, int fd, unsigned max_downtime_ms, migrate_done_fn *done,
+      void *arg, struct error *err)
 {
 	struct migration *m = find(vm);
 	int r;
 
-	if (busy(m))
+	if (busy(m)) {
+		cleanup_closep(&fd);
 		return error_set(err, EBUSY, "%s is being migrated already", vm->name);
+	}
 	m = xcalloc(1, sizeof(*m));
-	*m = (struct migration){.vm = vm, .fd = -1, .wake_fd = -1, .joined = true,
+	*m = (struct migration){.vm = vm, .fd = fd, .wake_fd = -1, .joined = true,
 				.dirty = DIRTY_INIT, .done = done, .done_arg = arg,
 				.max_downtime_us = max_downtime_ms * 1000ULL};
 	pthread_mutex_init(&m->lock, NULL);
@@ -345,6 +403,23 @@ migrate_start(struct vm *vm, const char *address, unsigned max_downtime_ms, migr
 	m->joined = false;
 	vm_add_part(vm, &(struct vm_part){.name = "migration", .free = migration_free, .arg = m});
 	return 0;
+}
+
+int
+migrate_start(struct vm *vm, const char *address, unsigned max_downtime_ms, migrate_done_fn *done,
+	      void *arg, struct error *err)
+{
+	return begin(vm, address, -1, max_downtime_ms, done, arg, err);
+}
+
+int
+migrate_start_fd(struct vm *vm, int fd, unsigned max_downtime_ms, migrate_done_fn *done, void *arg,
+		 struct error *err)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	return own < 0 ? error_set_errno(err, errno, "the stream") :
+			 begin(vm, NULL, own, max_downtime_ms, done, arg, err);
 }
 
 int
@@ -438,14 +513,20 @@ take_machine(struct vm *vm, int fd, struct error *err)
 int
 migrate_receive(struct vm *vm, const char *address, struct error *err)
 {
+	const char *path = str_after(address, "unix="), *tcp = str_after(address, "tcp=");
 	cleanup_close int listening = -1;
-	int r = sock_tcp_listen(address, 0, &listening, err);
+	int r = path ? sock_unix_listen(path, 0, &listening, err) :
+		       check_plain(vm, tcp ? tcp : address, err);
 
+	if (r == 0 && !path)
+		r = sock_tcp_listen(tcp ? tcp : address, 0, &listening, err);
 	if (r < 0)
 		return r;
 
 	cleanup_close int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
 
+	if (path)
+		unlink(path); /* for one machine */
 	if (fd < 0)
 		return error_set_errno(err, errno, "%s", address);
 	r = sock_set_timeout(fd, SILENCE_SECONDS, err);

@@ -1,4 +1,4 @@
-/* A running guest moves to another process, over TCP; migrate.c opens with the theory. */
+/* A running guest moves to another process, over a stream; migrate.c opens with the theory. */
 #ifndef VMM_MIGRATE_H
 #define VMM_MIGRATE_H
 
@@ -21,9 +21,11 @@ struct migrate_status {
 typedef void migrate_done_fn(void *arg, const struct migrate_status *status);
 
 /*
- * Main thread.  Starts to send the machine to address; it runs on until what is
+ * Main thread.  Starts to send the machine to address ("tcp=ADDRESS:PORT", "unix=PATH"); it runs on until what is
  * left takes less than max_downtime_ms.  One at a time.
  */
+int migrate_start_fd(struct vm *vm, int fd, unsigned max_downtime_ms, migrate_done_fn *done,
+		     void *arg, struct error *err); /* a connected socket, which stays the caller's */
 int migrate_start(struct vm *vm, const char *address, unsigned max_downtime_ms,
 		  migrate_done_fn *done, void *arg, struct error *err);
 /* -ENOENT: none was started. */
@@ -32,7 +34,7 @@ int migrate_status(struct vm *vm, struct migrate_status *ret, struct error *err)
 int migrate_cancel(struct vm *vm, struct error *err);
 
 /*
- * The other end: waits at address for one machine, and takes it into this one,
+ * The other end: waits at address ("tcp=ADDRESS:PORT", "unix=PATH") for one machine, and takes it into this one,
  * which is paused and never ran.  When it returns 0 the guest is ours.
  */
 int migrate_receive(struct vm *vm, const char *address, struct error *err);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/sock.h"
 #include "base/str.h"
 #include "base/test.h"
@@ -245,6 +246,74 @@ wait_done(struct machine *m, const struct migrate_status *done)
 {
 	while (done->state == MIGRATE_COPYING)
 		event_step(m->loop, 100);
+}
+
+TEST(a_stream_to_other_nodes_is_said_to_be_one)
+{
+	static const struct {
+		const char *address, *plain;
+		bool refused;
+	} rows[] = {{"192.0.2.1:9", "false", true}, {"tcp=[2001:db8::1]:9", "false", true},
+		    {"127.0.0.1:1", "false", false}, {"tcp=[::1]:1", "false", false},
+		    {"unix=/nowhere/x", "false", false}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_error struct error err = ERROR_INIT;
+		struct machine m = machine("name=guest");
+
+		check(migrate_start(m.vm, rows[i].address, 100, NULL, NULL, &err) < 0);
+		check_int(strstr(error_message(&err), "ssh") != NULL, ==, rows[i].refused);
+		drop(&m);
+	}
+}
+
+TEST(a_disk_of_this_node_stays)
+{
+	cleanup_free char *path = str_printf("%s/disk", test_tmpdir());
+	static const char *const options[] = {"", "pci.0.4.0.ro=true", "pci.0.4.0.shared=true"};
+
+	static const char zeros[4096];
+
+	require(file_write_atomic(path, zeros, sizeof(zeros), 0600, NULL) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		cleanup_error struct error err = ERROR_INIT;
+		cleanup_strbuf struct strbuf state = STRBUF_INIT;
+		cleanup_free char *keys = str_printf("pci.0.4.0.device=nvme\npci.0.4.0.path=%s\n%s",
+						     path, options[i]);
+		struct machine m = machine(keys);
+
+		vm_pause(m.vm);
+		check_int(state_save_moving(m.vm, &state, &err), ==, i == 0 ? -ENOTSUP : 0);
+		if (i == 0)
+			check_has(error_message(&err), "shared");
+		drop(&m);
+	}
+}
+
+/* As with bhyvectl migrate NAME -- ssh -W PATH NODE: somebody else made the connection. */
+TEST(a_guest_migrates_over_a_descriptor)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	struct machine a = machine_kvm("name=guest\nmemory.size=4M"), b = machine_kvm("name=guest\nmemory.size=4M");
+	cleanup_free char *path = str_printf("%s/move", test_tmpdir());
+	struct receiver to = {.vm = b.vm, .address = str_printf("unix=%s", path)};
+	struct migrate_status done = {.state = MIGRATE_COPYING};
+	cleanup_close int fd = -1;
+
+	start(a.vm);
+	require(pthread_create(&to.thread, NULL, receive, &to) == 0);
+	while (sock_unix_connect(path, SOCK_STREAM, &fd, NULL) < 0)
+		usleep(1000);
+	check_ok(migrate_start_fd(a.vm, fd, 1000, on_done, &done, &err), &err);
+	cleanup_closep(&fd);
+	wait_done(&a, &done);
+	check_str(done.message, "");
+	require(pthread_join(to.thread, NULL) == 0);
+	check_ok(to.result, &to.err);
+	check(access(path, F_OK) < 0);
+	free(to.address);
+	drop(&a);
+	drop(&b);
 }
 
 TEST(a_guest_migrates_while_it_runs)

@@ -261,7 +261,7 @@ static const struct option {
 	{'G', "[w][ADDR:]PORT", .set = opt_gdb, .help = "wait for a debugger there"},
 	{'K', "LAYOUT", .key = "keyboard.layout", .help = "keyboard layout of VNC"},
 	{'p', "VCPU:CPU", .set = opt_pin, .help = "run a vcpu on one host CPU"},
-	{'r', "FILE|tcp=ADDR:PORT", .key = "restore",
+	{'r', "FILE|unix=PATH|tcp=ADDR:PORT", .key = "restore",
 	 .help = "go on from a snapshot, or take over a guest that migrates"},
 	{'C', .key = "memory.guest_in_core", .value = "true",
 	 .help = "put guest memory into core dumps"},
@@ -362,7 +362,7 @@ restored(struct config *config, struct error *err)
 {
 	const char *path = config_get(config, "restore", NULL);
 
-	return !path || str_after(path, "tcp=") ? 0 : snapshot_config(path, config, err);
+	return !path || str_after(path, "tcp=") || str_after(path, "unix=") ? 0 : snapshot_config(path, config, err);
 }
 
 int

@@ -287,6 +287,15 @@ state_save(struct vm *vm, struct strbuf *out, struct error *err)
 }
 
 int
+state_save_moving(struct vm *vm, struct strbuf *out, struct error *err)
+{
+	struct state s = {.out = out, .moving = true, .err = err};
+
+	walk(vm, &s);
+	return s.result;
+}
+
+int
 state_load(struct vm *vm, const void *data, size_t len, struct error *err)
 {
 	struct state s = {.loading = true, .in = data, .left = len, .err = err};

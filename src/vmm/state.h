@@ -47,6 +47,7 @@ struct state {
 	const uint8_t *in;  /* loading: what is left */
 	size_t left;
 	const char *section; /* for messages */
+	bool moving;	     /* saving for another node, where the machine goes on at once */
 	int result;	     /* of the first failure */
 	struct error *err;
 };
@@ -85,6 +86,8 @@ void state_none(struct pci_dev *d, struct state *s);
  * same configuration whose vcpus never ran.
  */
 int state_save(struct vm *vm, struct strbuf *out, struct error *err);
+/* The same for another node: what is this node's own refuses. */
+int state_save_moving(struct vm *vm, struct strbuf *out, struct error *err);
 int state_load(struct vm *vm, const void *data, size_t len, struct error *err);
 
 #endif

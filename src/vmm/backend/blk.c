@@ -15,7 +15,9 @@
 
 #include "base/str.h"
 #include "vmm/sandbox.h"
+#include "vmm/state.h"
 
+SANDBOX_NEEDS(SANDBOX_MAIN, "fadvise64");
 SANDBOX_NEEDS(SANDBOX_IO, "io_uring_setup", "io_uring_enter", "io_uring_register", "preadv",
 	      "pwritev", "fdatasync", "fallocate", "ioctl", "fcntl", "fstat", "newfstatat");
 
@@ -29,7 +31,7 @@ struct blk {
 	int fd;
 	uint8_t *memory; /* instead of a file */
 	bool own_memory;
-	bool is_device;
+	bool is_device, shared;
 	struct blk_info info;
 	void *arg;
 	struct io_uring ring;
@@ -147,7 +149,7 @@ blk_open(struct config *node, struct blk **ret, struct error *err)
 {
 	const char *path = config_get(node, "path", NULL);
 	struct blk *b;
-	bool nocache, direct, sync, ro, nodelete;
+	bool nocache, direct, sync, ro, nodelete, shared;
 	int r, flags = O_CLOEXEC;
 
 	if (config_get(node, "ram", NULL))
@@ -158,6 +160,7 @@ blk_open(struct config *node, struct blk **ret, struct error *err)
 	    (r = config_bool(node, "direct", false, &direct, err)) < 0 ||
 	    (r = config_bool(node, "sync", false, &sync, err)) < 0 ||
 	    (r = config_bool(node, "ro", false, &ro, err)) < 0 ||
+	    (r = config_bool(node, "shared", false, &shared, err)) < 0 ||
 	    (r = config_bool(node, "nodelete", false, &nodelete, err)) < 0)
 		return r;
 	flags |= (ro ? O_RDONLY : O_RDWR) | (nocache || direct ? O_DIRECT : 0) |
@@ -176,11 +179,31 @@ blk_open(struct config *node, struct blk **ret, struct error *err)
 		return r;
 	}
 	b->info.readonly = ro;
+	b->shared = shared;
 	b->info.discard = !ro && !nodelete;
 	b->info.write_cache = !sync;
 	set_serial(b, node, path);
 	*ret = b;
 	return 0;
+}
+
+/*
+ * Another node reads the disk itself: what the host kept of it in memory is written out here and
+ * forgotten there.  A disk in memory goes along.
+ */
+void
+blk_state(struct blk *b, struct state *s)
+{
+	if (b->own_memory && b->info.size <= 32 << 20)
+		state_field(s, "disk", b->memory, b->info.size);
+	else if (b->own_memory)
+		state_refuse(s, "a disk in memory of more than 32M");
+	else if (b->fd >= 0 && s->moving && !b->shared && !b->info.readonly)
+		state_refuse(s, "its disk is this node's own (shared says that the other has it too)");
+	else if (b->fd >= 0 && !s->loading && !b->info.readonly && fdatasync(b->fd) < 0)
+		state_refuse(s, "its disk cannot be written: %m");
+	else if (b->fd >= 0 && s->loading)
+		(void)posix_fadvise(b->fd, 0, 0, POSIX_FADV_DONTNEED); /* advice */
 }
 
 struct blk *

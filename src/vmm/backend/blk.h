@@ -39,7 +39,7 @@ struct blk_req {
 };
 
 /* Keys: path or ram, nocache, direct, sync, ro, nodelete, sectorsize, ser, serpath. */
-#define BLK_N_PCI_OPTS 10
+#define BLK_N_PCI_OPTS 11
 #define BLK_PCI_OPTS                                                                          \
 	{"path", "FILE", "file, zvol or disk; its name may be left out"},                     \
 	{"ram", "MIB", "instead: a disk in memory, empty at the start"},                     \
@@ -48,6 +48,7 @@ struct blk_req {
 	{"nodelete", NULL, "no discard"},                                                     \
 	{"sectorsize", "LOGICAL[/PHYSICAL]", "what the guest is told"},                       \
 	{"ser", "TEXT", "serial number, up to 20 characters"},                                \
+	{"shared", NULL, "other nodes see the same disk: the guest may migrate with it"},       \
 	{"serpath", "PATH", "the number is made of this path's name instead of path's"}
 
 int blk_open(struct config *node, struct blk **ret, struct error *err);
@@ -55,6 +56,9 @@ int blk_open(struct config *node, struct blk **ret, struct error *err);
 struct blk *blk_open_memory(void *data, uint64_t size);
 void blk_close(struct blk *b);
 const struct blk_info *blk_info(const struct blk *b);
+/* Of a device's state: what was written is on the disk, and is read from there again. */
+struct state;
+void blk_state(struct blk *b, struct state *s);
 /* Asks the file how large it is now; true if that changed. */
 bool blk_resize(struct blk *b);
 

@@ -569,6 +569,7 @@ ahci_state(struct pci_dev *d, struct state *s)
 	for (unsigned i = 0; i < a->n_ports; i++) {
 		struct ahci_port *p = &a->port[i];
 
+		blk_state(p->lun.blk, s);
 		STATE(s, p->clb);
 		STATE(s, p->fb);
 		STATE(s, p->is);

@@ -898,6 +898,7 @@ nvme_state(struct pci_dev *d, struct state *s)
 {
 	struct nvme *n = (struct nvme *)d;
 
+	blk_state(n->blk, s);
 	STATE(s, n->cc);
 	STATE(s, n->csts);
 	STATE(s, n->aqa);

@@ -257,11 +257,18 @@ describe(struct vblk *d)
 	memcpy(d->v.cfg, &c, sizeof(c));
 }
 
+/* A paused worker has nothing in flight. */
+static void
+vblk_state(struct virtio *v, struct state *s)
+{
+	blk_state(((struct vblk *)v)->blk, s);
+}
+
 static const struct virtio_ops ops = {
 	.type = VIRTIO_ID_BLOCK,
 	.pci_class = PCI_CLASS_STORAGE_SCSI,
 	.doorbells = true,
-	.state = virtio_state_none, /* a paused worker has nothing in flight */
+	.state = vblk_state,
 };
 
 static int

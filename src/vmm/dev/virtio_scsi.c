@@ -300,8 +300,11 @@ vscsi_state(struct virtio *v, struct state *s)
 	struct vscsi *a = (struct vscsi *)v;
 
 	STATE(s, a->changed);
-	for (unsigned i = 0; i < MAX_TARGETS; i++)
+	for (unsigned i = 0; i < MAX_TARGETS; i++) {
 		STATE(s, a->target[i].sense);
+		if (a->target[i].blk)
+			blk_state(a->target[i].blk, s);
+	}
 }
 
 static const struct virtio_ops ops = {
