@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -66,7 +67,6 @@ static const struct {
 	{"virtio-blk", "ram=1"},
 	{"virtio-9p", "sharename=s path=%d/share"},
 	{"virtio-vsock", "path=%d/vsock"},
-	{"virtio-net", "backend=user qpair=2"},
 	{"", ""}, /* the devices at fixed ports, and fw_cfg */
 };
 
@@ -101,6 +101,7 @@ machine(struct config *c, struct event_loop *loop, unsigned which, int disk)
 	struct vm *vm = NULL;
 	cleanup_free char *path = str_printf("/proc/self/fd/%d", disk);
 	cleanup_strbuf struct strbuf keys = STRBUF_INIT;
+	cleanup_error struct error err = ERROR_INIT;
 
 	bool isa = !*devices[which].name;
 
@@ -121,10 +122,11 @@ machine(struct config *c, struct event_loop *loop, unsigned which, int disk)
 	    vm_new_fake(c, RAM, &vm, NULL) < 0)
 		abort();
 	vm->loop = loop;
-	if ((isa && isa_create_all(vm, NULL) < 0) ||
-	    pci_create_all(vm, NULL) < 0 || pci_assign(vm, true, NULL) < 0 ||
-	    (isa && fwcfg_describe(fwcfg_new(vm), NULL) < 0))
+	if ((isa && isa_create_all(vm, &err) < 0) || pci_create_all(vm, &err) < 0 ||
+	    pci_assign(vm, true, &err) < 0 || (isa && fwcfg_describe(fwcfg_new(vm), &err) < 0)) {
+		fprintf(stderr, "%s\n", error_message(&err));
 		abort();
+	}
 	return vm;
 }
 
