@@ -145,17 +145,22 @@ read_rows(struct dt *dt, struct agg *a, struct rows *rows, struct error *err)
 static double
 result_of(const struct agg *a, const int64_t *w)
 {
-	double n = (double)w[0], sum, squares;
+	unsigned __int128 squares;
+	__int128 mean, left;
+	double n = (double)w[0], sum;
 
 	switch (a->func) {
 	case AGG_COUNT:
 		return n;
 	case AGG_AVG:
 		return n ? (double)(w[1] / w[0]) : 0;
-	case AGG_STDDEV:
-		sum = (double)w[1];
-		squares = (double)(uint64_t)w[2] + (double)(uint64_t)w[3] * 18446744073709551616.0;
-		return n ? sqrt(fmax(0, squares / n - (sum / n) * (sum / n))) : 0;
+	case AGG_STDDEV: /* in whole numbers: what is left of two great ones is small */
+		if (!w[0])
+			return 0;
+		squares = ((unsigned __int128)(uint64_t)w[3] << 64 | (uint64_t)w[2]) / (uint64_t)w[0];
+		mean = w[1] / w[0];
+		left = (__int128)squares - mean * mean;
+		return left > 0 ? sqrt((double)left) : 0;
 	case AGG_QUANTIZE:
 	case AGG_LQUANTIZE:
 	case AGG_LLQUANTIZE:

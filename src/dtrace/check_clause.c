@@ -585,14 +585,14 @@ check_trace(struct checker *c, struct node *n, struct act *a, struct error *err)
 
 	if (r < 0)
 		return r;
-	if (ctf_is_string(n->args->type) && dt_in_variable(n->args) &&
-	    ctf_kind(ctf_resolve(n->args->type)) == CTF_ARRAY) {
+	if (!dt_is_string(c->dt, n->args->type) && ctf_is_string(n->args->type) &&
+	    dt_in_variable(n->args) && ctf_kind(ctf_resolve(n->args->type)) == CTF_ARRAY) {
 		add_rec(c->clause, a,
 			(struct rec){.kind = REC_BYTES, .size = ctf_size(n->args->type)});
 		n->args->slot = (int)a->recs[0].offset;
 		return 0;
 	}
-	return check_values(c, n, a, err);
+	return record_value(c, a, n->args, err);
 }
 
 static int
@@ -636,7 +636,7 @@ check_action(struct checker *c, struct node *n, const struct ident *row, struct 
 	if (c->clause->conditional && a->bit >= 64)
 		return d_error(err, n->line, "D_UNKNOWN",
 			       "a clause with if may have 64 actions at most");
-	if (is_recording(row->action)) {
+	if (is_recording(row->action) || (row->destructive && !c->dt->opts.quiet)) {
 		c->clause->shows = true;
 		begin_record(c->clause);
 	}

@@ -48,7 +48,7 @@ command(struct dt *dt, const char *program, const char *name, struct strv *argv)
 	if (mcpp)
 		strv_addl(argv, program, "-a", "-N", "-W0", NULL);
 	else
-		strv_addl(argv, program, "-x", "assembler-with-cpp", "-undef", NULL);
+		strv_addl(argv, program, "-x", "c", "-undef", NULL); /* others lose #pragma */
 	if (dt->opts.cpphdrs && !mcpp)
 		strv_add(argv, "-H");
 	add_standard(dt, mcpp, argv);

@@ -361,6 +361,8 @@ run(struct command *c, struct error *err)
 	int r;
 
 	catch_signals();
+	if (c->dt->opts.destructive && !c->dt->opts.quiet)
+		fprintf(stderr, "dtrace: allowing destructive actions\n");
 	if ((r = dt_enable(c->dt, err)) < 0 || (r = dt_procs_go(c->dt, err)) < 0)
 		return r;
 	return consume(c, false, err);

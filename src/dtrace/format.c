@@ -167,7 +167,7 @@ print_text(FILE *out, const struct piece *piece, const char *text, int width, in
 	char spec[24];
 
 	build_spec(piece, "s", spec, sizeof(spec));
-	fprintf(out, spec, width, precision, text);
+	fprintf(out, spec, width, precision ? precision : -1, text); /* %.0s says nothing in D */
 }
 
 /* The bytes of a float or double, by size; a value of another type is a number like any other. */
