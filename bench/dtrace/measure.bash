@@ -3,7 +3,7 @@
 # Prints lines "row WHAT OURS PEER UNIT TARGET" for bench/lib.sh, tabs between, and "say TEXT".
 set -u
 dir=$1
-calls=${CALLS:-5000} rounds=${ROUNDS:-100}
+calls=${CALLS:-5000} rounds=${ROUNDS:-1000}
 NO_FBT=${NO_FBT:-} NO_PID=${NO_PID:-}
 rows=" ${ROWS:-list start event memory rate} "
 ours=("$dir/dtrace" -xsyslibdir="$dir/lib")
@@ -15,7 +15,12 @@ oracle=(chroot "${ORACLE_ROOT:-}" /usr/sbin/dtrace ${ORACLE_OPTIONS:-})
 row() { local IFS=$'\t'; echo "row	$*"; } # WHAT OURS PEER UNIT TARGET
 say() { echo "say	$*"; }
 wants() { [[ $rows == *" $1 "* ]]; }
-has() { [ "$1" = bpftrace ] && [ -n "${BPFTRACE_ROOT:-}" ] || [ "$1" = Oracle ] && [ -n "${ORACLE_ROOT:-}" ]; }
+has() { # PEER
+	case $1 in
+	bpftrace) [ -n "${BPFTRACE_ROOT:-}" ] ;;
+	Oracle)	[ -n "${ORACLE_ROOT:-}" ] ;;
+	esac
+}
 why() { tr '\n' ' ' <"$dir/err" | cut -c1-200; }
 # WHAT OURS PEERNAME PEER UNIT TARGET: what one of the two cannot do is said
 against() {
@@ -89,7 +94,8 @@ if wants start; then
 fi
 
 # --- while somebody looks: nanoseconds per getppid(), memory
-[ -p "$dir/fifo" ] || mkfifo "$dir/fifo"
+[ -p "$dir/fifo" ] || { rm -f "$dir/fifo"; mkfifo "$dir/fifo"; }
+base=0
 settled() { # PID: programs are loaded and it has gone to sleep
 	local cpu last= same=0
 	while kill -0 "$1" 2>/dev/null; do
@@ -110,7 +116,7 @@ memory() {
 		/^map_id:/ && !seen[$2]++ { n += size } END { printf "%d\n", n / 1024 }'
 }
 ended() { # PID
-	kill -INT "$1" 2>/dev/null
+	kill -TERM "$1" 2>/dev/null # SIGINT is ignored by what a script starts in the background
 	(read -rt 20 <>"$dir/fifo"; kill -9 "$1" 2>/dev/null) &
 	local guard=$!
 	wait "$1" 2>/dev/null
@@ -130,7 +136,8 @@ under() {
 }
 event() { # NAME ROW D BPFTRACE
 	local f d t
-	base=$("$dir/bench" load "$calls" "$rounds")
+	t=$("$dir/bench" load "$calls" "$rounds")
+	base=$(awk -v a="$base" -v b="$t" 'BEGIN { print !a || b < a ? b : a }') # the quietest moment seen
 	read -r f _ < <(under "$dir/bench" floor "$dir/floor.bpf.o" "$2")
 	read -r d dp dm < <(under "${ours[@]}" -q -n "$3")
 	cp "$dir/err" "$dir/err.ours"
@@ -141,8 +148,8 @@ event() { # NAME ROW D BPFTRACE
 		else read -r t tp tm < <(under "${oracle[@]}" -q -n "$3"); fi
 		against "event: $1" "$d" $p "$t" ns 1
 		[ "$t" != - ] && [ "$d" != - ] && wants memory || continue
-		row "memory of the process: $1 : $p" "$dp" "$tp" KiB 1
-		row "memory of its maps: $1 : $p" "$dm" "$tm" KiB -
+		say "memory: $1: process and maps of ours $dp and $dm KiB, of $p $tp and $tm"
+		row "memory: $1 : $p" $((dp + dm)) $((tp + tm)) KiB 1
 	done
 }
 bt=tracepoint:syscalls:sys_enter_getppid

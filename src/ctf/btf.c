@@ -59,29 +59,23 @@ static const enum ctf_kind kinds[] = {
 static size_t
 entry_size(const struct btf_type *t)
 {
-	size_t vlen = btf_vlen(t), size = sizeof(*t);
+	static const struct {
+		uint8_t fixed, each; /* behind the header, and for each of its parts */
+	} sizes[32] = {
+		[BTF_KIND_INT] = {4, 0},
+		[BTF_KIND_VAR] = {4, 0},
+		[BTF_KIND_DECL_TAG] = {4, 0},
+		[BTF_KIND_ARRAY] = {sizeof(struct btf_array), 0},
+		[BTF_KIND_ENUM] = {0, sizeof(struct btf_enum)},
+		[BTF_KIND_ENUM64] = {0, sizeof(struct btf_enum64)},
+		[BTF_KIND_STRUCT] = {0, sizeof(struct btf_member)},
+		[BTF_KIND_UNION] = {0, sizeof(struct btf_member)},
+		[BTF_KIND_FUNC_PROTO] = {0, sizeof(struct btf_param)},
+		[BTF_KIND_DATASEC] = {0, sizeof(struct btf_var_secinfo)},
+	};
+	uint32_t info = t->info; /* kind in five bits from the 24th, number of parts in the low 16 */
 
-	switch (btf_kind(t)) {
-	case BTF_KIND_INT:
-	case BTF_KIND_VAR:
-	case BTF_KIND_DECL_TAG:
-		return size + 4;
-	case BTF_KIND_ENUM:
-		return size + vlen * sizeof(struct btf_enum);
-	case BTF_KIND_ENUM64:
-		return size + vlen * sizeof(struct btf_enum64);
-	case BTF_KIND_ARRAY:
-		return size + sizeof(struct btf_array);
-	case BTF_KIND_STRUCT:
-	case BTF_KIND_UNION:
-		return size + vlen * sizeof(struct btf_member);
-	case BTF_KIND_FUNC_PROTO:
-		return size + vlen * sizeof(struct btf_param);
-	case BTF_KIND_DATASEC:
-		return size + vlen * sizeof(struct btf_var_secinfo);
-	default:
-		return size;
-	}
+	return sizeof(*t) + sizes[info >> 24 & 31].fixed + (size_t)(info & 0xffff) * sizes[info >> 24 & 31].each;
 }
 
 static int

@@ -116,15 +116,17 @@ next_token(const char *at, char word[64])
 		return NULL;
 	while (isalnum((unsigned char)at[len]) || at[len] == '_')
 		len++;
-	snprintf(word, 64, "%.*s", len ? (int)len : 1, at);
-	return at + (len ? len : 1);
+	len = len ? len : 1;
+	memcpy(word, at, len < 63 ? len : 63);
+	word[len < 63 ? len : 63] = '\0';
+	return at + len;
 }
 
 /* Names that stand behind inline, typedef, struct, union and enum outside of braces. */
 static void
 note_definitions(struct map *names, const char *text)
 {
-	char word[64], last[64] = "", kind = 0; /* 'i'nline, 't'ypedef, t'a'g follows */
+	char word[64] = "", last[64] = "", kind = 0; /* 'i'nline, 't'ypedef, t'a'g follows */
 	int depth = 0;
 
 	while ((text = next_token(text, word))) {
@@ -141,7 +143,7 @@ note_definitions(struct map *names, const char *text)
 			map_set(names, word, NULL);
 		if (str_eq(word, "inline") || str_eq(word, "typedef"))
 			kind = word[0];
-		snprintf(last, sizeof(last), "%s", word);
+		memcpy(last, word, sizeof(last));
 	}
 }
 

@@ -69,7 +69,7 @@ intern(struct probe_table *t, const char *name)
 		const char **old = t->names;
 		size_t n = t->cap_names;
 
-		t->cap_names = n ? 2 * n : 4096;
+		t->cap_names = n ? 4 * n : 4096;
 		t->names = xcalloc(t->cap_names, sizeof(*t->names));
 		for (size_t k = 0; k < n; k++) {
 			if (!old[k])
