@@ -3,6 +3,9 @@
 # it must print.
 . "$(dirname "$0")/lib.sh"
 images tiny
-on_node --put src/dtrace/testdata/node:/root/rows --put tests/dtrace.d/zones.bash:/root/zones.bash \
+obj=${ATOLL_IMAGE_OBJ:-build/release}
+tools/image archive >/dev/null 2>&1 && tools/sysroot run ninja -C "$obj" src/dtrace/dtrace-victim-usdt >/dev/null
+on_node --put "$obj/src/dtrace/dtrace-victim-usdt:/root/victim-usdt" \
+	--put src/dtrace/testdata/node:/root/rows --put tests/dtrace.d/zones.bash:/root/zones.bash \
 	tests/dtrace.d/on-node.bash "$source_url" "$uuid_tiny"
 finish

@@ -218,7 +218,9 @@ static const struct seccomp_rule allowed[] = {
 	{"lstat", 0}, {"newfstatat", 0}, {"statx", 0}, {"statfs", 0}, {"fstatfs", 0}, {"access", 0},
 	{"faccessat", 0}, {"faccessat2", 0}, {"readlink", 0}, {"readlinkat", 0}, {"getdents64", 0},
 	{"fcntl", 0}, {"dup", 0}, {"dup2", 0}, {"dup3", 0}, {"ioctl", 0}, {"getcwd", 0}, {"pipe2", 0},
-	{"memfd_create", 0}, {"fadvise64", 0},
+	{"fadvise64", 0},
+	/* files without a name, to write */
+	{"memfd_create", 0}, {"pwrite64", 0}, {"ftruncate", 0}, {"fchmod", 0},
 	/* waiting, and the connection */
 	{"poll", 0}, {"ppoll", 0}, {"select", 0}, {"pselect6", 0}, {"epoll_create1", 0},
 	{"epoll_ctl", 0}, {"epoll_wait", 0}, {"epoll_pwait", 0}, {"epoll_pwait2", 0}, {"sendmsg", 0},

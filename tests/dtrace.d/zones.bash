@@ -49,6 +49,18 @@ vmadm update $b limit_priv=default >/dev/null 2>&1
 in_zone $a sh -c 'grep -q ^plain: /etc/passwd || echo plain:x:1000:1000::/:/bin/sh >>/etc/passwd'
 like 'a user that is not root' "$(zlogin -l plain $a '/native/usr/sbin/dtrace -n BEGIN' 2>&1)" 'DTrace requires additional privileges'
 
+# --- a program with probes of its own, and the node's libc to run it
+root=/zones/$a/root
+mkdir -p $root/opt $root/lib64 $root/lib/x86_64-linux-gnu
+cp /root/victim-usdt $root/opt/
+cp /lib64/ld-linux-x86-64.so.2 $root/lib64/
+cp /lib/x86_64-linux-gnu/libc.so.6 $root/lib/x86_64-linux-gnu/
+like 'USDT probes' "$(dt $a -qn 'victim$target:::step { printf("%d %s;", arg0, copyinstr(arg1)); } victim$target:::box-made { printf("box %d;", args[0]->height); }' -c /opt/victim-usdt)" \
+	'0 /opt/victim-usdt;.*box 4;'
+like 'functions, and stacks with names of the files there' \
+	"$(dt $a -qn 'pid$target:victim-usdt:victim_steps:entry { ustack(); exit(0); }' -c /opt/victim-usdt)" 'victim-usdt`main\+0x'
+like 'an object made there' "$(in_zone $a sh -c 'cd /tmp; echo "provider p { probe q(int); };" >p.d; for o in -h -G; do /native/usr/sbin/dtrace $o -s p.d; done; head -n 1 p.h; dd if=p.o bs=1 skip=1 count=3 2>/dev/null')" ELF
+
 # --- what is done in the zone
 in_zone $a sh -c 'echo "BEGIN { printf(\"%s from a file\", \$\$1); exit(3); }" >/tmp/a.d'
 like 'a script, its argument' "$(dt $a -q -s /tmp/a.d word)" 'word from a file'
