@@ -35,7 +35,7 @@ add_standard(struct dt *dt, bool mcpp, struct strv *argv)
 	if (mcpp)
 		strv_add(argv, dt->opts.stdc == STDC_C ? "-S1" : dt->opts.stdc == STDC_S ? "-@old" : "-S0");
 	else if (dt->opts.stdc != STDC_C)
-		strv_addl(argv, "-w", "-U__STDC__", dt->opts.stdc == STDC_S ? NULL : "-D__STDC__=0", NULL);
+		strv_addl(argv, "-U__STDC__", dt->opts.stdc == STDC_S ? NULL : "-D__STDC__=0", NULL);
 }
 
 /* `name` is the file's: what it includes is looked for beside it, too. */
@@ -48,7 +48,7 @@ command(struct dt *dt, const char *program, const char *name, struct strv *argv)
 	if (mcpp)
 		strv_addl(argv, program, "-a", "-N", "-W0", NULL);
 	else
-		strv_addl(argv, program, "-x", "c", "-undef", NULL); /* others lose #pragma */
+		strv_addl(argv, program, "-x", "c", "-undef", "-w", NULL); /* others lose #pragma */
 	if (dt->opts.cpphdrs && !mcpp)
 		strv_add(argv, "-H");
 	add_standard(dt, mcpp, argv);

@@ -37,7 +37,9 @@
 #define DT_MAX_SPECS 64
 #define DT_DROP_CPUS 256
 #define DT_AGG_KEYS 65536
+#define DT_DARK_KEYS 4096 /* see fires_in_the_dark() */
 #define DT_MAX_FRAMES 127
+#define KERNEL_ENOTSUPP 524 /* ENOTSUPP, which no header for programs has */
 #define DT_UREGS 21 /* of struct pt_regs, in its order */
 #define DT_ERROR_PROBE 2 /* data of dtrace:::ERROR */
 
@@ -282,6 +284,7 @@ struct dt {
 	struct map *spellings; /* of types, kept for error messages */
 	struct probe_table *table;
 	char *why; /* a provider's word on why something was not there */
+	const char *why_tag; /* its own D_ tag for that, or NULL */
 	struct functions *functions;
 	struct ctf **modules; /* types of kernel modules that were asked for */
 	size_t n_modules;

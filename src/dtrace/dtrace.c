@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cli.h"
@@ -17,10 +18,18 @@
 
 static volatile sig_atomic_t interrupted;
 
+/* One ^C may come as two signals (timeout(1) sends it to the process and to its group). */
 static void
 on_signal(int sig)
 {
-	interrupted++;
+	static struct timespec first;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!interrupted)
+		first = now;
+	if (!interrupted || (now.tv_sec - first.tv_sec) * 1000 + (now.tv_nsec - first.tv_nsec) / 1000000 > 200)
+		interrupted++;
 }
 
 static const char usage_text[] =
@@ -28,6 +37,7 @@ static const char usage_text[] =
 	"              [-j] [-L PATH] [-o FILE] [-p PID] [-s SCRIPT] [-U NAME] [-x OPT[=VAL]] [-X a|c|s|t]\n"
 	"              [-z ZONE] [-P PROVIDER [[PRED] ACTION]] [-m MODULE ...] [-f FUNCTION ...]\n"
 	"              [-n NAME [[PRED] ACTION]] [-i ID [[PRED] ACTION]] [ARG...]\n"
+	"  -a  claim what -A enabled     -A  save programs for the next boot\n"
 	"  -b  size of the buffer        -n  probe description and clause\n"
 	"  -B  write each line at once   -o  append output to FILE\n"
 	"  -c  run CMD, end with it      -p  grab PID, end with it\n"

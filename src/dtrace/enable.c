@@ -89,10 +89,30 @@ place_vars(struct dt *dt, struct error *err)
 	return 0;
 }
 
+/*
+ * Where interrupts are off the kernel gives a hash new per-CPU values from a store of three, which
+ * it fills when they are on again: a fourth new key would be dropped.  Probes of the scheduler and
+ * of locks fire there, so their aggregations get their memory beforehand; that takes its time
+ * at the start, so they get less of it.
+ */
+static bool
+fires_in_the_dark(struct dt *dt)
+{
+	const struct provider *const dark[] = {&provider_sched, &provider_lockstat, &provider_rawtp,
+					       &provider_sdt, &provider_sysinfo};
+
+	for (size_t i = 0; i < dt->n_probes; i++)
+		for (size_t k = 0; dt->probes[i]->n_clauses && k < ARRAY_SIZE(dark); k++)
+			if (dt->probes[i]->ops == dark[k])
+				return true;
+	return false;
+}
+
 static uint64_t
-agg_entries(struct dt *dt, const struct agg *a)
+agg_entries(struct dt *dt, const struct agg *a, bool dark)
 {
 	uint64_t n = dt->opts.aggsize ? dt->opts.aggsize / (a->key_size + 8 * a->n_words + 32)
+		     : dark	      ? DT_DARK_KEYS
 				      : DT_AGG_KEYS;
 
 	return a->n_keys && n ? n : 1;
@@ -101,6 +121,7 @@ agg_entries(struct dt *dt, const struct agg *a)
 static int
 make_aggs(struct dt *dt, struct error *err)
 {
+	bool dark = fires_in_the_dark(dt);
 	size_t zeros = 8;
 	int r;
 
@@ -117,7 +138,7 @@ make_aggs(struct dt *dt, struct error *err)
 			zeros = 8 * a->n_words;
 		r = make_map(a->n_keys ? BPF_MAP_TYPE_PERCPU_HASH : BPF_MAP_TYPE_PERCPU_ARRAY,
 			     "dt_agg", a->n_keys ? (uint32_t)off : 4, (uint32_t)(8 * a->n_words),
-			     agg_entries(dt, a), a->n_keys ? BPF_F_NO_PREALLOC : 0,
+			     agg_entries(dt, a, dark), a->n_keys && !dark ? BPF_F_NO_PREALLOC : 0,
 			     &a->fd, err);
 		if (r < 0)
 			return r;
@@ -336,6 +357,9 @@ hook_load(struct dt *dt, struct hook *h, struct gen *g, const struct prog_kind *
 	/* A place that is not there is not the clauses' fault: the provider says it better. */
 	if (fd == -ENOENT)
 		return fd;
+	if (!*log || fd == -KERNEL_ENOTSUPP)
+		return error_set(err, ENOTSUP, "cannot trace %s:%s:%s:%s: %s", p->prov, p->mod, p->func, p->name,
+				 fd == -KERNEL_ENOTSUPP ? "this kernel cannot hook functions" : strerror(-fd));
 	return error_set(err, -fd, "line %d: the kernel refuses the clauses of %s:%s:%s:%s: %s",
 			 p->clauses[0]->node->line, p->prov, p->mod, p->func, p->name,
 			 in_plain_words(reason));

@@ -318,6 +318,7 @@ dt_probes_match(struct dt *dt, const char *text, int line, struct probe ***ret, 
 		for (size_t i = 0; i < 4; i++)
 			part[i] = parts.v[i];
 		free(steal_ptr(&dt->why));
+		dt->why_tag = NULL;
 		if ((r = provide(dt, part, err)) < 0)
 			return r;
 		for (size_t i = 0; i < dt->n_probes; i++) {
@@ -333,7 +334,7 @@ dt_probes_match(struct dt *dt, const char *text, int line, struct probe ***ret, 
 		}
 	}
 	if (!n) {
-		d_error(err, line, "D_PDESC_ZERO", "probe description %s does not match any probes%s%s",
+		d_error(err, line, dt->why_tag ? dt->why_tag : "D_PDESC_ZERO", "probe description %s does not match any probes%s%s",
 			spec, dt->why ? ": " : "", dt->why ? dt->why : "");
 		return -ESRCH;
 	}

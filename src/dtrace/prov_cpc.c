@@ -32,6 +32,7 @@ static const struct cpc_event {
 	{"cache_misses", HW, PERF_COUNT_HW_CACHE_MISSES},
 	{"cache_references", HW, PERF_COUNT_HW_CACHE_REFERENCES},
 	{"context_switches", SW, PERF_COUNT_SW_CONTEXT_SWITCHES},
+	{"cpu_clock", SW, PERF_COUNT_SW_CPU_CLOCK},
 	{"cpu_cycles", HW, PERF_COUNT_HW_CPU_CYCLES},
 	{"cpu_migrations", SW, PERF_COUNT_SW_CPU_MIGRATIONS},
 	{"instructions", HW, PERF_COUNT_HW_INSTRUCTIONS},
@@ -41,6 +42,7 @@ static const struct cpc_event {
 	{"ref_cycles", HW, PERF_COUNT_HW_REF_CPU_CYCLES},
 	{"stalled_cycles_backend", HW, PERF_COUNT_HW_STALLED_CYCLES_BACKEND},
 	{"stalled_cycles_frontend", HW, PERF_COUNT_HW_STALLED_CYCLES_FRONTEND},
+	{"task_clock", SW, PERF_COUNT_SW_TASK_CLOCK},
 };
 
 static const char *const modes[] = {"all", "kernel", "user"};

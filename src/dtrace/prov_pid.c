@@ -7,6 +7,7 @@
  * at its address, but any of them finds it.  The function "-" with an offset is
  * an address as the executable was linked.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,14 +15,23 @@
 #include "dtrace/uprobe.h"
 #include "dtrace/x86len.h"
 
-/* "pid123": the process; 0 if it is no such name. */
+/*
+ * "pid123", or a pattern of that with the number behind it ("p*d123"): the process; 0 if it is
+ * no such name.
+ */
 static pid_t
 pid_of(const char *prov)
 {
-	const char *digits = str_after(prov, "pid");
+	size_t digits = strlen(prov);
+	cleanup_free char *name = NULL;
 	int pid;
 
-	return digits && str_to_int(digits, &pid) == 0 && pid > 0 ? pid : 0;
+	while (digits > 0 && isdigit((unsigned char)prov[digits - 1]))
+		digits--;
+	if (str_to_int(prov + digits, &pid) < 0 || pid <= 0)
+		return 0;
+	name = str_printf("pid%d", pid);
+	return dt_part_matches(prov, name) ? pid : 0;
 }
 
 /* What a description may call a module besides its name. */
@@ -150,24 +160,82 @@ is_meant(const char *pattern, const struct procmap *m, bool is_main)
 	return is_called(pattern, module_of(m));
 }
 
+/* Why a description found nothing: `tag` is what is wrong with it. */
+static int
+say_why(struct dt *dt, const char *tag, char *why)
+{
+	free(dt->why);
+	dt->why = why;
+	dt->why_tag = tag;
+	return 0;
+}
+
+static bool
+is_offset(const char *name)
+{
+	return *name && name[strspn(name, "0123456789abcdefABCDEF")] == '\0';
+}
+
+static bool
+has_function(const struct search *s, const char *name)
+{
+	const struct elfsym *sym;
+
+	for (size_t i = 0; s->file && (sym = elfsyms_sym(s->file->syms, i)); i++)
+		if (sym->is_func && str_eq(sym->name, name))
+			return true;
+	return false;
+}
+
+/* Of modules that were looked at in vain. */
+static int
+say_what_is_missing(struct search *s, pid_t shown, size_t modules, bool has_func)
+{
+	const char *mod = s->part[1], *func = s->part[2], *name = s->part[3];
+	bool known = dt_is_glob(name) || str_eq(name, "entry") || str_eq(name, "return");
+	struct dt *dt = s->dt;
+
+	if (!modules)
+		return say_why(dt, NULL,
+			       str_printf("process %d has no object \"%s\"", (int)shown, mod));
+	if (str_eq(func, "-") && *mod && !str_eq(mod, "a.out"))
+		return say_why(dt, "D_PROC_LIB", xstrdup("only the executable, a.out, has the function \"-\""));
+	if (str_eq(func, "-") ? !is_offset(name) : !known && !is_offset(name))
+		return say_why(dt, "D_PROC_NAME",
+			       xstrdup(str_eq(func, "-") ? "the function \"-\" has offsets alone"
+							 : "a probe is entry, return or an offset"));
+	if (!dt_is_glob(func) && !str_eq(func, "-") && !has_func)
+		return say_why(dt, "D_PROC_FUNC",
+			       str_printf("no such function or instruction in %s of process %d",
+					  *mod ? mod : "any object", (int)shown));
+	return say_why(dt, known ? NULL : "D_PROC_OFF",
+		       str_printf("no such function or instruction in %s of process %d",
+				  *mod ? mod : "any object", (int)shown));
+}
+
 static int
 pid_provide(struct dt *dt, const char *const part[4], struct error *err)
 {
 	pid_t shown = pid_of(part[0]);
-	struct search s = {.dt = dt, .part = part, .pid = priv_pid_here(dt, shown)};
+	cleanup_free char *prov = str_printf("pid%d", (int)shown);
+	const char *const own[4] = {prov, part[1], part[2], part[3]};
+	struct search s = {.dt = dt, .part = own, .pid = priv_pid_here(dt, shown)};
 	cleanup_free char *exe = str_printf("/proc/%d/exe", (int)s.pid);
 	cleanup_procmaps struct procmaps maps = {0};
 	cleanup_map struct map *seen = map_new(NULL);
 	char path[4096] = "";
 	size_t modules = 0;
+	bool has_func = false;
 
-	if (!shown)
-		return 0;
-	if (!s.pid || procmaps_read(s.pid, &maps, NULL) < 0) {
-		free(dt->why);
-		dt->why = str_printf("no process has the id %d", (int)shown);
+	if (!shown) {
+		const char *digits = str_after(part[0], "pid");
+
+		if (digits && *digits && digits[strspn(digits, "0123456789")] == '\0')
+			say_why(dt, "D_PROC_BADPID", xstrdup("it names no process"));
 		return 0;
 	}
+	if (!s.pid || procmaps_read(s.pid, &maps, NULL) < 0)
+		return say_why(dt, "D_PROC_GRAB", str_printf("no process has the id %d", (int)shown));
 	if (readlink(exe, path, sizeof(path) - 1) < 0)
 		path[0] = '\0';
 	for (size_t i = 0; i < maps.n; i++) {
@@ -182,14 +250,9 @@ pid_provide(struct dt *dt, const char *const part[4], struct error *err)
 		s.file = ufile_of(dt, s.pid, m);
 		if (s.file)
 			search_module(&s, is_main);
+		has_func |= !s.found && has_function(&s, part[2]);
 	}
-	if (!s.found) {
-		free(dt->why);
-		dt->why = modules ? str_printf("no such function or instruction in %s of process %d",
-					       *part[1] ? part[1] : "any object", (int)shown)
-				  : str_printf("process %d has no object \"%s\"", (int)shown, part[1]);
-	}
-	return 0;
+	return s.found ? 0 : say_what_is_missing(&s, shown, modules, has_func);
 }
 
 static bool

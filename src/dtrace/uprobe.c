@@ -299,6 +299,24 @@ attach_multi(struct hook *h, const struct places *p, size_t from, size_t to)
 	return fd < 0 ? fd : 0;
 }
 
+/*
+ * A range, without the places whose instruction the kernel cannot step over: it refuses all for
+ * one, so the halves are tried by themselves.
+ */
+static int
+attach_range(struct hook *h, const struct places *p, size_t from, size_t to)
+{
+	size_t middle = from + (to - from) / 2;
+	int r = attach_multi(h, p, from, to);
+
+	if (r != -KERNEL_ENOTSUPP || (from == 0 && to == 1 && p->n == 1))
+		return r;
+	if (to - from == 1)
+		return 0;
+	r = attach_range(h, p, from, middle);
+	return r < 0 ? r : attach_range(h, p, middle, to);
+}
+
 /* One place by a perf event (perf_event_open(2): the dynamic PMU "uprobe"). */
 static int
 attach_event(struct hook *h, const struct usite *s, uint64_t cookie)
@@ -336,8 +354,8 @@ attach_failed(const struct hook *h, int r, struct error *err)
 
 	if (r == -ESRCH && s->pid)
 		return error_set(err, ESRCH, "process %d is gone", (int)s->pid);
-	if (r == -EINVAL || r == -ENOTSUP)
-		return error_set(err, -r, "%s:%s:%s:%s%s: the kernel cannot set a probe at this place",
+	if (r == -EINVAL || r == -ENOTSUP || r == -KERNEL_ENOTSUPP)
+		return error_set(err, ENOTSUP, "%s:%s:%s:%s%s: the kernel cannot set a probe at this place",
 				 p->prov, p->mod, p->func, p->name, h->n > 1 ? " and others" : "");
 	return error_set_errno(err, -r, "cannot attach to %s:%s:%s:%s%s", p->prov, p->mod, p->func,
 			       p->name, h->n > 1 ? " and others" : "");
@@ -359,7 +377,7 @@ uprobe_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
 				    p.sites[to]->pid == p.sites[from]->pid;)
 			to++;
 		if (!dt->opts.nouprobemulti)
-			r = attach_multi(h, &p, from, to);
+			r = attach_range(h, &p, from, to);
 		else
 			for (size_t i = from; i < to && r == 0; i++)
 				r = attach_event(h, p.sites[i], p.cookies[i]);
