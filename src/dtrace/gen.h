@@ -67,6 +67,8 @@ struct place {
 };
 
 int gen_scalar(struct gen *g, struct node *n, struct error *err); /* into r0 */
+void gen_load_value(struct gen *g, const struct node *n); /* r0: address of n; what stands there */
+int gen_builtin(struct gen *g, struct node *n, struct error *err); /* gen_builtin.c */
 int gen_addr(struct gen *g, struct node *n, struct error *err);	  /* of an lvalue, into r0 */
 /*
  * Text of n to `to`, at most size bytes, NUL-terminated; pad: zeros up to size

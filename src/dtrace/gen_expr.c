@@ -67,8 +67,8 @@ gen_read(struct gen *g, struct place to, size_t size, bool is_user)
 }
 
 /* r0: address; the value there into r0. */
-static void
-load_value(struct gen *g, const struct node *n)
+void
+gen_load_value(struct gen *g, const struct node *n)
 {
 	struct place tmp = {R10, STACK_VALUE};
 	const struct ctf_type *t = n->type;
@@ -117,7 +117,7 @@ gen_part(struct gen *g, struct node *n, struct error *err)
 	if ((r = gen_addr(g, n, err)) < 0)
 		return r;
 	if (!by_address(n->type))
-		load_value(g, n);
+		gen_load_value(g, n);
 	return 0;
 }
 
@@ -662,189 +662,6 @@ gen_unary(struct gen *g, struct node *n, struct error *err)
 	return 0;
 }
 
-/* --- built-in variables */
-
-/* A member of the current task, read through up to two pointers. */
-static int
-gen_task(struct gen *g, const struct node *n, const char *first, const char *second,
-	 struct error *err)
-{
-	const struct ctf_type *task = ctf_find(g->dt->kernel, "struct task_struct");
-	struct ctf_member m;
-	struct node load = {.is_user = false};
-
-	if (!task || !ctf_find_member(task, first, &m))
-		return d_error(err, n->line, "D_UNKNOWN", "this kernel's tasks have no \"%s\"",
-			       first);
-	asm_call(&g->a, BPF_FUNC_get_current_task);
-	asm_alui(&g->a, BPF_ADD, R0, (int32_t)(m.bit_offset / 8));
-	load.type = m.type;
-	load_value(g, &load);
-	if (!second)
-		return 0;
-	if (!ctf_find_member(task, second, &m))
-		return d_error(err, n->line, "D_UNKNOWN", "this kernel's tasks have no \"%s\"",
-			       second);
-	asm_alui(&g->a, BPF_ADD, R0, (int32_t)(m.bit_offset / 8));
-	load.type = m.type;
-	load_value(g, &load);
-	return 0;
-}
-
-static int
-gen_vtimestamp(struct gen *g, const struct node *n, struct error *err)
-{
-	const struct ctf_type *task = ctf_find(g->dt->kernel, "struct task_struct");
-	struct ctf_member se, sum;
-	struct node load = {0};
-	bool was;
-
-	if (!task || !ctf_find_member(task, "se", &se) ||
-	    !ctf_find_member(se.type, "sum_exec_runtime", &sum))
-		return gen_unsupported(n, "vtimestamp", err);
-	was = gen_trust(g, true);
-	asm_call(&g->a, BPF_FUNC_get_current_task);
-	asm_alui(&g->a, BPF_ADD, R0, (int32_t)((se.bit_offset + sum.bit_offset) / 8));
-	load.type = sum.type;
-	load_value(g, &load);
-	gen_trust(g, was);
-	return 0;
-}
-
-#define MAX_DEPTH 127 /* frames that are counted */
-
-static int
-gen_builtin(struct gen *g, struct node *n, struct error *err)
-{
-	struct asmb *a = &g->a;
-	const struct provider *ops = g->hook->probes[0]->ops;
-	enum builtin b = n->ident->builtin;
-	int r;
-
-	if (b <= B_ARG9)
-		return (r = ops->gen_arg(g, g->hook, (unsigned)b, err)) < 0
-			       ? r
-			       : gen_arg_view(g, n, (unsigned)b, err);
-	if ((g->nobody && priv_is_process(b)) ||
-	    (ops->manual && (b == B_STACKDEPTH || b == B_CALLER))) { /* BEGIN: only we are there */
-		asm_imm(a, R0, 0);
-		return 0;
-	}
-	switch (b) {
-	case B_PID:
-		asm_call(a, BPF_FUNC_get_current_pid_tgid);
-		asm_alui(a, BPF_RSH, R0, 32);
-		return 0;
-	case B_TID:
-		asm_call(a, BPF_FUNC_get_current_pid_tgid);
-		asm_extend(a, R0, 4, false);
-		return 0;
-	case B_UID:
-		asm_call(a, BPF_FUNC_get_current_uid_gid);
-		asm_extend(a, R0, 4, false);
-		return 0;
-	case B_GID:
-		asm_call(a, BPF_FUNC_get_current_uid_gid);
-		asm_alui(a, BPF_RSH, R0, 32);
-		return 0;
-	case B_PPID:
-		return gen_task(g, n, "real_parent", "tgid", err);
-	case B_CPU:
-		asm_call(a, BPF_FUNC_get_smp_processor_id);
-		return 0;
-	case B_CURTHREAD:
-		asm_call(a, BPF_FUNC_get_current_task);
-		return 0;
-	case B_TIMESTAMP:
-		asm_call(a, BPF_FUNC_ktime_get_ns);
-		return 0;
-	case B_VTIMESTAMP:
-		return gen_vtimestamp(g, n, err);
-	case B_WALLTIMESTAMP:
-		asm_call(a, BPF_FUNC_ktime_get_ns);
-		asm_map_value(a, R1, g->dt->globals_fd, offsetof(struct dt_shared, wall_offset));
-		asm_load(a, 8, R1, R1, 0);
-		asm_alu(a, BPF_ADD, R0, R1);
-		return 0;
-	case B_ID:
-		asm_mov(a, R0, R8);
-		return 0;
-	case B_EPID:
-		asm_imm(a, R0, g->clause->id + 1);
-		return 0;
-	case B_IPL:
-		asm_imm(a, R0, 0);
-		return 0;
-	case B_STACKDEPTH:
-	case B_USTACKDEPTH: {
-		struct place frames = gen_slot(g, 8 * MAX_DEPTH);
-		int some = asm_label(a);
-
-		asm_mov(a, R1, R6);
-		gen_place(g, R2, frames);
-		asm_imm(a, R3, 8 * MAX_DEPTH);
-		asm_imm(a, R4, b == B_USTACKDEPTH ? BPF_F_USER_STACK : g->hook->aframes);
-		asm_call(a, BPF_FUNC_get_stack);
-		asm_jcci(a, BPF_JSGE, R0, 0, some);
-		asm_imm(a, R0, 0);
-		asm_here(a, some);
-		asm_alui(a, BPF_RSH, R0, 3);
-		return 0;
-	}
-	case B_ERRNO: {
-		int ok = asm_label(a), done = asm_label(a);
-
-		/* Elsewhere than at a system call's end there is none. */
-		if (ops != &provider_syscall || !str_eq(g->hook->probes[0]->name, "return")) {
-			asm_imm(a, R0, 0);
-			return 0;
-		}
-		r = ops->gen_arg(g, g->hook, 0, err);
-		if (r < 0)
-			return r;
-		asm_jcci(a, BPF_JSGE, R0, 0, ok);
-		asm_jcci(a, BPF_JSLT, R0, -4095, ok);
-		asm_emit(a, BPF_ALU64 | BPF_NEG, R0, 0, 0, 0);
-		asm_jmp(a, done);
-		asm_here(a, ok);
-		asm_imm(a, R0, 0);
-		asm_here(a, done);
-		return 0;
-	}
-	case B_CALLER:
-	case B_UCALLER: {
-		/* Frame 1; frame 0 where ours and the probed function's are left out. */
-		bool user = b == B_UCALLER;
-		int at = user || !g->hook->aframes ? 8 : 0;
-		int none = asm_label(a), done = asm_label(a);
-
-		if (user && g->hook->at_entry) {
-			gen_return_address(g, (struct place){R10, STACK_VALUE});
-			asm_load(a, 8, R0, R10, STACK_VALUE);
-			return 0;
-		}
-		asm_mov(a, R1, R6);
-		asm_mov(a, R2, R10);
-		asm_alui(a, BPF_ADD, R2, STACK_VALUE);
-		asm_imm(a, R3, 8 + at);
-		asm_imm(a, R4, user ? BPF_F_USER_STACK : g->hook->aframes);
-		asm_storei(a, 8, R10, STACK_VALUE, 0);
-		asm_storei(a, 8, R10, STACK_VALUE + 8, 0);
-		asm_call(a, BPF_FUNC_get_stack);
-		asm_jcci(a, BPF_JSLT, R0, 8 + at, none);
-		asm_load(a, 8, R0, R10, STACK_VALUE + at);
-		asm_jmp(a, done);
-		asm_here(a, none);
-		asm_imm(a, R0, 0);
-		asm_here(a, done);
-		return 0;
-	}
-	default:
-		break;
-	}
-	return gen_unsupported(n, n->name, err);
-}
-
 static int
 scalar(struct gen *g, struct node *n, struct error *err)
 {
@@ -869,7 +686,7 @@ scalar(struct gen *g, struct node *n, struct error *err)
 			if ((r = gen_addr(g, n, err)) < 0)
 				return r;
 			if (!by_address(n->type))
-				load_value(g, n);
+				gen_load_value(g, n);
 			return 0;
 		}
 		if (n->ident->kind == ID_BUILTIN)
@@ -888,7 +705,7 @@ scalar(struct gen *g, struct node *n, struct error *err)
 			asm_mov(&g->a, R1, R0);
 			asm_call(&g->a, BPF_FUNC_task_pt_regs);
 			asm_alui(&g->a, BPF_ADD, R0, (int32_t)(8 * n->number));
-			load_value(g, n);
+			gen_load_value(g, n);
 			gen_trust(g, was);
 			return 0;
 		}
