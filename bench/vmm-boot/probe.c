@@ -2,6 +2,8 @@
  * probe NAME MARK COMMAND...: runs a VMM, waits for MARK in its output, and
  * prints one line: milliseconds from exec to MARK, KVM exits, PIO and MMIO
  * exits, and the memory it has beyond guest RAM (resident, and anonymous).
+ *
+ * probe --memory NAME PID: the memory alone, of one that runs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -117,6 +119,11 @@ main(int argc, char **argv)
 	if (argc < 4)
 		return 2;
 	guest_kb = (guest ? strtoull(guest, NULL, 10) : 256) * 1024;
+	if (strcmp(argv[1], "--memory") == 0) {
+		memory(atoi(argv[3]));
+		printf("MEMORY %s rss_kb=%llu anon_kb=%llu\n", argv[2], total_rss, total_anon);
+		return 0;
+	}
 	if (pipe(p) < 0)
 		return 1;
 
