@@ -34,10 +34,15 @@ watch() { # NAME PROGRAM DEPTH
 			echo "IO $1 $3 $n $(($(exits) - e)) $(($(calls $2) - c)) $us"
 			ended=1
 			;;
-		*IDLE-BEGIN*) e=$(exits) c=$(calls $2) ;;
+		*IDLE-BEGIN*) # three seconds in the middle: words on the console are exits, too
+			sleep 1
+			e=$(exits) c=$(calls $2)
+			sleep 3
+			e=$(($(exits) - e)) c=$(($(calls $2) - c))
+			;;
 		*IDLE-END*)
 			us=${us%%[!0-9]*}
-			echo "IDLE $1 $n $us $(($(exits) - e)) $(($(calls $2) - c))"
+			echo "IDLE $1 3 $((us * 3 / n)) $e $c"
 			ended=1
 			;;
 		esac

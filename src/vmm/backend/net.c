@@ -147,10 +147,12 @@ net_open(struct event_loop *loop, struct config *node, unsigned n_pairs, struct 
 	user = str_eq(backend, "user");
 	if ((path || user) && n_pairs > 1)
 		return error_set(err, EINVAL, "%s has one queue pair", backend);
-	r = user   ? net_user_new(loop, &ret->fd[0], &ret->user, err)
-	    : path ? sock_unix_connect(path, SOCK_SEQPACKET | SOCK_NONBLOCK,
-						 &ret->fd[0], err)
-		   : open_interface(ret, backend, err);
+	if (user)
+		r = net_user_new(loop, &ret->fd[0], &ret->user, err);
+	else if (path)
+		r = sock_unix_connect(path, SOCK_SEQPACKET | SOCK_NONBLOCK, &ret->fd[0], err);
+	else
+		r = open_interface(ret, backend, err);
 	for (unsigned i = 0; r == 0 && !path && !user && vhost && i < n_pairs; i++)
 		ret->vhost[i] = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
 	if (r < 0)
