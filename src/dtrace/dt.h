@@ -57,6 +57,7 @@ struct dt_opts {
 	unsigned stackframes, ustackframes, nspec;
 	uint64_t specsize; /* bytes of one speculation */
 	uint64_t switchrate_ns, aggrate_ns;
+	uint64_t deadman_ns; /* so long the consumer may be kept from running */
 	bool quiet, flowindent, destructive, zdefs, aggsortrev, aggsortkey, aggzoom, nolibs;
 	bool argref, defaultargs, errtags, droptags, empty, cpp, cpphdrs, rawbytes, json, showcode;
 	int cpu; /* the only one that is traced, or -1 */

@@ -53,6 +53,15 @@ for file in /root/rows/*.rows; do
 	done <"$file"
 done
 
+# --- what the service that dtrace -A is for keeps; the preprocessor of the image
+$dtrace -A -qn 'BEGIN { printf("armed"); } syscall:::entry { @[execname] = count(); }' 2>/dev/null
+svcadm disable -s dtrace/anon && svcadm enable -s dtrace/anon
+like "anonymous tracing is claimed" "$($dtrace -ae 2>&1 | tr -s ' \n' ' ')" '^armed .*(bash|sed|dd|svc)[a-z.]* [0-9]+'
+like "and only once" "$($dtrace -a 2>&1)" 'No anonymous tracing state'
+$dtrace -A
+printf '#pragma D option quiet\n#ifdef SIX\nBEGIN { trace(SIX); exit(0); }\n#endif\n' >$work/six.d
+like "-C runs mcpp" "$($dtrace -C -DSIX=6 -s $work/six.d 2>&1)" '^6$'
+
 # --- the scripts: the first line behind the heading, or what is told at the end
 scripts=${SCRIPTS:-/usr/share/dtrace}
 while read -r name ere; do
