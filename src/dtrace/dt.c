@@ -94,7 +94,6 @@ dt_open(struct dt **ret, struct error *err)
 				    .syslibdir = xstrdup("/usr/lib/dtrace"),
 				    .cpu = -1,
 				    .maxframes = DT_MAX_FRAMES,
-				    .cpppath = xstrdup("cpp"),
 				    .bare = getenv("_DTRACE_TESTING"),
 				    .switchrate_ns = 100000000};
 	dt->vars = map_new(free);
