@@ -277,6 +277,30 @@ run_to_preinit(struct dt_proc *p, struct error *err)
 	return 0;
 }
 
+/* A program without symbols: the C library's start is given main() as its first argument. */
+static int
+run_to_stripped_main(struct dt_proc *p, uint64_t entry, struct error *err)
+{
+	cleanup_procmaps struct procmaps maps = {0};
+	struct user_regs_struct regs;
+	struct iovec iov = {&regs, sizeof(regs)};
+	uint64_t start = 0;
+	int r;
+
+	if ((r = run_to(p, entry, err)) < 0 || (r = procmaps_read(p->pid, &maps, err)) < 0)
+		return r;
+	for (size_t i = 0; i < maps.n && !start; i++)
+		if (maps.v[i].exec && maps.v[i].inode)
+			start = function_in(p, maps.v[i].start, "__libc_start_main");
+	if (!start)
+		return error_set(err, ENOENT, "the command has no symbol \"main\": use -x evaltime=postinit");
+	if ((r = run_to(p, start, err)) < 0)
+		return r;
+	if (ptrace(PTRACE_GETREGSET, p->pid, (void *)1, &iov) < 0)
+		return trace_error(err, p, "cannot read registers");
+	return run_to(p, regs.rdi, err);
+}
+
 static int
 run_to_place(struct dt *dt, struct dt_proc *p, struct error *err)
 {
@@ -295,9 +319,7 @@ run_to_place(struct dt *dt, struct dt_proc *p, struct error *err)
 	if ((r = read_auxv(p, AT_ENTRY, &entry, err)) < 0)
 		return r;
 	place = dt->opts.evaltime == EVAL_MAIN ? function_in(p, entry, "main") : entry;
-	if (!place)
-		return error_set(err, ENOENT, "the command has no symbol \"main\": use -x evaltime=postinit");
-	return run_to(p, place, err);
+	return place ? run_to(p, place, err) : run_to_stripped_main(p, entry, err);
 }
 
 /* From the pipe at which it waits to the stop behind its execve(). */

@@ -198,13 +198,16 @@ TEST(memory_of_a_process_is_read)
 
 TEST(evaltimes_differ_in_what_is_loaded)
 {
-	cleanup_free char *early = NULL, *late = NULL;
+	cleanup_free char *early = NULL, *late = NULL, *stripped = NULL;
 	int status = 0;
 
 	need_root();
 	late = DTRACE("-xevaltime=main", "-c", victim(), "-n",
 		      "pid$target:a.out:_start:entry { printf(\"start\") } pid$target:a.out:main:entry { printf(\"main\") }");
 	check_str(late, "main");
+	stripped = DTRACE("-xevaltime=main", "-c", "/bin/true", "-n",
+			  "pid$target:libc.so.6:__libc_start_main:entry { printf(\"start\") } END { printf(\"ended\") }");
+	check_str(stripped, "ended");
 	early = dtrace((const char *const[]){"-xevaltime=exec", "-c", victim(), "-n",
 					     "pid$target:libc.so.6:exit:entry { exit(0) }", NULL},
 		       &status);
