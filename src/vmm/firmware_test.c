@@ -1,6 +1,7 @@
 /* What firmware and kernels are told: ACPI, SMBIOS, fw_cfg, flash, and the small ISA devices. */
 #include <endian.h>
 #include <fcntl.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -67,6 +68,21 @@ sum(const void *p, size_t len)
 	for (size_t i = 0; i < len; i++)
 		s += ((const uint8_t *)p)[i];
 	return s;
+}
+
+/* OVMF asks the bridge what it can decode before it looks for a serial port behind it. */
+TEST(the_isa_bridge_always_decodes)
+{
+	struct vm *vm = machine("");
+	struct pci_dev *lpc = pci_find(vm, 0, 31, 0);
+
+	require(lpc);
+	for (unsigned command = 0; command < 8; command += 7) {
+		pci_cfg_write(lpc, PCI_COMMAND, 2, command);
+		check_int(pci_cfg_read(lpc, PCI_COMMAND, 2), ==,
+			  PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	}
+	machine_free(vm);
 }
 
 #define BASE 0xe0000ULL

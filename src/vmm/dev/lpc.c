@@ -3,6 +3,7 @@
  * OVMF programs PMBASE and ACPI_CNTL; power management answers at its usual
  * address from the start, so they only hold what is written.
  */
+#include <linux/pci_regs.h>
 #include <string.h>
 
 #include "vmm/pci.h"
@@ -22,6 +23,9 @@ static int
 lpc_init(struct pci_dev *d, struct config *node, struct error *err)
 {
 	pci_set_ids(d, PCI_VENDOR_INTEL, ICH9_LPC, PCI_CLASS_BRIDGE_ISA, 2);
+	/* It always decodes.  Firmware that reads otherwise looks for no serial port behind it. */
+	pci_set16(d, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	d->wmask[PCI_COMMAND] = d->wmask[PCI_COMMAND + 1] = 0;
 	pci_set32(d, PMBASE, 0x601);
 	d->wmask[ACPI_CNTL] = 0x87;
 	for (unsigned i = 0; i < 4; i++) {
