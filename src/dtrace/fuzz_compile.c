@@ -9,6 +9,7 @@
 
 #include "dtrace/gen.h"
 #include "dtrace/ksyms.h"
+#include "dtrace/priv.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
@@ -26,6 +27,22 @@ choose(struct choice *c, unsigned n)
 
 static void text(struct choice *c);
 
+/* What a zone may not say is another word there, so that its programs compile as often. */
+static void
+word(struct choice *c, const char *w)
+{
+	static const struct {
+		const char *word, *instead;
+	} rows[] = {{"curthread->tgid", "pid"},		    {"caller", "ucaller"},
+		    {"stackdepth", "ustackdepth"},	    {"stringof(curthread->comm)", "cwd"},
+		    {"stack(4); ", "ustack(4); "},	    {"rawtp:::sched_switch", "syscall:::entry"}};
+
+	for (size_t i = 0; getenv("FUZZ_ZONE") && i < ARRAY_SIZE(rows); i++)
+		if (str_eq(rows[i].word, w))
+			w = rows[i].instead;
+	strbuf_adds(&c->out, w);
+}
+
 static void
 number(struct choice *c)
 {
@@ -41,7 +58,7 @@ number(struct choice *c)
 	static const char *const unary[] = {"-", "!", "~", "(char)", "(uint32_t)", "(int64_t)"};
 
 	if (++c->depth > 6 || choose(c, 3) == 0) {
-		strbuf_adds(&c->out, leaves[choose(c, ARRAY_SIZE(leaves))]);
+		word(c, leaves[choose(c, ARRAY_SIZE(leaves))]);
 	} else {
 		strbuf_addc(&c->out, '(');
 		switch (choose(c, 6)) {
@@ -88,7 +105,7 @@ text(struct choice *c)
 	static const char *const one[] = {"basename", "dirname", "cleanpath", "toupper", "tolower"};
 
 	if (++c->depth > 5 || choose(c, 2) == 0) {
-		strbuf_adds(&c->out, leaves[choose(c, ARRAY_SIZE(leaves))]);
+		word(c, leaves[choose(c, ARRAY_SIZE(leaves))]);
 	} else if (choose(c, 3) == 0) {
 		strbuf_adds(&c->out, choose(c, 2) ? "strjoin(" : "strstr(");
 		text(c);
@@ -164,7 +181,7 @@ statement(struct choice *c)
 		strbuf_adds(&c->out, "} ");
 		break;
 	case 5:
-		strbuf_adds(&c->out, choose(c, 2) ? "stack(4); " : "n[\"k\", pid] = execname; ");
+		word(c, choose(c, 2) ? "stack(4); " : "n[\"k\", pid] = execname; ");
 		break;
 	default:
 		strbuf_adds(&c->out, targets[choose(c, ARRAY_SIZE(targets))]);
@@ -185,7 +202,7 @@ write_program(const unsigned char *data, size_t size)
 	strbuf_adds(&c.out, "BEGIN { x = 1; self->y = 2; this->z = 3; m[1] = 4; s = \"t\"; "
 			    "self->t = \"u\"; n[\"k\", pid] = \"v\"; }\n");
 	for (int i = 0; i < 3; i++) {
-		strbuf_adds(&c.out, probes[choose(&c, ARRAY_SIZE(probes))]);
+		word(&c, probes[choose(&c, ARRAY_SIZE(probes))]);
 		if (choose(&c, 2)) {
 			strbuf_adds(&c.out, " /");
 			number(&c);
@@ -198,6 +215,18 @@ write_program(const unsigned char *data, size_t size)
 	}
 	return strbuf_steal(&c.out);
 }
+
+/* FUZZ_ZONE=1: the program is a zone's. */
+static bool
+no_macro(void *arg, const char *name, int64_t *ret)
+{
+	*ret = 1;
+	return str_eq(name, "pid");
+}
+
+static const struct confine zone = {
+	.zone = (char *)(uintptr_t)"web", .privs = PRIV_DTRACE_USER | PRIV_DTRACE_PROC, .cgroup = 1,
+	.user_ns = 1, .uid_base = 100000, .pid_ns = -1, .macro = no_macro};
 
 /* FUZZ_LOAD=1: what compiles must pass the verifier, or be refused in words about D. */
 static int
@@ -224,6 +253,7 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	if (!size || dt_open(&dt, &err) < 0)
 		return 0;
 	r = dt_set_option(dt, library[access("src/dtrace/lib", R_OK) != 0], &err);
+	dt->confine = getenv("FUZZ_ZONE") ? &zone : NULL;
 	program = data[0] < 128 ? write_program(data + 1, size - 1)
 				: xstrndup((const char *)data + 1, size - 1);
 	if (getenv("FUZZ_SHOW"))
