@@ -529,15 +529,18 @@ migrate_receive(struct vm *vm, const char *address, struct error *err)
 		unlink(path); /* for one machine */
 	if (fd < 0)
 		return error_set_errno(err, errno, "%s", address);
-	r = sock_set_timeout(fd, SILENCE_SECONDS, err);
+	cleanup_error struct error why = ERROR_INIT;
+
+	r = sock_set_timeout(fd, SILENCE_SECONDS, &why);
 	if (r == 0)
-		r = take_machine(vm, fd, err);
+		r = take_machine(vm, fd, &why);
 	if (r < 0) {
-		const char *text = error_message(err);
+		const char *text = error_message(&why);
 		size_t len = strlen(text) < 255 ? strlen(text) : 255;
 
 		/* The peer may be gone; our own message is the caller's. */
 		(void)transmit(fd, FAIL, 0, text, len, len, NULL);
+		error_move(err, &why);
 		return error_wrap(err, r, "%s", address);
 	}
 	if ((r = transmit(fd, READY, 0, NULL, 0, 0, err)) < 0 || (r = expect(fd, GO, err)) < 0)
