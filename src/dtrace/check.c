@@ -837,7 +837,7 @@ check_assign(struct checker *c, struct node *n, struct error *err)
 	}
 	if (n->op2 == OP_NONE && n->left->ident)
 		n->left->ident->is_user |= n->right->is_user;
-	if (n->op2 != OP_NONE && ctf_is_pointer(n->right->type))
+	if (n->op2 != OP_NONE && ctf_is_pointer(n->right->type) && !dt_is_string(dt, n->right->type))
 		return d_error(err, n->line, "D_OP_VFPTR", "a pointer cannot be added or taken off");
 	if (!dt_may_assign(dt, n->left->type, n->right) ||
 	    (n->op2 != OP_NONE && !dt_is_scalar(dt, n->left->type)))

@@ -260,12 +260,17 @@ check_conversions(struct checker *c, const struct node *call, const struct node 
 
 /* The format, if there is one: it is taken from *arg on. */
 static int
-check_format_text(struct node *n, struct act *a, struct node **arg, struct error *err)
+check_format_text(struct checker *c, struct node *n, struct act *a, struct node **arg, struct error *err)
 {
 	struct node *text = *arg;
 
 	if (a->action == A_PRINTA && text->kind == N_AGG)
 		return 0;
+	if (text->kind != N_STRING && a->action != A_PRINTA && check_expr(c, text, err) < 0)
+		return -EINVAL;
+	if (text->kind != N_STRING && a->action != A_PRINTA && dt_is_string(c->dt, text->type))
+		return d_error(err, n->line, "D_PRINTF_ARG_FMT",
+			       "%s( ) argument #1 must be a string constant", n->name);
 	if (text->kind != N_STRING)
 		return d_error(err, n->line, a->action == A_PRINTA ? "D_PRINTA_AGGARG" : "D_PROTO_ARG",
 			       "%s( ) argument #1 must be a format string%s", n->name,
@@ -326,7 +331,7 @@ static int
 check_printa(struct checker *c, struct node *n, struct act *a, struct error *err)
 {
 	struct node *arg = n->args;
-	int r = check_format_text(n, a, &arg, err);
+	int r = check_format_text(c, n, a, &arg, err);
 
 	if (r < 0)
 		return r;
@@ -351,7 +356,7 @@ static int
 check_format(struct checker *c, struct node *n, struct act *a, struct error *err)
 {
 	struct node *arg = n->args;
-	int r = check_format_text(n, a, &arg, err);
+	int r = check_format_text(c, n, a, &arg, err);
 
 	if (r < 0)
 		return r;

@@ -344,7 +344,7 @@ lex_probe(struct lexer *l, struct error *err)
 	}
 	l->token = T_IDENT;
 	l->len = (size_t)(l->p - l->start);
-	if (!l->len)
+	if (!l->len || strchr("})", *l->start))
 		return d_error(err, l->line, "D_SYNTAX", "expected a probe description");
 	l->text = arena_strndup(l->arena, l->start, l->len);
 	return 0;

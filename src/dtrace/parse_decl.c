@@ -180,6 +180,8 @@ parse_tagged(struct parser *p, enum ctf_kind kind, const char *word, struct type
 			tag = p->lex.text;
 			if ((r = lex_next(&p->lex, err)) < 0)
 				return r;
+			if (lex_is(&p->lex, '{'))
+				return parse_fail(p, "a declarator: a module's type cannot be defined", err);
 		}
 	}
 	if (tag) {
@@ -235,6 +237,22 @@ take_storage(struct parser *p, enum storage *storage, bool *ret_there, struct er
 	return 0;
 }
 
+/* struct, union or enum */
+static bool
+parse_at_tag(struct parser *p)
+{
+	return lex_is_word(&p->lex, "struct") || lex_is_word(&p->lex, "union") ||
+	       lex_is_word(&p->lex, "enum");
+}
+
+/* A word of C's own types. */
+static bool
+parse_at_word(struct parser *p)
+{
+	return p->lex.token == T_IDENT && !lex_is_word(&p->lex, "string") &&
+	       word_in(p->lex.text, base_words, ARRAY_SIZE(base_words));
+}
+
 int
 parse_specifiers(struct parser *p, struct type_expr **ret, enum storage *storage,
 		 struct error *err)
@@ -272,13 +290,20 @@ parse_specifiers(struct parser *p, struct type_expr **ret, enum storage *storage
 			done = true;
 			continue;
 		}
-		if (done || (words.len && !word_in(word, base_words, ARRAY_SIZE(base_words))) ||
+		if (done || (words.len && parse_at_tag(p)) || (words.len && !word_in(word, base_words, ARRAY_SIZE(base_words))) ||
 		    (!words.len && !parse_at_type(p)))
 			break;
 		strbuf_addf(&words, "%s%s", words.len ? " " : "", word);
 		if ((r = lex_next(&p->lex, err)) < 0)
 			return r;
 	}
+	if ((done && parse_at_word(p)) || (words.len && parse_at_tag(p)))
+		return d_error(err, p->lex.token_line,
+			       done			       ? "D_DECL_COMBO"
+			       : strstr(words.data, "long")    ? "D_DECL_LONGINT"
+			       : strstr(words.data, "signed") ? "D_DECL_SIGNINT"
+							       : "D_DECL_COMBO",
+			       "more than one type in a declaration (is a \";\" missing?)");
 	if (words.len)
 		t->base = arena_strndup(p->lex.arena, words.data, words.len);
 	else if (!done) /* "this x;" and "self x;": their first use gives the type */
