@@ -99,7 +99,8 @@ base=0
 settled() { # PID: programs are loaded and it has gone to sleep
 	local cpu last= same=0
 	while kill -0 "$1" 2>/dev/null; do
-		if cat /proc/"$1"/fdinfo/* 2>/dev/null | grep -q '^prog_id\|^link_id'; then
+		if cat /proc/"$1"/fdinfo/* 2>/dev/null | grep -q '^prog_id\|^link_id' ||
+			find /proc/"$1"/fd -lname 'anon_inode:\[perf_event\]' 2>/dev/null | grep -q .; then
 			cpu=$(awk '{ sub(/.*\) /, ""); print $12 + $13 }' /proc/"$1"/stat)
 			[ "$cpu" = "$last" ] && same=$((same + 1)) || same=0
 			[ $same -ge 5 ] && return 0

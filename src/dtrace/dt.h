@@ -391,7 +391,6 @@ struct probe *dt_probe_add(struct dt *dt, const struct provider *ops, const char
 /* Probes that a description matches, in order of id.  -ESRCH with D_PDESC_ZERO if none. */
 int dt_probes_match(struct dt *dt, const char *spec, int line, struct probe ***ret, size_t *ret_n,
 		    struct error *err);
-int dt_probes_all(struct dt *dt, struct error *err);
 void dt_probes_free(struct dt *dt);
 bool dt_is_glob(const char *part); /* matches more than one name; "" matches all */
 bool dt_part_matches(const char *pattern, const char *value);

@@ -239,24 +239,17 @@ mod_matches(const struct probe *p, const char *pattern)
 	       (p->ops->mod_matches && p->ops->mod_matches(p, pattern));
 }
 
+/* What providers have for a description; once there are `enough` probes no more of them are asked. */
 static int
-provide(struct dt *dt, const char *const part[4], struct error *err)
+provide(struct dt *dt, const char *const part[4], uint64_t enough, struct error *err)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(providers); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(providers) && dt->n_probes < enough; i++) {
 		int r = priv_provider(dt, providers[i]) ? providers[i]->provide(dt, part, err) : 0;
 
 		if (r < 0)
 			return r;
 	}
 	return 0;
-}
-
-int
-dt_probes_all(struct dt *dt, struct error *err)
-{
-	static const char *const any[4] = {"", "", "", ""};
-
-	return provide(dt, any, err);
 }
 
 /* A description's $1, $target and the like put in; the caller's. */
@@ -295,6 +288,7 @@ int
 dt_probes_match(struct dt *dt, const char *text, int line, struct probe ***ret, size_t *ret_n,
 		struct error *err)
 {
+	static const char *const any[4] = {"", "", "", ""};
 	cleanup_strv struct strv parts = STRV_INIT;
 	cleanup_free struct probe **found = NULL;
 	cleanup_free char *spec = NULL;
@@ -306,7 +300,7 @@ dt_probes_match(struct dt *dt, const char *text, int line, struct probe ***ret, 
 	if ((r = expand(dt, text, line, &spec, err)) < 0)
 		return r;
 	if (str_to_u64(spec, 10, &id) == 0) {
-		if ((r = dt_probes_all(dt, err)) < 0)
+		if ((r = provide(dt, any, id, err)) < 0)
 			return r;
 		if (!id || id > dt->n_probes || !priv_probe(dt, dt->probes[id - 1]))
 			return d_error(err, line, "D_PDESC_INVAL", "no probe has the id %s", spec);
@@ -319,7 +313,7 @@ dt_probes_match(struct dt *dt, const char *text, int line, struct probe ***ret, 
 			part[i] = parts.v[i];
 		free(steal_ptr(&dt->why));
 		dt->why_tag = NULL;
-		if ((r = provide(dt, part, err)) < 0)
+		if ((r = provide(dt, part, UINT64_MAX, err)) < 0)
 			return r;
 		for (size_t i = 0; i < dt->n_probes; i++) {
 			struct probe *p = dt->probes[i];
