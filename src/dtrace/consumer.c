@@ -123,6 +123,8 @@ read_request(struct consumer *c, struct error *err)
 	struct timeval patience = {.tv_sec = REQUEST_SECONDS}, for_ever = {0};
 	ssize_t n;
 
+	/* Output waits for its reader; the broker's own word did not. */
+	setsockopt(c->sock, SOL_SOCKET, SO_SNDTIMEO, &for_ever, sizeof(for_ever));
 	setsockopt(c->sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	do
 		n = recv(c->sock, data, REQUEST_MAX + 1, MSG_TRUNC);

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -92,6 +93,10 @@ start(const struct test_zone *p, int ends[2])
 	pid_t pid;
 
 	require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+	/* As the broker leaves it; and little room, so that output has to wait. */
+	setsockopt(ends[1], SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){.tv_usec = 1000},
+		   sizeof(struct timeval));
+	setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &(int){REQUEST_FRAME}, sizeof(int));
 	pid = fork();
 	if (pid == 0) {
 		close(ends[0]);
@@ -187,6 +192,7 @@ TEST(what_a_zone_sees)
 		{{"-wqn", "BEGIN { system(\"date %d\", 5); freopen(\"/x\"); exit(0); }"}, 0, "<S:date 5><R:/x>"},
 		{{"-o", "/tmp/o", "-qn", "BEGIN { printf(\"in it\"); exit(0); }"}, 0, "<F:/tmp/o>in it"},
 		{{"-lP", "profile"}, 0, "tick-1000"},
+		{{"-lP", "syscall"}, 0, "writev"},
 	};
 	struct test_zone p;
 
