@@ -50,6 +50,15 @@ watch() { # NAME PROGRAM DEPTH
 	[ -n "$ended" ] || echo "HUNG $1 ${3:-}"
 }
 timeout $limit $bhyve -l cmdline,"$append do=idle:5" vm | watch bhyve bhyve
+for depth in ${depths:-1 32}; do
+	a="io:${count:-20000}:$depth"
+	for dev in virtio-blk nvme; do
+		timeout $limit $bhyve -l cmdline,"$append do=$a" -s 4,$dev,$disk,nocache vm | watch bhyve-$dev bhyve $depth
+	done
+	[ -e /usr/bin/qemu-system-x86_64 ] || continue
+	qemu_blk virtio-blk-pci,drive=d,iothread=io | watch qemu-virtio-blk qemu-system-x86 $depth
+	qemu_blk nvme,drive=d,serial=1 | watch qemu-nvme qemu-system-x86 $depth
+done
 # Frames: the host pings the guest through vhost-net, and through our own thread.
 for vhost in true false; do
 	timeout $limit $bhyve -l cmdline,"$append do=net" -s 4,virtio-net,tap0,vhost=$vhost vm >/tmp/net.log &
@@ -62,13 +71,4 @@ for vhost in true false; do
 	echo "NET vhost=$vhost ${n:-0} $(($(exits) - e)) $(($(calls bhyve) - c))"
 	bhyvectl poweroff vm 2>/dev/null
 	wait
-done
-for depth in ${depths:-1 32}; do
-	a="io:${count:-2000}:$depth"
-	for dev in virtio-blk nvme; do
-		timeout $limit $bhyve -l cmdline,"$append do=$a" -s 4,$dev,$disk,nocache vm | watch bhyve-$dev bhyve $depth
-	done
-	[ -e /usr/bin/qemu-system-x86_64 ] || continue
-	qemu_blk virtio-blk-pci,drive=d,iothread=io | watch qemu-virtio-blk qemu-system-x86 $depth
-	qemu_blk nvme,drive=d,serial=1 | watch qemu-nvme qemu-system-x86 $depth
 done
