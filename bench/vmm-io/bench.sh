@@ -51,7 +51,7 @@ watch() { # NAME PROGRAM DEPTH
 }
 timeout $limit $bhyve -l cmdline,"$append do=idle:5" vm | watch bhyve bhyve
 for depth in ${depths:-1 32}; do
-	a="io:${count:-20000}:$depth"
+	a="io:${count:-40000}:$depth"
 	for dev in virtio-blk nvme; do
 		timeout $limit $bhyve -l cmdline,"$append do=$a" -s 4,$dev,$disk,nocache vm | watch bhyve-$dev bhyve $depth
 	done
