@@ -8,6 +8,7 @@
 #   on_node [OPTION]... SCRIPT [ARG]...
 #                               runs SCRIPT on one node and takes over the results it prints
 #                               (tests/checks.bash); then no plan is said here
+#   take_over SCRIPT OUTPUT     takes over the results of a script that ran elsewhere
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$top" || exit 1
 tests_done=0 tests_failed=0
@@ -34,17 +35,21 @@ images() {
 	source_url=http://10.0.2.2:$port
 }
 on_node() {
-	local options=() out line
+	local options=() out
 	while [[ $1 == --* ]]; do options+=("$1" "$2"); shift 2; done
 	out=$(node "${options[@]}" --put tests/checks.bash:/root/checks.bash --put "$1:/root/test.bash" -- "bash /root/test.bash ${*:2}" 2>"build/${1//\//-}.log")
+	take_over "$1" "$out"
+	plan $tests_done
+}
+take_over() {
+	local line
 	while IFS= read -r line; do
 		case $line in
 		'ok - '*) pass "${line#ok - }" ;;
 		'not ok - '*) fail "${line#not ok - }" ;;
 		'#'*) echo "$line" ;;
 		esac
-	done <<<"$out"
-	is "$1 got to its end" "${out##*$'\n'}" end
-	plan $tests_done
+	done <<<"$2"
+	is "$1 got to its end" "${2##*$'\n'}" end
 }
 finish() { [ $tests_failed -eq 0 ]; exit; }

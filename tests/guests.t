@@ -1,0 +1,51 @@
+#!/bin/bash
+# Small guests of bhyve(8): Linux in its variations, OVMF, and Linux by OVMF from disks of three kinds, nested in
+# bench/vmm-boot's place, whose clock counts instructions: how busy this machine is changes only how long it takes.
+# The monitor alone; brand bhyve is tests/bhyve.t.
+. "$(dirname "$0")/lib.sh"
+[ "${ATOLL_IN_SYSROOT:-}" = 1 ] || exec tools/sysroot run "$0" "$@"
+exec 2>"$top/build/guests.log"
+nested=$top/build/nested work=$top/build/guests
+bail() { echo "Bail out! $1 (log: build/guests.log)"; exit 1; }
+# The monitor that the image ships, where there is one.
+export BHYVE=$top/build/release/src/vmm/bhyve
+[ -x "$BHYVE" ] || unset BHYVE
+bench/vmm-boot/run --prepare >&2 || bail 'bench/vmm-boot/run --prepare failed'
+rm -rf "$work" && mkdir -p "$work"/{root/lib/m,iso/boot/grub}
+
+# The guest: that of the bench with another init and more modules.
+tree=$(echo "$nested"/l2.tree/usr/lib/modules/*)
+cp tests/guests.d/init "$work/root/init" && chmod 755 "$work/root/init"
+cp "$nested/l2.root/lib/order" "$work/root/lib/"
+for m in isofs button evdev; do
+	f=$(find "$tree" -name "$m.ko*" | head -1)
+	case $f in '') continue ;; *.xz) xz -dc "$f" >"$work/root/lib/m/$m.ko" ;; *) cp "$f" "$work/root/lib/m/" ;; esac
+	echo "$m.ko" >>"$work/root/lib/order"
+done
+(cat "$nested/l2.gz"; cd "$work/root" && find . | cpio -o -H newc --quiet | gzip) >"$work/guest.gz"
+
+# A CD that is a disk, too, for either firmware.
+cp "$nested/l2.bz" "$work/iso/vmlinuz"
+cp "$work/guest.gz" "$work/iso/init.gz"
+echo 'the word' >"$work/iso/word"
+menu() { printf '%s\n' 'serial --unit=0 --speed=115200' 'terminal_input serial' 'terminal_output serial' "$@" boot; }
+menu 'linux /vmlinuz console=ttyS0 quiet panic=-1 do=root' 'initrd /init.gz' >"$work/iso/boot/grub/grub.cfg"
+grub-mkrescue -o "$work/guest.iso" "$work/iso" >&2 || bail 'grub-mkrescue failed'
+
+# In parts.  A guest that hangs there stops its place's clock (docs/untested.md): what has not ended then, or not
+# begun in time, is skipped with a word.  A guest that fails otherwise is seen by the place itself, and is a failure.
+firmware='/usr/share/OVMF/OVMF_CODE_4M.fd /usr/share/OVMF/OVMF_VARS_4M.fd'
+part() { # NAME FILE...
+	local name=$1 out; shift
+	[ $SECONDS -lt 600 ] || { skip "$name" 'no time left'; return; }
+	echo "$name" >"$work/part"
+	PUT="$work/part $*" L1_TIMEOUT=${GUESTS_TIMEOUT:-180} bench/vmm-boot/run "$top/tests/guests.d/in-place.sh" >"$work/$name.out"
+	out=$(tr -d '\r' <"$work/$name.out" | sed -n -e '/not ok - /{s/.*not ok - /not ok - /p;d}' -e 's/.*ok - /ok - /p' -e '/^#/p' -e '/^end$/p')
+	if [[ $out == *end || $out == *'not ok - '* ]]; then take_over "$name" "$out"; else skip "$name" 'its place stopped'; fi
+}
+part direct "$work/guest.gz"
+part devices "$work/guest.gz"
+part uefi_shell $firmware
+for root in cd nvme ahci; do part uefi_$root $firmware "$work/guest.iso"; done
+plan $tests_done
+finish
