@@ -995,6 +995,45 @@ out_of_bounds(const struct ctf_type *array, const struct node *index)
 	       (uint64_t)index->value >= ctf_count(t);
 }
 
+/* An element of an associative array: its keys' types are those of the first use. */
+static int
+check_element(struct checker *c, struct node *n, struct ident *v, struct error *err)
+{
+	struct node *base = n->left;
+	bool assigning = c->assigning;
+	size_t i = 0;
+
+	for (struct node *k = n->args; k; k = k->next, i++) {
+		const struct ctf_type *t = decay(c->dt, k->type);
+
+		if (i == DT_MAX_KEYS)
+			return d_error(err, n->line, "D_PROTO_LEN", "too many keys");
+		if (v->n_keys && i >= v->n_keys)
+			break;
+		if (!v->keys[i])
+			v->keys[i] = t;
+		if (dt_is_string(c->dt, v->keys[i]) != dt_is_string(c->dt, t) ||
+		    (!dt_is_string(c->dt, t) && !dt_is_scalar(c->dt, t)))
+			return d_error(err, n->line, "D_PROTO_ARG",
+				       "key %zu of \"%s\" has another type than before", i + 1,
+				       base->name);
+	}
+	if (!i || (v->n_keys && i != v->n_keys) || (i < DT_MAX_KEYS && v->keys[i]))
+		return d_error(err, n->line, "D_PROTO_LEN",
+			       "\"%s\" takes another number of keys", base->name);
+	v->n_keys = i;
+	n->ident = base->ident = v;
+	n->is_lvalue = true;
+	if (!v->type && !assigning)
+		return d_error(err, n->line, "D_IDENT_UNDEF",
+			       "\"%s\" is used before anything was assigned to it",
+			       base->name);
+	n->type = v->type;
+	n->is_user = v->is_user;
+	c->dt->uses_rt |= n->type && is_memory(c->dt, n->type);
+	return 0;
+}
+
 /* a[keys]: associative, unless it is known to be a C array or pointer. */
 static int
 check_index(struct checker *c, struct node *n, struct error *err)
@@ -1002,7 +1041,6 @@ check_index(struct checker *c, struct node *n, struct error *err)
 	struct node *base = n->left;
 	struct ident *v = NULL;
 	bool assigning = c->assigning;
-	size_t i = 0;
 	int r;
 
 	if (base->kind == N_IDENT && base->scope == SCOPE_GLOBAL && str_eq(base->name, "args") &&
@@ -1028,37 +1066,8 @@ check_index(struct checker *c, struct node *n, struct error *err)
 				       "an associative array cannot be clause-local");
 		v = var_make(c->dt, base->scope, base->name, ID_ASSOC);
 	}
-	if (v && v->kind == ID_ASSOC) {
-		for (struct node *k = n->args; k; k = k->next, i++) {
-			const struct ctf_type *t = decay(c->dt, k->type);
-
-			if (i == DT_MAX_KEYS)
-				return d_error(err, n->line, "D_PROTO_LEN", "too many keys");
-			if (v->n_keys && i >= v->n_keys)
-				break;
-			if (!v->keys[i])
-				v->keys[i] = t;
-			if (dt_is_string(c->dt, v->keys[i]) != dt_is_string(c->dt, t) ||
-			    (!dt_is_string(c->dt, t) && !dt_is_scalar(c->dt, t)))
-				return d_error(err, n->line, "D_PROTO_ARG",
-					       "key %zu of \"%s\" has another type than before", i + 1,
-					       base->name);
-		}
-		if (!i || (v->n_keys && i != v->n_keys) || (i < DT_MAX_KEYS && v->keys[i]))
-			return d_error(err, n->line, "D_PROTO_LEN",
-				       "\"%s\" takes another number of keys", base->name);
-		v->n_keys = i;
-		n->ident = base->ident = v;
-		n->is_lvalue = true;
-		if (!v->type && !assigning)
-			return d_error(err, n->line, "D_IDENT_UNDEF",
-				       "\"%s\" is used before anything was assigned to it",
-				       base->name);
-		n->type = v->type;
-		n->is_user = v->is_user;
-		c->dt->uses_rt |= n->type && is_memory(c->dt, n->type);
-		return 0;
-	}
+	if (v && v->kind == ID_ASSOC)
+		return check_element(c, n, v, err);
 	c->assigning = false;
 	r = check_expr(c, base, err);
 	c->assigning = assigning;

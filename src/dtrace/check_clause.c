@@ -375,9 +375,8 @@ check_format(struct checker *c, struct node *n, struct act *a, struct error *err
 static const char *
 agg_tag(char *tag, size_t size, const char *action, const char *what)
 {
-	if (str_eq(action, "denormalize"))
-		action = "normalize";
-	size_t n = (size_t)snprintf(tag, size, "D_%s_%s", action, what);
+	const char *name = str_eq(action, "denormalize") ? "normalize" : action;
+	size_t n = (size_t)snprintf(tag, size, "D_%s_%s", name, what);
 
 	for (size_t i = 0; i < n && i < size; i++)
 		tag[i] = (char)toupper((unsigned char)tag[i]);
