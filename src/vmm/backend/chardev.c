@@ -70,6 +70,16 @@ close_stream(struct chardev *c)
 		c->user.writable(c->user.arg);
 }
 
+/* Standard input has an end before standard output has. */
+static void
+input_ends(struct chardev *c)
+{
+	event_source_free(steal_ptr(&c->in_src));
+	pthread_mutex_lock(&c->lock);
+	c->in_fd = -1;
+	pthread_mutex_unlock(&c->lock);
+}
+
 static void
 on_input(struct event_source *s, int fd, uint32_t events, void *arg)
 {
@@ -93,6 +103,8 @@ on_input(struct event_source *s, int fd, uint32_t events, void *arg)
 		c->user.receive(c->user.arg, buf, (size_t)n);
 	else if (n > 0)
 		return; /* nobody reads this line */
+	else if (n == 0 && c->in_fd != c->out_fd && !c->raw)
+		input_ends(c);
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		close_stream(c);
 }
