@@ -56,7 +56,7 @@ cp /root/victim-usdt $root/opt/
 cp /lib64/ld-linux-x86-64.so.2 $root/lib64/
 cp /lib/x86_64-linux-gnu/libc.so.6 $root/lib/x86_64-linux-gnu/
 like 'USDT probes' "$(dt $a -qn 'victim$target:::step { printf("%d %s;", arg0, copyinstr(arg1)); } victim$target:::box-made { printf("box %d;", args[0]->height); }' -c /opt/victim-usdt)" \
-	'0 /opt/victim-usdt;.*box 4;'
+	'box 4;1 /opt/victim-usdt;'
 like 'functions, and stacks with names of the files there' \
 	"$(dt $a -qn 'pid$target:victim-usdt:victim_steps:entry { ustack(); exit(0); }' -c /opt/victim-usdt)" 'victim-usdt`main\+0x'
 like 'an object made there' "$(in_zone $a sh -c 'cd /tmp; echo "provider p { probe q(int); };" >p.d; for o in -h -G; do /native/usr/sbin/dtrace $o -s p.d; done; head -n 1 p.h; dd if=p.o bs=1 skip=1 count=3 2>/dev/null')" ELF
