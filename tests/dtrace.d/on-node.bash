@@ -46,11 +46,13 @@ while :; do
 done
 END
 for file in /root/rows/*.rows; do
-	[ "$(basename "$file")" != daemons.rows ] || { setsid bash $work/operator >/dev/null 2>&1 & load="$load -$!"; }
+	operator=
+	[ "$(basename "$file")" != daemons.rows ] || { setsid bash $work/operator >/dev/null 2>&1 & operator=$!; }
 	while IFS=$'\t' read -r name program ere; do
 		case $name in '' | '#'*) continue ;; esac
 		run_row "$(basename "$file" .rows): $name" "$program" "$ere" </dev/null
 	done <"$file"
+	[ -z "$operator" ] || kill -- "-$operator" # its udev events are not what other rows look for
 done
 
 # --- what the service that dtrace -A is for keeps; the preprocessor of the image
