@@ -253,11 +253,54 @@ print_bar(struct dt *dt, int64_t n, const struct scale *s, int64_t normal)
 	fprintf(dt->out, "%.41s %-9lld\n", bar, (long long)(n / normal));
 }
 
+static void
+order_from(const struct agg *a, int64_t power, size_t first, struct agg_order *ret)
+{
+	int64_t next = power * a->params[0], steps = a->params[3];
+	int64_t width = next < steps ? 1 : next / steps;
+
+	*ret = (struct agg_order){
+		power, next, width, first, (size_t)(next / width - power / width),
+	};
+}
+
+void
+agg_order_first(const struct agg *a, struct agg_order *ret)
+{
+	int64_t power = 1;
+
+	for (int64_t m = 0; m < a->params[1]; m++)
+		power *= a->params[0];
+	order_from(a, power, 2, ret); /* behind the number of additions and what is below */
+}
+
+void
+agg_order_next(const struct agg *a, struct agg_order *o)
+{
+	order_from(a, o->next, o->first + o->n, o);
+}
+
+/* Lower bound of llquantize()'s bucket; of the last one, where it ends. */
+static int64_t
+order_value(const struct agg *a, size_t word)
+{
+	struct agg_order o;
+	int64_t at;
+
+	agg_order_first(a, &o);
+	while (word > o.first + o.n || (word == o.first + o.n && word + 1 < a->n_words))
+		agg_order_next(a, &o);
+	if (word == o.first + o.n)
+		return o.next;
+	at = ((int64_t)(word - o.first) + o.power / o.width) * o.width;
+	return at < o.power ? o.power : at;
+}
+
 /* Lower bound of a bucket, for its label. */
 static int64_t
 bucket_value(const struct agg *a, size_t word)
 {
-	int64_t i = (int64_t)word - 1, low, step, factor, unit, m, power = 1;
+	int64_t i = (int64_t)word - 1;
 
 	switch (a->func) {
 	case AGG_QUANTIZE:
@@ -265,14 +308,7 @@ bucket_value(const struct agg *a, size_t word)
 	case AGG_LQUANTIZE:
 		return a->params[0] + (i - 1) * a->params[2];
 	default:
-		factor = a->params[0];
-		low = a->params[1];
-		unit = a->params[3];
-		m = (i - 1) / unit;
-		step = (i - 1) % unit;
-		for (int64_t k = 0; k < low + m; k++)
-			power *= factor;
-		return step * (power * factor / unit ? power * factor / unit : 1);
+		return order_value(a, word);
 	}
 }
 
@@ -332,10 +368,6 @@ print_histogram(struct dt *dt, const struct agg *a, const int64_t *w)
 	fprintf(dt->out, "\n%16s %41s %-9s\n", "value", "------------- Distribution -------------",
 		"count");
 	for (size_t i = first; i <= last; i++) {
-		if (a->func == AGG_LLQUANTIZE && i > 1 && i + 1 < a->n_words && !w[i] &&
-		    i > (size_t)a->params[3] + 1 &&
-		    (int64_t)((i - 2) % (size_t)a->params[3]) < a->params[3] / a->params[0])
-			continue; /* a bucket that repeats one of the power before */
 		print_label(dt, a, i);
 		print_bar(dt, w[i], &scale, a->normal);
 	}

@@ -293,6 +293,17 @@ agg_params(struct node *call, struct agg *a, bool first, struct error *err)
 	return 0;
 }
 
+static size_t
+llquantize_words(const struct agg *a)
+{
+	struct agg_order o;
+
+	agg_order_first(a, &o);
+	for (int64_t m = a->params[1]; m < a->params[2]; m++)
+		agg_order_next(a, &o);
+	return o.first + o.n + 1;
+}
+
 /* 64-bit words of a value: number of additions, then the function's own. */
 static size_t
 agg_words(const struct agg *a)
@@ -312,7 +323,7 @@ agg_words(const struct agg *a)
 	case AGG_LQUANTIZE:
 		return 1 + (size_t)((a->params[1] - a->params[0]) / a->params[2]) + 2;
 	case AGG_LLQUANTIZE:
-		return 1 + (size_t)((a->params[2] - a->params[1] + 1) * a->params[3]) + 2;
+		return llquantize_words(a);
 	case AGG_NONE:
 		break;
 	}

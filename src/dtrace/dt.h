@@ -178,6 +178,19 @@ struct agg {
 	bool cleared;	/* by clear(), when there was something */
 };
 
+/*
+ * One order of magnitude of llquantize(v, factor, low, high, steps): power <= v < next, in `n`
+ * buckets from word `first` on.  Their bounds are multiples of `width`, a part of `steps` of
+ * next (of 1 at least), but for the first one's, which is power.
+ */
+struct agg_order {
+	int64_t power, next, width;
+	size_t first, n;
+};
+
+void agg_order_first(const struct agg *a, struct agg_order *ret);
+void agg_order_next(const struct agg *a, struct agg_order *o);
+
 /* --- probes */
 
 struct dt;

@@ -169,39 +169,33 @@ lquantize_bucket(struct gen *g, const struct agg *agg)
 	asm_here(a, done);
 }
 
-/*
- * llquantize(v, factor, low, high, steps): between factor^m and factor^(m+1)
- * there are `steps` buckets a full power wide (the first steps/factor of each
- * later power would repeat the one before, and stay empty).
- */
 static void
 llquantize_bucket(struct gen *g, const struct agg *agg)
 {
 	struct asmb *a = &g->a;
-	int64_t factor = agg->params[0], low = agg->params[1], high = agg->params[2];
-	int64_t steps = agg->params[3], power = 1;
 	int done = asm_label(a);
+	struct agg_order o;
 
-	for (int64_t m = 0; m < low; m++)
-		power *= factor;
+	agg_order_first(agg, &o);
 	asm_imm(a, R2, 1);
-	asm_imm(a, R3, power);
+	asm_imm(a, R3, o.power);
 	asm_jcc(a, BPF_JSLT, R1, R3, done);
-	for (int64_t m = low; m <= high; m++) {
+	for (int64_t m = agg->params[1]; m <= agg->params[2]; m++) {
 		int above = asm_label(a);
-		int64_t next = power * factor;
 
-		asm_imm(a, R3, next);
+		asm_imm(a, R3, o.next);
 		asm_jcc(a, BPF_JSGE, R1, R3, above);
 		asm_mov(a, R2, R1);
-		asm_imm(a, R3, next / steps ? next / steps : 1);
+		asm_imm(a, R3, o.width);
 		asm_alu(a, BPF_DIV, R2, R3);
-		asm_alui(a, BPF_ADD, R2, (int32_t)((m - low) * steps + 2));
+		asm_imm(a, R3, (int64_t)o.first - o.power / o.width);
+		asm_alu(a, BPF_ADD, R2, R3);
 		asm_jmp(a, done);
 		asm_here(a, above);
-		power = next;
+		if (m < agg->params[2])
+			agg_order_next(agg, &o);
 	}
-	asm_imm(a, R2, (high - low + 1) * steps + 2);
+	asm_imm(a, R2, (int64_t)(o.first + o.n));
 	asm_here(a, done);
 }
 
