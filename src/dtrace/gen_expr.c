@@ -590,13 +590,14 @@ gen_assign(struct gen *g, struct node *n, struct error *err)
 		return n->right->is_const ? clear_var(g, n->left, err)
 					  : gen_copy(g, n->left, n->right, err);
 	if (n->op2 != OP_NONE) {
-		if ((r = gen_scalar(g, n->right, err)) < 0)
+		/* the old value comes first: the right side may change it */
+		if ((r = gen_scalar(g, n->left, err)) < 0 || (r = gen_push(g, n, err)) < 0 ||
+		    (r = gen_scalar(g, n->right, err)) < 0)
 			return r;
+		asm_mov(&g->a, R1, R0);
 		if (ctf_is_pointer(n->left->type))
-			asm_alui(&g->a, BPF_MUL, R0, (int32_t)scale_of(n->left->type));
-		if ((r = gen_push(g, n, err)) < 0 || (r = gen_scalar(g, n->left, err)) < 0)
-			return r;
-		gen_pop(g, R1);
+			asm_alui(&g->a, BPF_MUL, R1, (int32_t)scale_of(n->left->type));
+		gen_pop(g, R0);
 		gen_op(g, n->op2, ctf_is_signed(n->left->type));
 	} else if ((r = gen_scalar(g, n->right, err)) < 0) {
 		return r;
