@@ -37,9 +37,9 @@ grub-mkrescue -o "$work/guest.iso" "$work/iso" >&2 || bail 'grub-mkrescue failed
 firmware='/usr/share/OVMF/OVMF_CODE_4M.fd /usr/share/OVMF/OVMF_VARS_4M.fd'
 part() { # NAME FILE...
 	local name=$1 out; shift
-	[ $SECONDS -lt 600 ] || { skip "$name" 'no time left'; return; }
+	[ $SECONDS -lt 300 ] || { skip "$name" 'no time left'; return; }
 	echo "$name" >"$work/part"
-	PUT="$work/part $*" L1_TIMEOUT=${GUESTS_TIMEOUT:-180} bench/vmm-boot/run "$top/tests/guests.d/in-place.sh" >"$work/$name.out"
+	PUT="$work/part $*" L1_TIMEOUT=${GUESTS_TIMEOUT:-120} bench/vmm-boot/run "$top/tests/guests.d/in-place.sh" >"$work/$name.out"
 	out=$(tr -d '\r' <"$work/$name.out" | sed -n -e '/not ok - /{s/.*not ok - /not ok - /p;d}' -e 's/.*ok - /ok - /p' -e '/^#/p' -e '/^end$/p')
 	if [[ $out == *end || $out == *'not ok - '* ]]; then take_over "$name" "$out"; else skip "$name" 'its place stopped'; fi
 }
