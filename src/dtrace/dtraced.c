@@ -20,7 +20,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cli.h"
@@ -36,19 +35,19 @@
 #include "os/ns.h"
 #include "os/pidfd.h"
 #include "zone/brand/brand.h"
+#include "zone/model.h"
+#include "zone/watch.h"
 #include "zone/zone.h"
 
 #define CONSUMERS_MAX 16 /* of a zone at a time */
 #define CONNECTS_MAX 32	 /* of a zone in a second */
-#define RESCAN_MS 60000	 /* events may be lost when there are very many */
 
 #define NO_PRIVILEGE "failed to initialize dtrace: DTrace requires additional privileges"
 
 struct broker {
 	struct event_loop *loop;
 	struct map *zones; /* by name */
-	int events;
-	struct event_source *event_source, *rescan;
+	struct zone_watch *watch;
 };
 
 struct zone {
@@ -99,7 +98,7 @@ namespace_number(pid_t pid, const char *kind, uint32_t *ret, struct error *err)
 static bool
 is_in_zone(pid_t pid, const char *zone)
 {
-	cleanup_free char *path = NULL, *prefix = str_printf("zones/%s", zone);
+	cleanup_free char *path = NULL, *prefix = zone_cgroup_path(zone);
 	const char *rest;
 
 	if (cgroup_of_pid(pid, &path, NULL) < 0)
@@ -114,7 +113,7 @@ zone_facts(const struct zone *z, struct confine *ret, struct error *err)
 {
 	cleanup_zone_info struct zone_info zi = {0};
 	cleanup_zone_config struct zone_config *config = NULL;
-	cleanup_free char *path = str_printf("zones/%s", z->name);
+	cleanup_free char *path = zone_cgroup_path(z->name);
 	cleanup_close int cgroup = -1;
 	int r;
 
@@ -218,7 +217,7 @@ run_consumer(int conn, struct confine *z)
 static int
 open_cgroup(const struct zone *z, int *ret, struct error *err)
 {
-	cleanup_free char *path = str_printf("zones/%s/dtrace", z->name);
+	cleanup_free char *zone = zone_cgroup_path(z->name), *path = str_printf("%s/dtrace", zone);
 
 	return cgroup_create(path, ret, err);
 }
@@ -319,38 +318,20 @@ zone_free(void *p)
 	free(z);
 }
 
-/* The zone may write in that directory: nothing there is followed. */
 static int
 zone_listen(struct zone *z, struct error *err)
 {
-	cleanup_free char *dir = str_printf("%s/var/zonecontrol/%s", zone_root(), z->name);
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	cleanup_close int dirfd = -1;
-	mode_t mask;
-	int r;
+	int r = zone_control_listen(z->name, REQUEST_SOCKET, SOCK_SEQPACKET, &z->fd, err);
 
-	if ((r = file_mkdir_p(dir, 0755, err)) < 0)
-		return r;
-	dirfd = open(dir, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	z->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (dirfd < 0 || z->fd < 0)
-		return error_set_errno(err, errno, "%s", dir);
-	/* Through the descriptor: a socket's path may be at most 107 bytes long. */
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" REQUEST_SOCKET, dirfd);
-	unlinkat(dirfd, REQUEST_SOCKET, 0);
-	mask = umask(0177);
-	r = bind(z->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
-	umask(mask);
-	if (r < 0 || listen(z->fd, 16) < 0)
-		return error_set_errno(err, r < 0 ? -r : errno, "%s/" REQUEST_SOCKET, dir);
-	if ((r = event_add_timer(z->broker->loop, 1000, on_pause, z, &z->pause, err)) < 0)
+	if (r < 0 || (r = event_add_timer(z->broker->loop, 1000, on_pause, z, &z->pause, err)) < 0)
 		return r;
 	return event_add_fd(z->broker->loop, z->fd, EPOLLIN, on_connect, z, &z->source, err);
 }
 
 static void
-zone_add(struct broker *b, const char *name)
+zone_add(void *arg, const char *name)
 {
+	struct broker *b = arg;
 	cleanup_zone_config struct zone_config *config = NULL;
 	cleanup_error struct error err = ERROR_INIT;
 	const struct brand *brand;
@@ -379,59 +360,12 @@ zone_add(struct broker *b, const char *name)
 }
 
 static void
-zone_remove(struct broker *b, const char *name)
+zone_remove(void *arg, const char *name)
 {
-	cleanup_free char *path = str_printf("%s/var/zonecontrol/%s/" REQUEST_SOCKET, zone_root(), name);
-
-	if (map_remove(b->zones, name))
-		unlink(path);
-}
-
-static int
-scan(struct broker *b, struct error *err)
-{
-	cleanup_zone_list struct zone_list zones = {0};
-	cleanup_strv struct strv gone = STRV_INIT, there = STRV_INIT;
-	struct map_iter it = {0};
-	int r = zone_list_read(&zones, err);
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < zones.n; i++) {
-		strv_add(&there, zones.v[i].name);
-		zone_add(b, zones.v[i].name);
-	}
-	while (map_next(b->zones, &it))
-		if (!strv_has(&there, it.key))
-			strv_add(&gone, it.key);
-	for (size_t i = 0; i < gone.n; i++)
-		zone_remove(b, gone.v[i]);
-	return 0;
-}
-
-static void
-on_zone_event(struct event_source *s, int fd, uint32_t events, void *arg)
-{
-	struct zone_event e = {0};
 	struct broker *b = arg;
 
-	while (zone_events_read(fd, &e, NULL) == 0) {
-		if (e.to == ZONE_ABSENT)
-			zone_remove(b, e.name);
-		else
-			zone_add(b, e.name);
-		zone_event_done(&e);
-	}
-}
-
-static void
-on_rescan(struct event_source *s, void *arg)
-{
-	cleanup_error struct error err = ERROR_INIT;
-
-	if (scan(arg, &err) < 0)
-		log_error("%s", error_message(&err));
-	event_timer_reset(s, RESCAN_MS);
+	if (map_remove(b->zones, name))
+		zone_control_remove(name, REQUEST_SOCKET);
 }
 
 static void
@@ -447,16 +381,11 @@ start(struct broker *b, struct error *err)
 	int r;
 
 	b->zones = map_new(zone_free);
-	b->events = -1;
 	if ((r = event_new(&b->loop, err)) < 0 ||
 	    (r = event_add_signal(b->loop, SIGTERM, on_signal, b->loop, &term, err)) < 0 ||
-	    (r = event_add_signal(b->loop, SIGINT, on_signal, b->loop, &intr, err)) < 0 ||
-	    (r = zone_events_open(&b->events, err)) < 0 ||
-	    (r = event_add_fd(b->loop, b->events, EPOLLIN, on_zone_event, b, &b->event_source,
-			      err)) < 0 ||
-	    (r = event_add_timer(b->loop, RESCAN_MS, on_rescan, b, &b->rescan, err)) < 0)
+	    (r = event_add_signal(b->loop, SIGINT, on_signal, b->loop, &intr, err)) < 0)
 		return r;
-	return scan(b, err);
+	return zone_watch_start(b->loop, b->zones, zone_add, zone_remove, b, &b->watch, err);
 }
 
 int
@@ -475,8 +404,7 @@ main(int argc, char **argv)
 	log_info("serving");
 	r = event_run(b.loop);
 	map_free(b.zones);
-	if (b.events >= 0)
-		zone_events_close(b.events);
+	zone_watch_free(b.watch);
 	event_free(b.loop);
 	return r < 0 ? CLI_FAILED : CLI_OK;
 }

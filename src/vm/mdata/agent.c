@@ -30,17 +30,17 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "vm/mdata/keys.h"
 #include "vm/vm.h"
+#include "zone/watch.h"
 #include "zone/zone.h"
 
 #define CLIENTS_MAX 32 /* per VM */
 #define RETRY_MS 200    /* until a VMM has made its socket */
-#define RESCAN_MS 60000 /* events may be lost when there are very many */
+#define SOCKET "metadata.sock"
 
 struct guest {
 	struct mdata_agent *agent;
@@ -67,8 +67,7 @@ struct client {
 struct mdata_agent {
 	struct event_loop *loop;
 	struct map *guests; /* by uuid */
-	int zones;
-	struct event_source *zone_source, *rescan;
+	struct zone_watch *watch;
 };
 
 static void
@@ -261,40 +260,14 @@ guest_free(void *p)
 	free(g);
 }
 
-static char *
-control_dir(const char *uuid)
-{
-	return str_printf("%s/var/zonecontrol/%s", zone_root(), uuid);
-}
-
 static int
 guest_bind(struct guest *g, struct error *err)
 {
-	cleanup_free char *dir = control_dir(g->uuid);
-	cleanup_free char *path = str_printf("%s/metadata.sock", dir);
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	cleanup_close int dirfd = -1;
-	mode_t mask;
-	int r;
+	int r = zone_control_listen(g->uuid, SOCKET, SOCK_STREAM, &g->fd, err);
 
-	r = file_mkdir_p(dir, 0755, err);
-	if (r < 0)
-		return r;
-	dirfd = open(dir, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dirfd < 0)
-		return error_set_errno(err, errno, "%s", dir);
-	/* Through the descriptor: a socket's path may be at most 107 bytes long. */
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/metadata.sock", dirfd);
-	g->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (g->fd < 0)
-		return error_set_errno(err, errno, "socket");
-	unlinkat(dirfd, "metadata.sock", 0);
-	mask = umask(0177);
-	r = bind(g->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
-	umask(mask);
-	if (r < 0 || listen(g->fd, 16) < 0)
-		return error_set_errno(err, r < 0 ? -r : errno, "%s", path);
-	return event_add_fd(g->agent->loop, g->fd, EPOLLIN, guest_accept, g, &g->source, err);
+	return r < 0 ? r
+		     : event_add_fd(g->agent->loop, g->fd, EPOLLIN, guest_accept, g, &g->source,
+				    err);
 }
 
 /* What a virtual machine needs: no socket of ours, but one to connect to. */
@@ -306,14 +279,17 @@ guest_serial(struct guest *g, const struct zone_config *c, struct error *err)
 }
 
 static void
-guest_add(struct mdata_agent *a, const char *uuid)
+guest_add(void *arg, const char *uuid)
 {
+	struct mdata_agent *a = arg;
 	cleanup_zone_config struct zone_config *c = NULL;
 	cleanup_error struct error err = ERROR_INIT;
 	struct guest *g = map_get(a->guests, uuid);
 	bool hvm;
 	int r;
 
+	if (!str_is_uuid(uuid))
+		return;
 	if (g) {
 		if (g->retry && !g->n_clients)
 			event_timer_reset(g->retry, 0);
@@ -339,68 +315,15 @@ guest_add(struct mdata_agent *a, const char *uuid)
 }
 
 static void
-guest_remove(struct mdata_agent *a, const char *uuid)
+guest_remove(void *arg, const char *uuid)
 {
-	cleanup_free char *dir = control_dir(uuid);
-	cleanup_free char *path = str_printf("%s/metadata.sock", dir);
+	struct mdata_agent *a = arg;
 
-	if (!map_remove(a->guests, uuid))
-		return;
-	unlink(path);
-	rmdir(dir); /* not ours alone: stays if something else is in it */
+	if (map_remove(a->guests, uuid))
+		zone_control_remove(uuid, SOCKET);
 }
 
 /* ---- all VMs -------------------------------------------------------------------------------- */
-
-static int
-scan(struct mdata_agent *a, struct error *err)
-{
-	cleanup_zone_list struct zone_list zones = {0};
-	cleanup_strv struct strv gone = STRV_INIT, there = STRV_INIT;
-	struct map_iter it = {0};
-	int r = zone_list_read(&zones, err);
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < zones.n; i++)
-		if (str_is_uuid(zones.v[i].name)) {
-			strv_add(&there, zones.v[i].name);
-			guest_add(a, zones.v[i].name);
-		}
-	while (map_next(a->guests, &it))
-		if (!strv_has(&there, it.key))
-			strv_add(&gone, it.key);
-	for (size_t i = 0; i < gone.n; i++)
-		guest_remove(a, gone.v[i]);
-	return 0;
-}
-
-static void
-on_zone_event(struct event_source *s, int fd, uint32_t events, void *arg)
-{
-	struct mdata_agent *a = arg;
-	cleanup_error struct error err = ERROR_INIT;
-	struct zone_event e = {0};
-
-	while (zone_events_read(a->zones, &e, &err) == 0) {
-		if (e.to == ZONE_ABSENT)
-			guest_remove(a, e.name);
-		else if (str_is_uuid(e.name))
-			guest_add(a, e.name);
-		zone_event_done(&e);
-	}
-}
-
-static void
-on_rescan(struct event_source *s, void *arg)
-{
-	struct mdata_agent *a = arg;
-	cleanup_error struct error err = ERROR_INIT;
-
-	if (scan(a, &err) < 0)
-		log_error("%s", error_message(&err));
-	event_timer_reset(s, RESCAN_MS);
-}
 
 int
 mdata_agent_start(struct event_loop *l, struct mdata_agent **ret, struct error *err)
@@ -409,15 +332,8 @@ mdata_agent_start(struct event_loop *l, struct mdata_agent **ret, struct error *
 	int r;
 
 	a->loop = l;
-	a->zones = -1;
 	a->guests = map_new(guest_free);
-	r = zone_events_open(&a->zones, err);
-	if (r == 0)
-		r = event_add_fd(l, a->zones, EPOLLIN, on_zone_event, a, &a->zone_source, err);
-	if (r == 0)
-		r = event_add_timer(l, RESCAN_MS, on_rescan, a, &a->rescan, err);
-	if (r == 0)
-		r = scan(a, err);
+	r = zone_watch_start(l, a->guests, guest_add, guest_remove, a, &a->watch, err);
 	if (r < 0) {
 		mdata_agent_free(a);
 		return r;
@@ -432,9 +348,6 @@ mdata_agent_free(struct mdata_agent *a)
 	if (!a)
 		return;
 	map_free(a->guests);
-	event_source_free(a->zone_source);
-	event_source_free(a->rescan);
-	if (a->zones >= 0)
-		zone_events_close(a->zones);
+	zone_watch_free(a->watch);
 	free(a);
 }
