@@ -50,6 +50,23 @@ test_fail(const char *file, int line, const char *fmt, ...)
 	fflush(stdout);
 }
 
+static uint64_t random_state = 1;
+
+void
+test_seed(uint64_t seed)
+{
+	random_state = seed;
+}
+
+uint32_t
+test_random(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (uint32_t)(random_state >> 16);
+}
+
 void
 test_abort(void)
 {

@@ -18,6 +18,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -43,6 +44,9 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 /* Ends the test as skipped, with the reason. */
 void test_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 void test_abort(void) __attribute__((noreturn));
+/* Numbers that are the same in every run (xorshift); the seed is not 0. */
+void test_seed(uint64_t seed);
+uint32_t test_random(void);
 void test_check_str(const char *file, int line, const char *expr, const char *got,
 		    const char *want);
 void test_check_has(const char *file, int line, const char *expr, const char *got,

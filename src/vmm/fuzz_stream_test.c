@@ -6,17 +6,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static uint64_t state;
-
-static uint32_t
-next(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (uint32_t)(state >> 16);
-}
-
 TEST(a_node_that_lies_is_refused)
 {
 	uint8_t in[512];
@@ -24,19 +13,23 @@ TEST(a_node_that_lies_is_refused)
 	for (unsigned round = 1; round <= 40; round++) {
 		size_t n = 1;
 
-		state = round * 0x9e3779b97f4a7c15;
-		in[0] = next() % 4 ? 2 : 0;
+		test_seed(round * 0x9e3779b97f4a7c15);
+		in[0] = test_random() % 4 ? 2 : 0;
 		while (n + 96 < sizeof(in)) {
 			/* a record: PAGES, ZERO, DEVICES, or something else; where; how much */
-			uint64_t h[3] = {next() % 2 ? 2 + next() % 3 : next() % 16,
-					 next() % 2 ? next() % (2 << 20) : (uint64_t)next() << 32,
-					 next() % 4 ? next() % 64 : (uint64_t)next() << (next() % 33)};
+			uint64_t h[3] = {test_random() % 2 ? 2 + test_random() % 3
+							   : test_random() % 16,
+					 test_random() % 2 ? test_random() % (2 << 20)
+							   : (uint64_t)test_random() << 32,
+					 test_random() % 4
+						 ? test_random() % 64
+						 : (uint64_t)test_random() << (test_random() % 33)};
 			size_t len = h[2] < 64 ? h[2] : 64;
 
 			memcpy(in + n, h, sizeof(h));
 			n += sizeof(h);
 			for (size_t i = 0; i < len; i++)
-				in[n++] = (uint8_t)next();
+				in[n++] = (uint8_t)test_random();
 		}
 		LLVMFuzzerTestOneInput(in, n);
 	}
@@ -50,14 +43,14 @@ TEST(a_viewer_that_babbles_is_left)
 	for (unsigned round = 1; round <= 60; round++) {
 		size_t n = 1;
 
-		state = round * 0xd1342543de82ef95;
+		test_seed(round * 0xd1342543de82ef95);
 		in[0] = 1;
-		if (next() % 8) {
+		if (test_random() % 8) {
 			memcpy(in + n, greeting, sizeof(greeting) - 1);
 			n += sizeof(greeting) - 1;
 		}
 		while (n < sizeof(in))
-			in[n++] = (uint8_t)(next() % 2 ? next() % 8 : next());
+			in[n++] = (uint8_t)(test_random() % 2 ? test_random() % 8 : test_random());
 		LLVMFuzzerTestOneInput(in, n);
 	}
 }

@@ -14,18 +14,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define DEVICES 17
 #define VIRTIO_DEVICES 8
 
-static uint64_t state;
-
-static uint32_t
-next(void)
-{
-	/* xorshift: the same inputs in every run. */
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (uint32_t)(state >> 16);
-}
-
 struct op {
 	uint8_t what, size_log;
 	uint16_t where;
@@ -48,14 +36,14 @@ TEST(random_accesses_break_nothing)
 	static struct op ops[400];
 
 	for (unsigned round = 1; round <= 10 * DEVICES; round++) {
-		state = round * 0x9e3779b97f4a7c15;
+		test_seed(round * 0x9e3779b97f4a7c15);
 		for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
-			ops[i] = (struct op){(uint8_t)next(), (uint8_t)next(), (uint16_t)next(),
-					     next(), next()};
+			ops[i] = (struct op){(uint8_t)test_random(), (uint8_t)test_random(),
+					     (uint16_t)test_random(), test_random(), test_random()};
 			/* Small values are indexes, lengths, bits. */
-			if (next() % 2)
+			if (test_random() % 2)
 				ops[i].value &= 0x1f;
-			if (next() % 2)
+			if (test_random() % 2)
 				ops[i].offset &= 0x1fff;
 		}
 		run((uint8_t)(round % DEVICES), ops, sizeof(ops) / sizeof(ops[0]));
@@ -71,7 +59,7 @@ TEST(random_rings_break_nothing)
 		unsigned n = 0;
 		const uint16_t modern = 4 << 8;
 
-		state = round * 0xd1342543de82ef95;
+		test_seed(round * 0xd1342543de82ef95);
 #define OP(...) ops[n++] = (struct op){__VA_ARGS__}
 		OP(1, 0, modern, 20, 3);
 		OP(1, 2, modern, 8, 1);
@@ -87,17 +75,21 @@ TEST(random_rings_break_nothing)
 		}
 		OP(1, 0, modern, 20, 15);
 		while (n + 8 < sizeof(ops) / sizeof(ops[0])) {
-			unsigned q = next() % 4, base = 0x10000 + q * 0x10000, i = next() % 16;
+			unsigned q = test_random() % 4, base = 0x10000 + q * 0x10000,
+				 i = test_random() % 16;
 
-			OP(6, 2, 0, base + 16 * i, next() % 8 ? next() % 0x400000 : next());
+			OP(6, 2, 0, base + 16 * i,
+			   test_random() % 8 ? test_random() % 0x400000 : test_random());
 			OP(6, 2, 0, base + 16 * i + 4, 0);
-			OP(6, 2, 0, base + 16 * i + 8, next() % 4 ? next() % 8192 : next());
-			OP(6, 2, 0, base + 16 * i + 12, next() % 8 | (next() % 18) << 16);
-			OP(6, 1, 0, base + 0x1004 + 2 * i, next() % 17);
-			OP(6, 1, 0, base + 0x1002, next() % 64);
+			OP(6, 2, 0, base + 16 * i + 8,
+			   test_random() % 4 ? test_random() % 8192 : test_random());
+			OP(6, 2, 0, base + 16 * i + 12,
+			   test_random() % 8 | (test_random() % 18) << 16);
+			OP(6, 1, 0, base + 0x1004 + 2 * i, test_random() % 17);
+			OP(6, 1, 0, base + 0x1002, test_random() % 64);
 			OP(1, 1, modern, 0x3000 + 4 * q, q);
-			if (next() % 32 == 0)
-				OP(1, 0, modern, 20, next() % 16);
+			if (test_random() % 32 == 0)
+				OP(1, 0, modern, 20, test_random() % 16);
 		}
 		run((uint8_t)(round % VIRTIO_DEVICES), ops, n);
 	}

@@ -31,34 +31,23 @@
 
 /* ---- numbers ---- */
 
-static uint64_t state;
-
-static uint32_t
-next(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (uint32_t)(state >> 16);
-}
-
 /* Values a device might take for an index, a length, an address in RAM, or nothing it knows. */
 static uint32_t
 value(void)
 {
-	switch (next() % 6) {
+	switch (test_random() % 6) {
 	case 0:
-		return next() & 0x1f;
+		return test_random() & 0x1f;
 	case 1:
-		return next() & 0xffff;
+		return test_random() & 0xffff;
 	case 2:
-		return DATA + (next() & 0x1ffff0);
+		return DATA + (test_random() & 0x1ffff0);
 	case 3:
-		return 1U << (next() % 32);
+		return 1U << (test_random() % 32);
 	case 4:
-		return UINT32_MAX - (next() & 0xff);
+		return UINT32_MAX - (test_random() & 0xff);
 	default:
-		return next();
+		return test_random();
 	}
 }
 
@@ -131,7 +120,7 @@ drive(unsigned slot, uint32_t bar)
 	store(bar + 20, 1, 0);
 	store(bar + 20, 1, 3);
 	store(bar + 8, 4, 0);
-	store(bar + 12, 4, next() % 2 ? UINT32_MAX : next());
+	store(bar + 12, 4, test_random() % 2 ? UINT32_MAX : test_random());
 	store(bar + 8, 4, 1);
 	store(bar + 12, 4, 1);
 	store(bar + 20, 1, 11);
@@ -156,7 +145,8 @@ drive(unsigned slot, uint32_t bar)
 static void
 ring(unsigned slot, uint32_t bar)
 {
-	unsigned q = next() % 4, n = 1 + next() % 3, first = next() % 16, write = next() % (n + 1);
+	unsigned q = test_random() % 4, n = 1 + test_random() % 3, first = test_random() % 16,
+		 write = test_random() % (n + 1);
 	uint32_t at = ring_at(slot, q);
 	uint16_t *idx = &driver[slot].avail[q];
 
@@ -165,14 +155,15 @@ ring(unsigned slot, uint32_t bar)
 		uint32_t flags = (i + 1 < n ? VRING_DESC_F_NEXT : 0) |
 				 (i >= write ? VRING_DESC_F_WRITE : 0) | (d + 1) % 16 << 16;
 
-		store(at + 16 * d, 4, next() % 32 ? DATA + (next() & 0x1fffff) : value());
+		store(at + 16 * d, 4,
+		      test_random() % 32 ? DATA + (test_random() & 0x1fffff) : value());
 		store(at + 16 * d + 4, 4, 0);
-		store(at + 16 * d + 8, 4, next() % 32 ? 1 + next() % 8192 : value());
-		store(at + 16 * d + 12, 4, next() % 32 ? flags : value());
+		store(at + 16 * d + 8, 4, test_random() % 32 ? 1 + test_random() % 8192 : value());
+		store(at + 16 * d + 12, 4, test_random() % 32 ? flags : value());
 	}
 	store(at + 0x1004 + 2 * (*idx % 16), 2, first);
 	++*idx;
-	store(at + 0x1002, 2, next() % 64 ? *idx : next());
+	store(at + 0x1002, 2, test_random() % 64 ? *idx : test_random());
 	store(bar + 0x3000 + 4 * q, 2, q);
 }
 
@@ -181,7 +172,9 @@ static uint16_t
 a_port(void)
 {
 	static const uint16_t busy[] = {0x3f8, 0x70, 0x60, 0x510, 0x514, 0x600, 0x620, 0xb2, 0x402, 0xae00};
-	uint16_t port = (uint16_t)(next() % 2 ? busy[next() % ARRAY_SIZE(busy)] + next() % 8 : next());
+	uint16_t port = (uint16_t)(test_random() % 2 ? busy[test_random() % ARRAY_SIZE(busy)] +
+							       test_random() % 8
+						     : test_random());
 
 	return port == 0x604 || port == 0x605 || port == 0x92 || port == 0x64 ||
 	       (port >= 0xcf8 && port <= 0xcff) ? 0x71 : port;
@@ -190,9 +183,9 @@ a_port(void)
 static void
 configure(const struct pci_dev *d)
 {
-	out(0xcf8, 4, 1U << 31 | (uint32_t)d->slot << 11 | (next() & 0xfc));
-	if (next() % 2)
-		out((uint16_t)(0xcfc + next() % 4), 1U << (next() % 3), value());
+	out(0xcf8, 4, 1U << 31 | (uint32_t)d->slot << 11 | (test_random() & 0xfc));
+	if (test_random() % 2)
+		out((uint16_t)(0xcfc + test_random() % 4), 1U << (test_random() % 3), value());
 	else
 		in(0xcfc, 4);
 }
@@ -201,7 +194,7 @@ static void
 one(struct vm *vm)
 {
 	struct pci_dev *d;
-	unsigned n = 0, want = 1 + next() % 14, bar = next() % 6;
+	unsigned n = 0, want = 1 + test_random() % 14, bar = test_random() % 6;
 
 	list_for_each(d, &vm->pci->devs, link) {
 		if (++n == want)
@@ -214,37 +207,38 @@ one(struct vm *vm)
 		bar--;
 
 	const struct pci_bar *b = &d->bar[bar];
-	uint32_t at = (uint32_t)b->addr + (uint32_t)(next() % (b->size ? b->size : 1));
-	unsigned size = 1U << (next() % 3);
+	uint32_t at = (uint32_t)b->addr + (uint32_t)(test_random() % (b->size ? b->size : 1));
+	unsigned size = 1U << (test_random() % 3);
 
-	if (next() % 2)
+	if (test_random() % 2)
 		at &= ~(size - 1);
-	switch (next() % 8) {
+	switch (test_random() % 8) {
 	case 0:
 		configure(d);
 		break;
 	case 1:
-		out(a_port(), 1U << (next() % 3), value());
+		out(a_port(), 1U << (test_random() % 3), value());
 		break;
 	case 2:
-		in(a_port(), 1U << (next() % 3));
+		in(a_port(), 1U << (test_random() % 3));
 		break;
 	case 3:
-		store(DATA + (next() & 0x1ffffc), 4, value());
+		store(DATA + (test_random() & 0x1ffffc), 4, value());
 		break;
 	case 4:
 	case 5:
 		if (d->bar[4].size != 0x4000)
 			break;
-		if (!driver[d->slot].on || next() % 16 == 0)
+		if (!driver[d->slot].on || test_random() % 16 == 0)
 			drive(d->slot, (uint32_t)d->bar[4].addr);
 		ring(d->slot, (uint32_t)d->bar[4].addr);
 		break;
 	default:
 		if (b->type == PCI_BAR_IO)
-			next() % 3 ? out((uint16_t)at, size, value()) : in((uint16_t)at, size);
+			test_random() % 3 ? out((uint16_t)at, size, value())
+					  : in((uint16_t)at, size);
 		else if (b->type != PCI_BAR_NONE)
-			next() % 3 ? store(at, size, value()) : load(at);
+			test_random() % 3 ? store(at, size, value()) : load(at);
 	}
 }
 
@@ -353,7 +347,7 @@ TEST(nothing_a_guest_does_breaks_the_monitor)
 		int status;
 		bool fine;
 
-		state = (seed + i) * 0x9e3779b97f4a7c15;
+		test_seed((seed + i) * 0x9e3779b97f4a7c15);
 		code_len = 0;
 		memset(driver, 0, sizeof(driver));
 		for (unsigned n = 0; n < OPS; n++)
