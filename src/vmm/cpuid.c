@@ -2,12 +2,10 @@
  * What a processor says it is: the host's CPU as KVM offers it, with the
  * guest's topology, the local APIC's number, and the paravirtual clocks.
  */
-#include <stdlib.h>
-#include <string.h>
 
 #include "os/kvm.h"
+#include "vmm/device.h"
 #include "vmm/hyperv.h"
-#include "vmm/vm.h"
 
 static unsigned
 bits_for(unsigned n)

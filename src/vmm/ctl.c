@@ -4,19 +4,16 @@
  */
 #include "vmm/ctl.h"
 
-#include <stdlib.h>
-
 #include "base/file.h"
 #include "base/ipc.h"
-#include "base/str.h"
 #include "os/kvm.h"
 #include "vmm/balloon.h"
+#include "vmm/device.h"
 #include "vmm/display/display.h"
 #include "vmm/gdb.h"
 #include "vmm/isa/hotplug.h"
 #include "vmm/isa/isa.h"
 #include "vmm/migrate.h"
-#include "vmm/pci.h"
 #include "vmm/snapshot.h"
 
 struct ctl {

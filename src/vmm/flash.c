@@ -6,15 +6,10 @@
  */
 #include "vmm/flash.h"
 
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "os/kvm.h"
-#include "vmm/vm.h"
+#include "vmm/device.h"
 
 #define FLASH_END 0x100000000ULL
 #define FLASH_MAX (16ULL << 20)
@@ -57,7 +52,7 @@ flash_read(void *arg, uint64_t offset, unsigned size)
 	struct flash *f = arg;
 	uint64_t v = 0;
 
-	pthread_mutex_lock(&f->lock);
+	scoped_lock(&f->lock);
 	switch (f->mode) {
 	case ARRAY:
 		memcpy(&v, f->data + offset, size);
@@ -71,7 +66,6 @@ flash_read(void *arg, uint64_t offset, unsigned size)
 		v = f->status;
 		break;
 	}
-	pthread_mutex_unlock(&f->lock);
 	return v;
 }
 
@@ -109,7 +103,7 @@ flash_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct flash *f = arg;
 
-	pthread_mutex_lock(&f->lock);
+	scoped_lock(&f->lock);
 	if (f->mode == WRITE_BYTE) {
 		/* A chip can only clear bits; OVMF erases before it sets them. */
 		memcpy(f->data + offset, &value, size);
@@ -127,7 +121,6 @@ flash_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 	} else {
 		command(f, (uint8_t)value);
 	}
-	pthread_mutex_unlock(&f->lock);
 }
 
 /* The ROM is the same file there; variables go along, so that a snapshot has its own. */
@@ -137,8 +130,7 @@ flash_state(void *arg, struct state *s)
 	struct flash *f = arg;
 	int mode = (int)f->mode;
 
-	STATE(s, mode);
-	STATE(s, f->status);
+	STATE(s, mode, f->status);
 	if (f->writable)
 		state_field(s, "data", f->data, f->size);
 	if (state_loading(s) && state_require(s, mode >= ARRAY && mode <= DEVICE_ID, "the mode"))

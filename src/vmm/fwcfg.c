@@ -1,16 +1,11 @@
 #include "vmm/fwcfg.h"
 
 #include <endian.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/file.h"
-#include "base/str.h"
 #include "vmm/acpi/acpi.h"
-#include "vmm/pci.h"
+#include "vmm/device.h"
 #include "vmm/smbios.h"
-#include "vmm/vm.h"
 
 enum {
 	KEY_SIGNATURE = 0x00, KEY_ID = 0x01, KEY_CPUS = 0x05, KEY_MAX_CPUS = 0x0f, KEY_DIR = 0x19,
@@ -95,9 +90,8 @@ ports_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 
 	if (offset != 0 || size != 2)
 		return;
-	pthread_mutex_lock(&f->lock);
+	scoped_lock(&f->lock);
 	select_item(f, (uint16_t)value);
-	pthread_mutex_unlock(&f->lock);
 }
 
 static uint64_t
@@ -152,14 +146,13 @@ dma_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct fwcfg *f = arg;
 
-	pthread_mutex_lock(&f->lock);
+	scoped_lock(&f->lock);
 	if (offset == 0 && size == 4)
 		f->dma_high = be32toh((uint32_t)value);
 	else if (offset == 4 && size == 4)
 		dma_start(f, (uint64_t)f->dma_high << 32 | be32toh((uint32_t)value));
 	else if (offset == 0 && size == 8)
 		dma_start(f, be64toh(value));
-	pthread_mutex_unlock(&f->lock);
 }
 
 /* ---- filling it ---- */
@@ -404,9 +397,7 @@ fwcfg_state(void *arg, struct state *s)
 	uint64_t at = f->at;
 	uint16_t key = f->selected ? f->selected->key : UINT16_MAX;
 
-	STATE(s, key);
-	STATE(s, at);
-	STATE(s, f->dma_high);
+	STATE(s, key, at, f->dma_high);
 	if (!state_loading(s))
 		return;
 	select_item(f, key);

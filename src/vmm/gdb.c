@@ -15,15 +15,9 @@
  */
 #include "vmm/gdb.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-
 #include "base/sock.h"
-#include "base/str.h"
 #include "os/kvm.h"
+#include "vmm/device.h"
 
 #define PACKET_MAX 4096U
 #define SOFT_MAX 64

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/lock.h"
 #include "os/kvm.h"
 #include "vmm/sandbox.h"
 
@@ -28,7 +29,7 @@ irq_pin_set(struct irq_pin *pin, bool level)
 {
 	struct irqs *q = pin->irqs;
 
-	pthread_mutex_lock(&q->lock);
+	scoped_lock(&q->lock);
 	if (pin->level != level) {
 		unsigned before = q->asserted[pin->gsi];
 		unsigned after = level ? before + 1 : before - 1;
@@ -38,7 +39,6 @@ irq_pin_set(struct irq_pin *pin, bool level)
 		if (q->vm_fd >= 0 && !before != !after)
 			(void)kvm_irq_line(q->vm_fd, pin->gsi, after > 0);
 	}
-	pthread_mutex_unlock(&q->lock);
 }
 
 void
@@ -49,11 +49,10 @@ irq_message(struct irqs *q, uint64_t address, uint32_t data)
 		(void)kvm_signal_msi(q->vm_fd, address, data);
 		return;
 	}
-	pthread_mutex_lock(&q->lock);
+	scoped_lock(&q->lock);
 	q->n_messages++;
 	q->last_address = address;
 	q->last_data = data;
-	pthread_mutex_unlock(&q->lock);
 }
 
 /*
@@ -102,7 +101,7 @@ irq_route_new(struct irqs *q, unsigned *ret_gsi, struct error *err)
 {
 	int r = 0;
 
-	pthread_mutex_lock(&q->lock);
+	scoped_lock(&q->lock);
 
 	unsigned i = 0;
 
@@ -116,16 +115,14 @@ irq_route_new(struct irqs *q, unsigned *ret_gsi, struct error *err)
 		q->route[i] = (struct irq_route){.used = true};
 		*ret_gsi = IRQ_FIRST_ROUTE + i;
 	}
-	pthread_mutex_unlock(&q->lock);
 	return r;
 }
 
 void
 irq_route_free(struct irqs *q, unsigned gsi)
 {
-	pthread_mutex_lock(&q->lock);
+	scoped_lock(&q->lock);
 	q->route[gsi - IRQ_FIRST_ROUTE] = (struct irq_route){0};
-	pthread_mutex_unlock(&q->lock);
 }
 
 int
@@ -134,7 +131,7 @@ irq_route_set(struct irqs *q, unsigned gsi, uint64_t address, uint32_t data, str
 	struct irq_route *route;
 	int r = 0;
 
-	pthread_mutex_lock(&q->lock);
+	scoped_lock(&q->lock);
 	route = &q->route[gsi - IRQ_FIRST_ROUTE];
 	if (!route->armed || route->address != address || route->data != data) {
 		route->armed = true;
@@ -142,6 +139,5 @@ irq_route_set(struct irqs *q, unsigned gsi, uint64_t address, uint32_t data, str
 		route->data = data;
 		r = commit(q, err);
 	}
-	pthread_mutex_unlock(&q->lock);
 	return r;
 }

@@ -5,11 +5,8 @@
  */
 #include "vmm/kvm_state.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "os/kvm.h"
-#include "vmm/vm.h"
+#include "vmm/device.h"
 
 #define MSR_TSC 0x10
 #define MSR_TSC_DEADLINE 0x6e0

@@ -5,16 +5,13 @@
 #include "vmm/machine.h"
 
 #include <signal.h>
-#include <stdio.h>
 
-#include "base/str.h"
 #include "vmm/boot/boot.h"
 #include "vmm/ctl.h"
+#include "vmm/device.h"
 #include "vmm/gdb.h"
 #include "vmm/isa/isa.h"
 #include "vmm/migrate.h"
-#include "vmm/pci.h"
-#include "vmm/sandbox.h"
 #include "vmm/snapshot.h"
 
 /* Keys whose meaning is known and not there yet: better refused than passed over. */

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "base/cleanup.h"
+#include "base/lock.h"
 #include "os/kvm.h"
 
 #define MEM_MIN (2ULL << 20)
@@ -147,10 +148,9 @@ mem_unmap(struct mem *m, unsigned slot, struct error *err)
 {
 	int r = 0;
 
-	pthread_mutex_lock(&m->lock);
+	scoped_lock(&m->lock);
 	if (slot >= MEM_RAM_SLOTS && slot < MEM_SLOTS && m->slot[slot].size)
 		r = slot_set(m, slot, &(struct mem_region){0}, err);
-	pthread_mutex_unlock(&m->lock);
 	return r;
 }
 

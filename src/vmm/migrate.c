@@ -30,17 +30,11 @@
 #include "vmm/migrate.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/sock.h"
-#include "base/str.h"
+#include "vmm/device.h"
 #include "vmm/dirty.h"
 
 #define MAGIC 0x3147494d4c4f5441ULL /* "ATOLMIG1" */
@@ -130,12 +124,11 @@ send_run(void *arg, uint64_t gpa, const uint8_t *hva, uint64_t len, struct error
 		bool zero = hva[i] == 0 && memcmp(hva + i, hva + i + 1, n - 1) == 0;
 
 		r = transmit(m->fd, zero ? ZERO : PAGES, gpa + i, hva + i, n, zero ? 0 : n, err);
-		pthread_mutex_lock(&m->lock);
+		scoped_lock(&m->lock);
 		m->status.bytes += zero ? 0 : n;
 		m->round_bytes += zero ? 0 : n;
 		if (m->cancelled && r == 0)
 			r = error_set(err, ECANCELED, "cancelled");
-		pthread_mutex_unlock(&m->lock);
 	}
 	return r;
 }
@@ -150,10 +143,9 @@ send_round(struct migration *m, uint64_t *ret_us, struct error *err)
 	m->round_bytes = 0;
 	r = dirty_walk(&m->dirty, send_run, m, err);
 	*ret_us = (time_mono_ns() - began) / 1000;
-	pthread_mutex_lock(&m->lock);
+	scoped_lock(&m->lock);
 	m->status.round++;
 	m->status.left = m->round_bytes;
-	pthread_mutex_unlock(&m->lock);
 	return r;
 }
 
@@ -180,10 +172,9 @@ copy_rounds(struct migration *m, struct error *err)
 static void
 fail(struct migration *m, const struct error *err)
 {
-	pthread_mutex_lock(&m->lock);
+	scoped_lock(&m->lock);
 	m->status.state = MIGRATE_FAILED;
 	snprintf(m->status.message, sizeof(m->status.message), "%s", error_message(err));
-	pthread_mutex_unlock(&m->lock);
 }
 
 static void *
@@ -429,9 +420,8 @@ migrate_status(struct vm *vm, struct migrate_status *ret, struct error *err)
 
 	if (!m)
 		return error_set(err, ENOENT, "%s was not asked to migrate", vm->name);
-	pthread_mutex_lock(&m->lock);
+	scoped_lock(&m->lock);
 	*ret = m->status;
-	pthread_mutex_unlock(&m->lock);
 	return 0;
 }
 

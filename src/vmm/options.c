@@ -5,10 +5,7 @@
  */
 #include "vmm/options.h"
 
-#include <string.h>
-
-#include "base/str.h"
-#include "vmm/pci.h"
+#include "vmm/device.h"
 #include "vmm/snapshot.h"
 
 static int

@@ -10,15 +10,9 @@
 #include "vmm/pci.h"
 
 #include <linux/pci_regs.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 
-#include "base/str.h"
 #include "os/kvm.h"
-#include "vmm/state.h"
-#include "vmm/vm.h"
+#include "vmm/device.h"
 
 static uint64_t
 bar_range_read(void *arg, uint64_t offset, unsigned size);
@@ -333,23 +327,18 @@ msix_update(struct pci_dev *d, struct pci_msix_vector *v)
 bool
 pci_msix_enabled(struct pci_dev *d)
 {
-	bool on;
-
-	pthread_mutex_lock(&d->irq_lock);
-	on = d->msix.enabled;
-	pthread_mutex_unlock(&d->irq_lock);
-	return on;
+	scoped_lock(&d->irq_lock);
+	return d->msix.enabled;
 }
 
 void
 pci_msix_notify(struct pci_dev *d, unsigned vector)
 {
-	pthread_mutex_lock(&d->irq_lock);
+	scoped_lock(&d->irq_lock);
 	if (vector < d->msix.n && d->msix.enabled) {
 		d->msix.v[vector].pending = true;
 		msix_update(d, &d->msix.v[vector]);
 	}
-	pthread_mutex_unlock(&d->irq_lock);
 }
 
 int
@@ -360,7 +349,7 @@ pci_msix_fd(struct pci_dev *d, unsigned vector, int *ret_fd, struct error *err)
 
 	if (vector >= d->msix.n)
 		return error_set(err, EINVAL, "no vector %u", vector);
-	pthread_mutex_lock(&d->irq_lock);
+	scoped_lock(&d->irq_lock);
 	v = &d->msix.v[vector];
 	if (v->fd < 0) {
 		r = irq_route_new(&d->vm->irqs, &v->gsi, err);
@@ -376,7 +365,6 @@ pci_msix_fd(struct pci_dev *d, unsigned vector, int *ret_fd, struct error *err)
 	}
 	if (r == 0)
 		*ret_fd = v->fd;
-	pthread_mutex_unlock(&d->irq_lock);
 	return r;
 }
 
@@ -393,12 +381,11 @@ intx_update(struct pci_dev *d)
 void
 pci_irq_level(struct pci_dev *d, bool level)
 {
-	pthread_mutex_lock(&d->irq_lock);
+	scoped_lock(&d->irq_lock);
 	if (d->msi.enabled && level && !d->intx_wanted)
 		irq_message(&d->vm->irqs, d->msi.address, d->msi.data);
 	d->intx_wanted = level;
 	intx_update(d);
-	pthread_mutex_unlock(&d->irq_lock);
 }
 
 /* The guest changed the command register, the MSI or the MSI-X capability. */
@@ -407,7 +394,7 @@ irqs_update(struct pci_dev *d)
 {
 	unsigned msix = d->msix.cap, msi = d->msi.cap;
 
-	pthread_mutex_lock(&d->irq_lock);
+	scoped_lock(&d->irq_lock);
 	d->intx_off = pci_get16(d, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE;
 	if (msi) {
 		d->msi.enabled = pci_get16(d, msi + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_ENABLE;
@@ -428,7 +415,6 @@ irqs_update(struct pci_dev *d)
 		}
 	}
 	intx_update(d);
-	pthread_mutex_unlock(&d->irq_lock);
 }
 
 /* Whether offset is in the table or among the pending bits, or in the BAR that is kept for them. */
@@ -446,7 +432,7 @@ msix_read(struct pci_dev *d, uint64_t offset, unsigned size)
 {
 	uint64_t value = 0, in_table = offset - d->msix.table;
 
-	pthread_mutex_lock(&d->irq_lock);
+	scoped_lock(&d->irq_lock);
 	if (in_table < 16ULL * d->msix.n) {
 		const struct pci_msix_vector *v = &d->msix.v[in_table / 16];
 		const uint32_t words[6] = {(uint32_t)v->address, (uint32_t)(v->address >> 32),
@@ -461,7 +447,6 @@ msix_read(struct pci_dev *d, uint64_t offset, unsigned size)
 				value |= 1ULL << i;
 		}
 	}
-	pthread_mutex_unlock(&d->irq_lock);
 	return value;
 }
 
@@ -471,7 +456,7 @@ msix_write(struct pci_dev *d, uint64_t offset, unsigned size, uint64_t value)
 	offset -= d->msix.table;
 	if (offset / 16 >= d->msix.n || offset % 16 + size > 16)
 		return;
-	pthread_mutex_lock(&d->irq_lock);
+	scoped_lock(&d->irq_lock);
 
 	struct pci_msix_vector *v = &d->msix.v[offset / 16];
 	uint32_t words[4] = {(uint32_t)v->address, (uint32_t)(v->address >> 32), v->data,
@@ -482,7 +467,6 @@ msix_write(struct pci_dev *d, uint64_t offset, unsigned size, uint64_t value)
 	v->data = words[2];
 	v->control = words[3] & PCI_MSIX_ENTRY_CTRL_MASKBIT;
 	msix_update(d, v);
-	pthread_mutex_unlock(&d->irq_lock);
 }
 
 /* ---- accesses ---- */
@@ -543,11 +527,10 @@ pci_cfg_read(struct pci_dev *d, unsigned offset, unsigned size)
 
 	if (offset + size > PCI_CFG_SIZE)
 		return (uint32_t)size_mask(size);
-	pthread_mutex_lock(&d->lock);
+	scoped_lock(&d->lock);
 	if (d->class->cfg_read)
 		d->class->cfg_read(d, offset, size);
 	memcpy(&value, &d->cfg[offset], size);
-	pthread_mutex_unlock(&d->lock);
 	return value;
 }
 
@@ -556,7 +539,7 @@ pci_cfg_write(struct pci_dev *d, unsigned offset, unsigned size, uint32_t value)
 {
 	if (offset + size > PCI_CFG_SIZE)
 		return;
-	pthread_mutex_lock(&d->lock);
+	scoped_lock(&d->lock);
 	if (d->class->cfg_read && offset >= PCI_STD_HEADER_SIZEOF)
 		cfg_unmap(d);
 	for (unsigned i = 0; i < size; i++) {
@@ -571,7 +554,6 @@ pci_cfg_write(struct pci_dev *d, unsigned offset, unsigned size, uint32_t value)
 		irqs_update(d);
 	if (d->class->cfg_written)
 		d->class->cfg_written(d, offset, size);
-	pthread_mutex_unlock(&d->lock);
 }
 
 /* ---- state ---- */
@@ -605,10 +587,7 @@ msix_state(struct pci_dev *d, struct state *s)
 	for (unsigned i = 0; i < d->msix.n; i++) {
 		struct pci_msix_vector *v = &d->msix.v[i];
 
-		STATE(s, v->address);
-		STATE(s, v->data);
-		STATE(s, v->control);
-		STATE(s, v->pending);
+		STATE(s, v->address, v->data, v->control, v->pending);
 		v->control &= PCI_MSIX_ENTRY_CTRL_MASKBIT;
 	}
 }
@@ -634,24 +613,21 @@ pci_state(struct pci_dev *d, struct state *s)
 	}
 	memcpy(cfg, d->cfg, sizeof(cfg));
 	wanted = d->intx_wanted;
-	STATE(s, cfg);
-	STATE(s, wanted);
+	STATE(s, cfg, wanted);
 	msix_state(d, s);
 	ram_bars_state(d, s);
 	if (state_loading(s)) {
-		pthread_mutex_lock(&d->lock);
+		scoped_lock(&d->lock);
 		load_cfg(d, s, cfg);
-		pthread_mutex_unlock(&d->lock);
 	}
 	d->class->state(d, s);
 	/* The chips know the line's level; this counts our share in it. */
 	if (state_loading(s)) {
-		pthread_mutex_lock(&d->irq_lock);
+		scoped_lock(&d->irq_lock);
 		d->intx_wanted = wanted;
 		for (unsigned i = 0; i < d->msix.n; i++)
 			msix_update(d, &d->msix.v[i]);
 		intx_update(d);
-		pthread_mutex_unlock(&d->irq_lock);
 	}
 }
 

@@ -3,12 +3,8 @@
  * addresses firmware would hand out.
  */
 #include <linux/pci_regs.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/str.h"
-#include "vmm/pci.h"
-#include "vmm/vm.h"
+#include "vmm/device.h"
 
 #define PCI_CLASS_ROW(id) extern const struct pci_class pci_class_##id;
 #include "vmm/dev/table.h"

@@ -5,18 +5,11 @@
  */
 #include "vmm/sandbox.h"
 
-#include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/str.h"
 #include "os/seccomp.h"
-#include "vmm/vm.h"
+#include "vmm/device.h"
 
 extern const struct sandbox_needs *const __start_vmm_sandbox[], *const __stop_vmm_sandbox[];
 

@@ -1,9 +1,6 @@
 #include "vmm/smbios.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "vmm/vm.h"
+#include "vmm/device.h"
 
 /* SmartOS' values where nobody says otherwise: guests (cloud-init) recognise it by them. */
 static const char *const defaults[][2] = {

@@ -9,12 +9,8 @@
  */
 #include "vmm/state.h"
 
-#include <stdlib.h>
-#include <string.h>
-
+#include "vmm/device.h"
 #include "vmm/kvm_state.h"
-#include "vmm/pci.h"
-#include "vmm/vm.h"
 
 #define FIELD_MAX (64U << 20)
 

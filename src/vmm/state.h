@@ -9,8 +9,7 @@
  *	{
  *		struct rtc *r = arg;
  *
- *		STATE(s, r->index);			// any scalar, array, or struct without bools
- *		STATE(s, r->offset);
+ *		STATE(s, r->index, r->offset);		// any scalars, arrays, or structs without bools
  *		state_require(s, r->index < 128, "index");
  *		if (state_loading(s))
  *			timers_update(r);		// make what follows from it
@@ -64,9 +63,19 @@ state_loading(const struct state *s)
 void state_field(struct state *s, const char *name, void *p, size_t len);
 /* The same of truth values: what is neither 0 nor 1 is refused, for a bool with another value is no value. */
 void state_bools(struct state *s, const char *name, void *p, size_t len);
-#define STATE(s, lvalue)                                                                    \
-	_Generic((lvalue), bool: state_bools, bool *: state_bools, default: state_field)(  \
-		(s), #lvalue, &(lvalue), sizeof(lvalue))
+#define STATE_ONE(s, lvalue)                                                               \
+	_Generic((lvalue), bool: state_bools, bool *: state_bools, default: state_field)( \
+		(s), #lvalue, &(lvalue), sizeof(lvalue));
+/* The fields of a state, in the order in which they are written. */
+#define STATE(s, ...) do { STATE_EACH(STATE_ONE, s, __VA_ARGS__) } while (0)
+#define STATE_EACH(one, s, ...) STATE_EXPAND(STATE_NEXT(one, s, __VA_ARGS__))
+#define STATE_NEXT(one, s, x, ...) \
+	one(s, x) __VA_OPT__(STATE_AGAIN STATE_PARENS(one, s, __VA_ARGS__))
+#define STATE_AGAIN() STATE_NEXT
+#define STATE_PARENS ()
+#define STATE_EXPAND(...) STATE_EXPAND4(STATE_EXPAND4(STATE_EXPAND4(STATE_EXPAND4(__VA_ARGS__))))
+#define STATE_EXPAND4(...) STATE_EXPAND1(STATE_EXPAND1(STATE_EXPAND1(STATE_EXPAND1(__VA_ARGS__))))
+#define STATE_EXPAND1(...) __VA_ARGS__
 /*
  * Bytes whose number is part of the state.  Loading allocates *data anew (the
  * old one is freed), at most max bytes; NULL with length 0.

@@ -3,16 +3,10 @@
  * what it asked for, enter again.  One table row per exit reason.
  */
 #include <inttypes.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 
 #include "os/kvm.h"
-#include "vmm/sandbox.h"
-#include "vmm/vm.h"
+#include "vmm/device.h"
 
 SANDBOX_NEEDS(SANDBOX_VCPU, "ioctl");
 

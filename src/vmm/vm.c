@@ -53,15 +53,9 @@
 #include <cpuid.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sys/ioctl.h>
-#include <poll.h>
 
-#include "base/str.h"
 #include "os/kvm.h"
-#include "vmm/pci.h"
+#include "vmm/device.h"
 
 /* Three pages just below the flash, out of every window, where Intel's real mode wants its TSS. */
 #define TSS_ADDRESS 0xfeffd000
@@ -387,11 +381,10 @@ vm_resume(struct vm *vm)
 	/* The guest's watchdogs learn that the time it stood still was not its own. */
 	for (unsigned i = 0; vm->vcpu && i < vm->topology.cpus; i++)
 		(void)ioctl(vm->vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0); /* fails without kvmclock: no need */
-	pthread_mutex_lock(&vm->state_lock);
+	scoped_lock(&vm->state_lock);
 	vm->paused = false;
 	atomic_store(&vm->gate, vm->ended);
 	pthread_cond_broadcast(&vm->state_change);
-	pthread_mutex_unlock(&vm->state_lock);
 }
 
 void
@@ -400,7 +393,7 @@ vm_end(struct vm *vm, enum vm_end how, const char *fmt, ...)
 	uint64_t one = 1;
 	va_list ap;
 
-	pthread_mutex_lock(&vm->state_lock);
+	scoped_lock(&vm->state_lock);
 	if (!vm->ended) {
 		vm->ended = true;
 		vm->end = how;
@@ -416,18 +409,13 @@ vm_end(struct vm *vm, enum vm_end how, const char *fmt, ...)
 		if (vm->end_fd >= 0)
 			(void)!write(vm->end_fd, &one, sizeof(one));
 	}
-	pthread_mutex_unlock(&vm->state_lock);
 }
 
 bool
 vm_ended(struct vm *vm)
 {
-	bool ended;
-
-	pthread_mutex_lock(&vm->state_lock);
-	ended = vm->ended;
-	pthread_mutex_unlock(&vm->state_lock);
-	return ended;
+	scoped_lock(&vm->state_lock);
+	return vm->ended;
 }
 
 enum vm_end
@@ -446,11 +434,10 @@ vcpu_stop(struct vcpu *v, bool stop)
 {
 	struct vm *vm = v->vm;
 
-	pthread_mutex_lock(&vm->state_lock);
+	scoped_lock(&vm->state_lock);
 	v->stopped = stop;
 	if (stop)
 		atomic_store(&vm->gate, 1);
-	pthread_mutex_unlock(&vm->state_lock);
 }
 
 bool
@@ -461,7 +448,7 @@ vcpu_gate(struct vcpu *v)
 
 	if (!atomic_load_explicit(&vm->gate, memory_order_acquire))
 		return true;
-	pthread_mutex_lock(&vm->state_lock);
+	scoped_lock(&vm->state_lock);
 	v->parked = true;
 	pthread_cond_broadcast(&vm->state_change);
 	while ((vm->paused || v->stopped) && !vm->ended)
@@ -471,7 +458,6 @@ vcpu_gate(struct vcpu *v)
 	/* A thread that ends stays parked for a vm_pause() that waits. */
 	if (!go)
 		v->parked = true;
-	pthread_mutex_unlock(&vm->state_lock);
 	return go;
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/lock.h"
 #include "vmm/sandbox.h"
 
 SANDBOX_NEEDS(SANDBOX_IO, "poll", "ppoll", "read");
@@ -95,20 +96,18 @@ command(struct worker *w, int want)
 void
 worker_run(struct worker *w)
 {
-	pthread_mutex_lock(&w->lock);
+	scoped_lock(&w->lock);
 	w->running = true;
 	if (!w->paused)
 		command(w, WORKER_RUN);
-	pthread_mutex_unlock(&w->lock);
 }
 
 void
 worker_stop(struct worker *w)
 {
-	pthread_mutex_lock(&w->lock);
+	scoped_lock(&w->lock);
 	w->running = false;
 	command(w, WORKER_STOP);
-	pthread_mutex_unlock(&w->lock);
 }
 
 void
@@ -116,10 +115,9 @@ worker_pause(void *arg)
 {
 	struct worker *w = arg;
 
-	pthread_mutex_lock(&w->lock);
+	scoped_lock(&w->lock);
 	w->paused = true;
 	command(w, WORKER_STOP);
-	pthread_mutex_unlock(&w->lock);
 }
 
 void
@@ -127,11 +125,10 @@ worker_resume(void *arg)
 {
 	struct worker *w = arg;
 
-	pthread_mutex_lock(&w->lock);
+	scoped_lock(&w->lock);
 	w->paused = false;
 	if (w->running)
 		command(w, WORKER_RUN);
-	pthread_mutex_unlock(&w->lock);
 }
 
 void

@@ -8,13 +8,11 @@
 #include "vmm/acpi/acpi.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "vmm/acpi/aml.h"
+#include "vmm/device.h"
 #include "vmm/isa/hotplug.h"
 #include "vmm/isa/isa.h"
-#include "vmm/pci.h"
-#include "vmm/vm.h"
 
 #define IOAPIC_ADDRESS 0xfec00000U
 #define LAPIC_ADDRESS 0xfee00000U

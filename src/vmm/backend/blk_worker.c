@@ -1,10 +1,6 @@
 #include "vmm/backend/blk_worker.h"
 
-#include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-#include "vmm/vm.h"
+#include "vmm/device.h"
 
 void
 blk_worker_drain(struct blk_worker *w)

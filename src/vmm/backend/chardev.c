@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <termios.h>
 
+#include "base/lock.h"
 #include "base/sock.h"
 #include "base/str.h"
 #include "vmm/sandbox.h"
@@ -75,9 +76,8 @@ static void
 input_ends(struct chardev *c)
 {
 	event_source_free(steal_ptr(&c->in_src));
-	pthread_mutex_lock(&c->lock);
+	scoped_lock(&c->lock);
 	c->in_fd = -1;
-	pthread_mutex_unlock(&c->lock);
 }
 
 static void
@@ -343,7 +343,7 @@ chardev_write(struct chardev *c, const void *data, size_t len)
 {
 	size_t done = 0;
 
-	pthread_mutex_lock(&c->lock);
+	scoped_lock(&c->lock);
 	if (c->out_fd < 0) {
 		done = len;
 	} else {
@@ -364,7 +364,6 @@ chardev_write(struct chardev *c, const void *data, size_t len)
 			wake(c);
 		}
 	}
-	pthread_mutex_unlock(&c->lock);
 	return done;
 }
 

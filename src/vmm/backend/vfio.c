@@ -7,13 +7,7 @@
  */
 #include "vmm/backend/vfio.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
-#include "base/str.h"
+#include "vmm/device.h"
 
 #define MAX_GROUPS 16
 

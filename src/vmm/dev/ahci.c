@@ -11,13 +11,10 @@
  * Locks: `control` holds vcpus off each other while one starts or stops a
  * worker; `lock` guards the registers, and the workers take only that.
  */
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/str.h"
 #include "vmm/dev/ahci.h"
-#include "vmm/pci_ids.h"
-#include "vmm/vm.h"
+
+#include "vmm/device.h"
 
 #define ICH9_AHCI 0x2922
 #define MAX_IOV 1024
@@ -129,7 +126,7 @@ ahci_finish(struct ahci_slot *s, uint64_t moved, uint8_t error)
 		p->done_bits |= bit;
 		return;
 	}
-	pthread_mutex_lock(&a->lock);
+	scoped_lock(&a->lock);
 	if (s->queued) {
 		uint8_t f[8] = {FIS_BITS, 0x40, status, error};
 
@@ -153,7 +150,6 @@ ahci_finish(struct ahci_slot *s, uint64_t moved, uint8_t error)
 	}
 	p->halted = p->halted || error;
 	update_irq(a);
-	pthread_mutex_unlock(&a->lock);
 }
 
 /* One FIS tells of all queued commands that ended in this turn. */
@@ -165,14 +161,13 @@ report_queued(void *arg)
 
 	if (!p->done_bits)
 		return;
-	pthread_mutex_lock(&p->hba->lock);
+	scoped_lock(&p->hba->lock);
 	memcpy(f + 4, &p->done_bits, 4);
 	p->sact &= ~p->done_bits;
 	p->done_bits = 0;
 	p->tfd = ATA_READY;
 	receive_fis(p, AT_BITS, f, sizeof(f), IS_SDBS);
 	update_irq(p->hba);
-	pthread_mutex_unlock(&p->hba->lock);
 }
 
 /* ---- data ---- */
@@ -491,16 +486,14 @@ ahci_write(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size, uint
 
 	if (size < 4 || at % 4)
 		return;
-	pthread_mutex_lock(&a->control);
-	pthread_mutex_lock(&a->lock);
+	scoped_lock(&a->control);
+	scoped_lock(&a->lock);
 	for (unsigned i = 0; i < size; i += 4, at += 4) {
 		if (at < PORT_BASE)
 			hba_write(a, at, (uint32_t)(value >> (8 * i)));
 		else if (n < a->n_ports)
 			port_write(&a->port[n], at % PORT_SIZE, (uint32_t)(value >> (8 * i)));
 	}
-	pthread_mutex_unlock(&a->lock);
-	pthread_mutex_unlock(&a->control);
 }
 
 /* ---- setting up ---- */
@@ -552,9 +545,8 @@ ahci_init(struct pci_dev *d, struct config *node, struct error *err)
 	pci_add_bar(d, 5, PCI_BAR_MEM32, 0x1000);
 	pci_add_pin(d);
 	pci_add_msi(d);
-	pthread_mutex_lock(&a->lock);
+	scoped_lock(&a->lock);
 	hba_reset(a);
-	pthread_mutex_unlock(&a->lock);
 	return 0;
 }
 
@@ -564,25 +556,13 @@ ahci_state(struct pci_dev *d, struct state *s)
 {
 	struct ahci *a = (struct ahci *)d;
 
-	STATE(s, a->ghc);
-	STATE(s, a->is);
+	STATE(s, a->ghc, a->is);
 	for (unsigned i = 0; i < a->n_ports; i++) {
 		struct ahci_port *p = &a->port[i];
 
 		blk_state(p->lun.blk, s);
-		STATE(s, p->clb);
-		STATE(s, p->fb);
-		STATE(s, p->is);
-		STATE(s, p->ie);
-		STATE(s, p->cmd);
-		STATE(s, p->tfd);
-		STATE(s, p->sctl);
-		STATE(s, p->serr);
-		STATE(s, p->sact);
-		STATE(s, p->ci);
-		STATE(s, p->halted);
-		STATE(s, p->error_log);
-		STATE(s, p->lun.sense);
+		STATE(s, p->clb, p->fb, p->is, p->ie, p->cmd, p->tfd, p->sctl, p->serr, p->sact,
+		      p->ci, p->halted, p->error_log, p->lun.sense);
 		if (state_loading(s) && (p->cmd & CMD_ST))
 			worker_run(&p->worker.worker);
 	}

@@ -2,11 +2,9 @@
  * ATA disks and packet devices (ATA8-ACS) behind an AHCI port: each function
  * runs in the port's worker and ends the command, now or in ata_io_done().
  */
-#include <string.h>
 
-#include "base/str.h"
 #include "vmm/dev/ahci.h"
-#include "vmm/vm.h"
+#include "vmm/device.h"
 
 void
 ata_io_done(struct blk_req *io, void *arg)

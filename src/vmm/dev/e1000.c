@@ -8,17 +8,9 @@
  * waits.  What the guest put into a descriptor is copied before it is used.
  */
 #include <linux/virtio_net.h>
-#include <poll.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
 
-#include "base/str.h"
 #include "vmm/backend/net.h"
-#include "vmm/pci.h"
-#include "vmm/pci_ids.h"
-#include "vmm/vm.h"
-#include "vmm/worker.h"
+#include "vmm/device.h"
 
 #define DEVICE_82545EM 0x100f
 #define FRAME_MAX 65536U /* a segmented send may be this long */
@@ -603,14 +595,11 @@ static uint64_t
 e1000_read(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size)
 {
 	struct e1000 *e = (struct e1000 *)d;
-	uint64_t v = 0;
 
 	if (bar != 0)
 		return 0;
-	pthread_mutex_lock(&e->lock);
-	v = reg_read(e, (unsigned)offset & ~3U) >> (8 * (offset & 3));
-	pthread_mutex_unlock(&e->lock);
-	return v;
+	scoped_lock(&e->lock);
+	return reg_read(e, (unsigned)offset & ~3U) >> (8 * (offset & 3));
 }
 
 static void
@@ -620,9 +609,8 @@ e1000_write(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size, uin
 
 	if (bar != 0 || offset % 4 || size < 4)
 		return;
-	pthread_mutex_lock(&e->lock);
+	scoped_lock(&e->lock);
 	reg_write(e, (unsigned)offset, (uint32_t)value);
-	pthread_mutex_unlock(&e->lock);
 }
 
 /* ---- setting up ---- */
@@ -704,18 +692,10 @@ e1000_state(struct pci_dev *d, struct state *s)
 {
 	struct e1000 *e = (struct e1000 *)d;
 
-	STATE(s, e->reg);
-	STATE(s, e->phy);
-	STATE(s, e->serial.eecd), STATE(s, e->serial.in), STATE(s, e->serial.n_in);
-	STATE(s, e->serial.out), STATE(s, e->serial.reading);
-	STATE(s, e->context.ip_start), STATE(s, e->context.ip_at);
-	STATE(s, e->context.tcp_start), STATE(s, e->context.tcp_at);
-	STATE(s, e->context.hdr_len), STATE(s, e->context.mss), STATE(s, e->context.v4);
-	STATE(s, e->frame_len);
-	STATE(s, e->segment);
-	STATE(s, e->too_long);
-	STATE(s, e->sums);
-	STATE(s, e->frame);
+	STATE(s, e->reg, e->phy, e->serial.eecd, e->serial.in, e->serial.n_in, e->serial.out,
+	      e->serial.reading, e->context.ip_start, e->context.ip_at, e->context.tcp_start,
+	      e->context.tcp_at, e->context.hdr_len, e->context.mss, e->context.v4, e->frame_len,
+	      e->segment, e->too_long, e->sums, e->frame);
 	state_require(s, e->frame_len <= FRAME_MAX, "the frame's length");
 	if (state_loading(s)) {
 		update_irq(e);

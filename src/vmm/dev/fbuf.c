@@ -6,15 +6,10 @@
  * know: Bochs' DISPI registers at 0x500 of BAR 2, VGA's at 0x400, an EDID at
  * 0, and 16 MiB of pixels in BAR 0.  Drawing causes no exit.
  */
-#include <string.h>
-#include <sys/mman.h>
 
-#include "base/str.h"
+#include "vmm/device.h"
 #include "vmm/display/display.h"
 #include "vmm/display/vnc.h"
-#include "vmm/pci.h"
-#include "vmm/pci_ids.h"
-#include "vmm/vm.h"
 
 #define BOCHS_VENDOR 0x1234
 #define BOCHS_DISPLAY 0x1111
@@ -113,9 +108,8 @@ fbuf_write(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size, uint
 	/* VGA's registers are written to wake the screen: it is always awake. */
 	if (offset < AT_DISPI || offset % 2 || size != 2 || n >= DISPI_REGS)
 		return;
-	pthread_mutex_lock(&f->lock);
+	scoped_lock(&f->lock);
 	set_reg(f, (unsigned)n, (uint16_t)value);
-	pthread_mutex_unlock(&f->lock);
 }
 
 /* EDID 1.4: one detailed timing for the size we would like, at 60 Hz with small blanks. */

@@ -5,13 +5,7 @@
  * address of the ECAM area, which does not move: it is from the start where the
  * firmware wants it (boot_ecam_base()).
  */
-#include <string.h>
-
-#include "base/str.h"
-#include "vmm/pci.h"
-#include "vmm/pci_ids.h"
-#include "vmm/state.h"
-#include "vmm/vm.h"
+#include "vmm/device.h"
 
 #define MCH_PCIEXBAR 0x60
 #define MCH_PAM0 0x90 /* to 0x96 */

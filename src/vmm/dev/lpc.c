@@ -4,12 +4,8 @@
  * address from the start, so they only hold what is written.
  */
 #include <linux/pci_regs.h>
-#include <string.h>
 
-#include "vmm/pci.h"
-#include "vmm/pci_ids.h"
-#include "vmm/state.h"
-#include "vmm/vm.h"
+#include "vmm/device.h"
 
 #define ICH9_LPC 0x2918
 #define PMBASE 0x40

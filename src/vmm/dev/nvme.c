@@ -7,14 +7,9 @@
  * that breaks the queues' rules gets CSTS.CFS and silence until it resets.
  */
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/bytes.h"
-#include "base/str.h"
 #include "vmm/backend/blk_worker.h"
-#include "vmm/pci_ids.h"
-#include "vmm/vm.h"
+#include "vmm/device.h"
 
 enum {
 	REG_CAP = 0x00, REG_VS = 0x08, REG_INTMS = 0x0c, REG_INTMC = 0x10, REG_CC = 0x14,
@@ -110,9 +105,8 @@ ram(const struct nvme *n)
 static void
 fatal(struct nvme *n)
 {
-	pthread_mutex_lock(&n->lock);
+	scoped_lock(&n->lock);
 	n->csts |= CSTS_CFS;
-	pthread_mutex_unlock(&n->lock);
 }
 
 /* ---- completion ---- */
@@ -747,11 +741,10 @@ nvme_read(struct pci_dev *p, unsigned bar, uint64_t offset, unsigned size)
 	struct nvme *n = (struct nvme *)p;
 	uint64_t v;
 
-	pthread_mutex_lock(&n->lock);
+	scoped_lock(&n->lock);
 	v = reg(n, offset & ~3ULL) >> (8 * (offset & 3));
 	if (size == 8)
 		v |= reg(n, offset + 4) << 32;
-	pthread_mutex_unlock(&n->lock);
 	return v;
 }
 
@@ -808,12 +801,11 @@ nvme_write(struct pci_dev *p, unsigned bar, uint64_t offset, unsigned size, uint
 			blk_worker_kick(&n->worker);
 		return;
 	}
-	pthread_mutex_lock(&n->lock);
+	scoped_lock(&n->lock);
 	if (size >= 4)
 		reg_write(n, offset, (uint32_t)value);
 	if (size == 8)
 		reg_write(n, offset + 4, (uint32_t)(value >> 32));
-	pthread_mutex_unlock(&n->lock);
 }
 
 static int
@@ -880,9 +872,8 @@ queue_state(struct nvme *n, struct queue *q, bool submission, struct state *s)
 {
 	void *p;
 
-	STATE(s, q->used), STATE(s, q->gpa), STATE(s, q->size), STATE(s, q->head);
-	STATE(s, q->tail), STATE(s, q->cq_id), STATE(s, q->vector);
-	STATE(s, q->phase), STATE(s, q->interrupts);
+	STATE(s, q->used, q->gpa, q->size, q->head, q->tail, q->cq_id, q->vector, q->phase,
+	      q->interrupts);
 	if (!state_loading(s) || !q->used)
 		return;
 	p = mem_ptr(ram(n), q->gpa, (uint64_t)q->size * (submission ? sizeof(*q->sq) : sizeof(*q->cq)));
@@ -899,16 +890,8 @@ nvme_state(struct pci_dev *d, struct state *s)
 	struct nvme *n = (struct nvme *)d;
 
 	blk_state(n->blk, s);
-	STATE(s, n->cc);
-	STATE(s, n->csts);
-	STATE(s, n->aqa);
-	STATE(s, n->intm);
-	STATE(s, n->asq);
-	STATE(s, n->acq);
-	STATE(s, n->doorbell);
-	STATE(s, n->n_events);
-	STATE(s, n->event_id);
-	STATE(s, n->write_cache);
+	STATE(s, n->cc, n->csts, n->aqa, n->intm, n->asq, n->acq, n->doorbell, n->n_events,
+	      n->event_id, n->write_cache);
 	state_require(s, n->n_events <= ARRAY_SIZE(n->event_id), "the number of events");
 	for (unsigned i = 0; i <= MAX_IO_QUEUES; i++) {
 		queue_state(n, &n->sq[i], true, s);

@@ -13,22 +13,13 @@
  * The device reaches all of the guest's RAM at any time: RAM must be wired (-S), no page is
  * given back, and neither memory nor device can be saved or moved.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/pci_regs.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
-#include "base/str.h"
 #include "os/kvm.h"
 #include "vmm/backend/vfio.h"
-#include "vmm/sandbox.h"
-#include "vmm/vm.h"
+#include "vmm/device.h"
 
 SANDBOX_NEEDS(SANDBOX_VCPU, "pread64", "pwrite64", "ioctl", "eventfd2");
 

@@ -5,21 +5,12 @@
  * The guest's fids are descriptors here, which cannot move: a machine with a share refuses
  * snapshots and migration.
  */
-#include <errno.h>
 #include <linux/virtio_9p.h>
 #include <linux/virtio_ids.h>
-#include <poll.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include "base/str.h"
 #include "vmm/backend/p9.h"
-#include "vmm/pci_ids.h"
-#include "vmm/sandbox.h"
 #include "vmm/virtio/virtio.h"
-#include "vmm/vm.h"
-#include "vmm/worker.h"
 
 SANDBOX_NEEDS(SANDBOX_FILES, "poll", "read", "ioctl");
 

@@ -7,11 +7,8 @@
  */
 #include <linux/virtio_balloon.h>
 #include <linux/virtio_ids.h>
-#include <string.h>
 
-#include "base/str.h"
 #include "vmm/balloon.h"
-#include "vmm/pci_ids.h"
 #include "vmm/virtio/virtio.h"
 
 extern const struct pci_class pci_class_virtio_balloon;
@@ -138,10 +135,7 @@ vballoon_state(struct virtio *v, struct state *s)
 {
 	struct vballoon *b = (struct vballoon *)v;
 
-	STATE(s, b->target);
-	STATE(s, b->have_stats);
-	STATE(s, b->stats_head);
-	STATE(s, b->stat);
+	STATE(s, b->target, b->have_stats, b->stats_head, b->stat);
 }
 
 static const struct virtio_ops ops = {
@@ -218,7 +212,7 @@ balloon_describe(struct vm *vm, struct json *out, struct error *err)
 
 	if (!b)
 		return -ENODEV;
-	pthread_mutex_lock(&b->v.lock);
+	scoped_lock(&b->v.lock);
 	memcpy(&actual, b->v.cfg + 4, sizeof(actual));
 	json_set_int(out, "target", (int64_t)(vm->mem.ram_size - b->target * PAGE));
 	json_set_int(out, "actual", (int64_t)(vm->mem.ram_size - actual * PAGE));
@@ -232,7 +226,6 @@ balloon_describe(struct vm *vm, struct json *out, struct error *err)
 		virtq_push(&b->v.queue[Q_STATS], b->stats_head, 0);
 		virtio_flush(&b->v, &b->v.queue[Q_STATS]);
 	}
-	pthread_mutex_unlock(&b->v.lock);
 	return 0;
 }
 

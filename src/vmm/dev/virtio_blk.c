@@ -5,13 +5,9 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "vmm/backend/blk_worker.h"
-#include "vmm/pci_ids.h"
 #include "vmm/virtio/virtio.h"
-#include "vmm/vm.h"
 
 #define QUEUE_SIZE 128
 #define MAX_QUEUES 16

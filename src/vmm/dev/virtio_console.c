@@ -7,14 +7,9 @@
  */
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/str.h"
 #include "vmm/backend/chardev.h"
-#include "vmm/pci_ids.h"
 #include "vmm/virtio/virtio.h"
-#include "vmm/vm.h"
 
 #define MAX_PORTS 16
 #define QUEUE_SIZE 64
@@ -60,12 +55,9 @@ port_room(void *arg)
 {
 	struct port *p = arg;
 	struct vcons *c = p->cons;
-	size_t room;
 
-	pthread_mutex_lock(&c->v.lock);
-	room = rx_room(c, &c->v.queue[rx_queue(p->n)]);
-	pthread_mutex_unlock(&c->v.lock);
-	return room;
+	scoped_lock(&c->v.lock);
+	return rx_room(c, &c->v.queue[rx_queue(p->n)]);
 }
 
 static void
@@ -75,7 +67,7 @@ port_receive(void *arg, const uint8_t *data, size_t len)
 	struct vcons *c = p->cons;
 	struct virtq *q = &c->v.queue[rx_queue(p->n)];
 
-	pthread_mutex_lock(&c->v.lock);
+	scoped_lock(&c->v.lock);
 	while (len && c->v.running && virtq_pop(q, &c->buf) > 0) {
 		size_t n = virtq_answer(q, &c->buf, data, len);
 
@@ -85,7 +77,6 @@ port_receive(void *arg, const uint8_t *data, size_t len)
 		len -= n;
 	}
 	virtio_flush(&c->v, q);
-	pthread_mutex_unlock(&c->v.lock);
 }
 
 /* Sends all it can; what the line does not take stays in the queue until it is writable. */
@@ -120,10 +111,9 @@ port_writable(void *arg)
 {
 	struct port *p = arg;
 
-	pthread_mutex_lock(&p->cons->v.lock);
+	scoped_lock(&p->cons->v.lock);
 	if (p->cons->v.running)
 		transmit(p->cons, p);
-	pthread_mutex_unlock(&p->cons->v.lock);
 }
 
 static void

@@ -6,13 +6,9 @@
 #include <linux/input-event-codes.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_input.h>
-#include <string.h>
 
-#include "base/str.h"
 #include "vmm/display/display.h"
-#include "vmm/pci_ids.h"
 #include "vmm/virtio/virtio.h"
-#include "vmm/vm.h"
 
 #define QUEUE_SIZE 64
 #define PCI_CLASS_INPUT 0x090000
@@ -115,14 +111,13 @@ send_batch(struct vinput *in, struct batch *b)
 	struct virtq *q = &in->v.queue[Q_EVENT];
 
 	add(b, EV_SYN, SYN_REPORT, 0);
-	pthread_mutex_lock(&in->v.lock);
+	scoped_lock(&in->v.lock);
 	for (unsigned i = 0; in->v.running && i < b->n; i++) {
 		if (virtq_pop(q, &in->buf) <= 0)
 			break;
 		virtq_answer(q, &in->buf, &b->e[i], sizeof(b->e[i]));
 	}
 	virtio_flush(&in->v, q);
-	pthread_mutex_unlock(&in->v.lock);
 }
 
 static void

@@ -12,19 +12,9 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_pci.h>
-#include <poll.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
-#include "base/str.h"
 #include "vmm/backend/net.h"
-#include "vmm/pci_ids.h"
 #include "vmm/virtio/virtio.h"
-#include "vmm/vm.h"
-#include "vmm/worker.h"
 
 #define QUEUE_SIZE 256
 #define FRAME_MAX 65562 /* a 64 KiB segment with its headers */

@@ -2,8 +2,6 @@
 #include <linux/virtio_ids.h>
 #include <sys/random.h>
 
-#include "vmm/pci_ids.h"
-#include "vmm/sandbox.h"
 #include "vmm/virtio/virtio.h"
 
 #define QUEUE_SIZE 64

@@ -6,15 +6,10 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_scsi.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/str.h"
 #include "vmm/backend/blk_worker.h"
 #include "vmm/backend/scsi.h"
-#include "vmm/pci_ids.h"
 #include "vmm/virtio/virtio.h"
-#include "vmm/vm.h"
 
 #define QUEUE_SIZE 128
 #define MAX_QUEUES 16

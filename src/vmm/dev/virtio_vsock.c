@@ -15,17 +15,10 @@
  */
 #include <linux/virtio_ids.h>
 #include <linux/virtio_vsock.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 
 #include "base/sock.h"
-#include "base/str.h"
-#include "vmm/pci_ids.h"
 #include "vmm/virtio/virtio.h"
-#include "vmm/vm.h"
 
 #define QUEUE_SIZE 128
 #define WINDOW 65536U
@@ -268,7 +261,7 @@ on_conn(struct event_source *src, int fd, uint32_t events, void *arg)
 	struct conn *c = arg;
 	struct vsock *s = c->s;
 
-	pthread_mutex_lock(&s->v.lock);
+	scoped_lock(&s->v.lock);
 	if (c->greeting) {
 		read_greeting(c);
 	} else {
@@ -283,7 +276,6 @@ on_conn(struct event_source *src, int fd, uint32_t events, void *arg)
 		}
 	}
 	pump(s);
-	pthread_mutex_unlock(&s->v.lock);
 }
 
 static struct conn *
@@ -316,11 +308,10 @@ on_listen(struct event_source *src, int fd, uint32_t events, void *arg)
 
 	if (client < 0)
 		return;
-	pthread_mutex_lock(&s->v.lock);
+	scoped_lock(&s->v.lock);
 	c = conn_new(s, client);
 	if (c)
 		c->greeting = true;
-	pthread_mutex_unlock(&s->v.lock);
 }
 
 /* ---- from the guest ---- */
@@ -455,7 +446,7 @@ on_kick(struct event_source *src, int fd, uint32_t events, void *arg)
 	uint64_t count;
 
 	(void)!read(fd, &count, sizeof(count)); /* nonblocking: only to quiet it */
-	pthread_mutex_lock(&s->v.lock);
+	scoped_lock(&s->v.lock);
 	do {
 		virtq_disable_kicks(q);
 		while (s->v.running && virtq_pop(q, &s->buf) > 0) {
@@ -469,7 +460,6 @@ on_kick(struct event_source *src, int fd, uint32_t events, void *arg)
 	} while (s->v.running && virtq_enable_kicks(q));
 	virtio_flush(&s->v, q);
 	pump(s);
-	pthread_mutex_unlock(&s->v.lock);
 }
 
 static void
@@ -480,10 +470,9 @@ on_reset(struct event_source *src, int fd, uint32_t events, void *arg)
 	uint64_t count;
 
 	(void)!read(fd, &count, sizeof(count)); /* nonblocking: only to quiet it */
-	pthread_mutex_lock(&s->v.lock);
+	scoped_lock(&s->v.lock);
 	list_for_each_safe(c, tmp, &s->conns, link) conn_free(c);
 	s->n_resets = 0;
-	pthread_mutex_unlock(&s->v.lock);
 }
 
 /* ---- life ---- */

@@ -11,15 +11,10 @@
  * Contexts are the driver's memory: the slot's and endpoints' state is kept
  * here and only written there for the driver to read.
  */
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/str.h"
-#include "vmm/pci.h"
-#include "vmm/pci_ids.h"
+#include "vmm/device.h"
 #include "vmm/usb/usb.h"
 #include "vmm/usb/xhci.h"
-#include "vmm/vm.h"
 
 #define SLOTS 8
 #define PORTS 4
@@ -393,10 +388,9 @@ on_wake(void *arg)
 {
 	struct xhci *x = arg;
 
-	pthread_mutex_lock(&x->lock);
+	scoped_lock(&x->lock);
 	for (unsigned i = 0; i < SLOTS * ENDPOINTS; i++)
 		serve_endpoint(x, 1 + i / ENDPOINTS, 1 + i % ENDPOINTS);
-	pthread_mutex_unlock(&x->lock);
 }
 
 /* ---- commands ---- */
@@ -750,11 +744,10 @@ xhci_read(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size)
 	unsigned at = (unsigned)offset & ~3U;
 	uint64_t v;
 
-	pthread_mutex_lock(&x->lock);
+	scoped_lock(&x->lock);
 	v = reg_read(x, at) >> (8 * (offset & 3));
 	if (size == 8)
 		v |= (uint64_t)reg_read(x, at + 4) << 32;
-	pthread_mutex_unlock(&x->lock);
 	return v;
 }
 
@@ -868,11 +861,10 @@ xhci_write(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size, uint
 
 	if (offset % 4 || size < 4)
 		return;
-	pthread_mutex_lock(&x->lock);
+	scoped_lock(&x->lock);
 	reg_write(x, (unsigned)offset, (uint32_t)value);
 	if (size == 8)
 		reg_write(x, (unsigned)offset + 4, (uint32_t)(value >> 32));
-	pthread_mutex_unlock(&x->lock);
 }
 
 /* ---- setting up ---- */
@@ -921,9 +913,8 @@ endpoint_state(struct endpoint *e, struct state *s)
 {
 	uint8_t state = e->state;
 
-	STATE(s, state), STATE(s, e->type), STATE(s, e->ring.at), STATE(s, e->ring.cycle);
-	STATE(s, e->setup), STATE(s, e->in_transfer), STATE(s, e->ended), STATE(s, e->len);
-	STATE(s, e->done), STATE(s, e->event_len), STATE(s, e->buf);
+	STATE(s, state, e->type, e->ring.at, e->ring.cycle, e->setup, e->in_transfer, e->ended,
+	      e->len, e->done, e->event_len, e->buf);
 	if (state_require(s, state <= EP_ERROR && e->len >= -USB_CONTROL_MAX &&
 				     e->len <= USB_CONTROL_MAX && e->done <= USB_CONTROL_MAX,
 			  "an endpoint"))
@@ -935,16 +926,13 @@ xhci_state(struct pci_dev *d, struct state *s)
 {
 	struct xhci *x = (struct xhci *)d;
 
-	STATE(s, x->r), STATE(s, x->portsc);
-	STATE(s, x->commands.at), STATE(s, x->commands.cycle);
-	STATE(s, x->events.base), STATE(s, x->events.size);
-	STATE(s, x->events.at), STATE(s, x->events.cycle);
+	STATE(s, x->r, x->portsc, x->commands.at, x->commands.cycle, x->events.base, x->events.size,
+	      x->events.at, x->events.cycle);
 	state_require(s, x->events.at < (x->events.size ? x->events.size : 1), "the event ring");
 	for (unsigned i = 1; i <= SLOTS; i++) {
 		struct slot *slot = &x->slot[i];
 
-		STATE(s, slot->enabled), STATE(s, slot->state), STATE(s, slot->port);
-		STATE(s, slot->context);
+		STATE(s, slot->enabled, slot->state, slot->port, slot->context);
 		state_require(s, slot->port <= PORTS, "a slot's port");
 		for (unsigned n = 0; n <= ENDPOINTS; n++)
 			endpoint_state(&slot->ep[n], s);

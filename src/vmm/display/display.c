@@ -1,12 +1,8 @@
 #include "vmm/display/display.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <zlib.h>
 
-#include "base/bytes.h"
-#include "base/str.h"
-#include "vmm/vm.h"
+#include "vmm/device.h"
 
 static void
 display_free(void *arg)

@@ -11,21 +11,13 @@
  */
 #include "vmm/display/vnc.h"
 
-#include <fcntl.h>
 #define OPENSSL_API_COMPAT 10100 /* DES is old, and all that VNC knows */
 #include <openssl/des.h>
-#include <poll.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <zlib.h>
 
-#include "base/bytes.h"
-#include "base/event.h"
 #include "base/sock.h"
-#include "base/str.h"
-#include "vmm/vm.h"
+#include "vmm/device.h"
 
 #define MAX_CLIENTS 8
 #define TILE 64U

@@ -15,16 +15,9 @@
  */
 #include "vmm/isa/hotplug.h"
 
-#include <pthread.h>
-#include <stdlib.h>
-#include <sys/eventfd.h>
-
-#include "base/event.h"
-#include "base/str.h"
 #include "vmm/acpi/aml.h"
+#include "vmm/device.h"
 #include "vmm/isa/isa.h"
-#include "vmm/pci.h"
-#include "vmm/vm.h"
 
 #define PORT 0xae00
 #define GPE 1
@@ -45,7 +38,7 @@ hotplug_read(void *arg, uint64_t offset, unsigned size)
 	struct hotplug *h = arg;
 	uint64_t value = 0;
 
-	pthread_mutex_lock(&h->lock);
+	scoped_lock(&h->lock);
 	if (offset == UP && size == 4) {
 		value = h->up;
 		h->up = 0;
@@ -53,7 +46,6 @@ hotplug_read(void *arg, uint64_t offset, unsigned size)
 		value = h->down;
 		h->down = 0;
 	}
-	pthread_mutex_unlock(&h->lock);
 	return value;
 }
 
@@ -168,8 +160,7 @@ hotplug_state(void *arg, struct state *s)
 {
 	struct hotplug *h = arg;
 
-	STATE(s, h->up);
-	STATE(s, h->down);
+	STATE(s, h->up, h->down);
 }
 
 static void

@@ -8,14 +8,11 @@
  * shows the guest one byte at a time.
  */
 #include <linux/input-event-codes.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/str.h"
 #include "vmm/acpi/aml.h"
+#include "vmm/device.h"
 #include "vmm/display/display.h"
 #include "vmm/isa/isa.h"
-#include "vmm/vm.h"
 
 #define STATUS_FULL 0x01
 #define STATUS_SYSTEM 0x04
@@ -183,7 +180,7 @@ on_key(void *arg, unsigned key, bool down)
 	unsigned code, n = 0;
 	uint8_t bytes[3];
 
-	pthread_mutex_lock(&k->lock);
+	scoped_lock(&k->lock);
 	if (k->set == 1 || (k->config & CONFIG_TRANSLATE)) {
 		code = key_to_set1(key);
 		if (code & 0x80)
@@ -200,7 +197,6 @@ on_key(void *arg, unsigned key, bool down)
 	if (code && k->kbd.on)
 		push(&k->kbd, bytes, n);
 	fill_output(k);
-	pthread_mutex_unlock(&k->lock);
 }
 
 /* ---- mouse ---- */
@@ -317,7 +313,7 @@ on_pointer(void *arg, unsigned x, unsigned y, unsigned buttons)
 	struct i8042 *k = arg;
 	int dx, dy;
 
-	pthread_mutex_lock(&k->lock);
+	scoped_lock(&k->lock);
 	dx = (int)(x / 32) - (int)k->x;
 	dy = (int)k->y - (int)(y / 32); /* up is positive */
 	k->x = x / 32;
@@ -326,7 +322,6 @@ on_pointer(void *arg, unsigned x, unsigned y, unsigned buttons)
 	if (k->aux.on && !k->remote)
 		mouse_packets(k, dx, dy, buttons & WHEEL_UP ? -1 : buttons & WHEEL_DOWN ? 1 : 0);
 	fill_output(k);
-	pthread_mutex_unlock(&k->lock);
 }
 
 /* ---- the controller ---- */
@@ -403,14 +398,13 @@ data_read(void *arg, uint64_t offset, unsigned size)
 	struct i8042 *k = arg;
 	uint8_t v;
 
-	pthread_mutex_lock(&k->lock);
+	scoped_lock(&k->lock);
 	v = k->out;
 	k->full = false;
 	/* Lines go down between two bytes: these interrupts are edges. */
 	irq_pin_set(&k->kbd_pin, false);
 	irq_pin_set(&k->aux_pin, false);
 	fill_output(k);
-	pthread_mutex_unlock(&k->lock);
 	return v;
 }
 
@@ -420,7 +414,7 @@ data_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 	struct i8042 *k = arg;
 	uint8_t command;
 
-	pthread_mutex_lock(&k->lock);
+	scoped_lock(&k->lock);
 	command = k->command;
 	k->command = 0;
 	if (command) {
@@ -430,7 +424,6 @@ data_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 		keyboard_write(k, (uint8_t)value);
 	}
 	fill_output(k);
-	pthread_mutex_unlock(&k->lock);
 }
 
 static uint64_t
@@ -439,10 +432,9 @@ command_read(void *arg, uint64_t offset, unsigned size)
 	struct i8042 *k = arg;
 	uint8_t v;
 
-	pthread_mutex_lock(&k->lock);
+	scoped_lock(&k->lock);
 	v = STATUS_SYSTEM | STATUS_UNLOCKED | (k->full ? STATUS_FULL : 0) |
 	    (k->full && k->from_aux ? STATUS_AUX : 0);
-	pthread_mutex_unlock(&k->lock);
 	return v;
 }
 
@@ -451,10 +443,9 @@ command_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct i8042 *k = arg;
 
-	pthread_mutex_lock(&k->lock);
+	scoped_lock(&k->lock);
 	controller_command(k, (uint8_t)value);
 	fill_output(k);
-	pthread_mutex_unlock(&k->lock);
 }
 
 /* ---- setting up ---- */
@@ -494,25 +485,11 @@ i8042_state(void *arg, struct state *s)
 	struct i8042 *k = arg;
 
 	for (struct ps2 *p = &k->kbd; p; p = p == &k->kbd ? &k->aux : NULL) {
-		STATE(s, p->queue);
-		STATE(s, p->head);
-		STATE(s, p->n);
-		STATE(s, p->expect);
-		STATE(s, p->on);
+		STATE(s, p->queue, p->head, p->n, p->expect, p->on);
 		state_require(s, p->head < QUEUE && p->n <= QUEUE, "a queue");
 	}
-	STATE(s, k->config);
-	STATE(s, k->command);
-	STATE(s, k->full);
-	STATE(s, k->from_aux);
-	STATE(s, k->out);
-	STATE(s, k->leds);
-	STATE(s, k->set);
-	STATE(s, k->sample_rate);
-	STATE(s, k->resolution);
-	STATE(s, k->rates);
-	STATE(s, k->wheel);
-	STATE(s, k->remote);
+	STATE(s, k->config, k->command, k->full, k->from_aux, k->out, k->leds, k->set,
+	      k->sample_rate, k->resolution, k->rates, k->wheel, k->remote);
 	if (state_loading(s))
 		fill_output(k);
 }

@@ -4,13 +4,9 @@
  * ACPI mode is always on.  The timer is read in loops by firmware: it is
  * served from the clock alone, without a lock.
  */
-#include <pthread.h>
-#include <stdlib.h>
 
-#include "base/event.h"
-#include "base/str.h"
+#include "vmm/device.h"
 #include "vmm/isa/isa.h"
-#include "vmm/vm.h"
 
 enum { PM1_STS = 0, PM1_EN = 2, PM1_CNT = 4, PM_TMR = 8, GPE_STS = 0x20, GPE_EN = 0x22,
        SMI_EN = 0x30, PM_SIZE = 0x80 };
@@ -128,10 +124,9 @@ pm_raise_gpe(struct vm *vm, unsigned gpe)
 
 	if (!pm)
 		return;
-	pthread_mutex_lock(&pm->lock);
+	scoped_lock(&pm->lock);
 	pm->gpe_sts |= (uint16_t)(1U << gpe);
 	sci_update(pm);
-	pthread_mutex_unlock(&pm->lock);
 }
 
 bool
@@ -142,11 +137,10 @@ pm_power_button(struct vm *vm)
 
 	if (!pm)
 		return false;
-	pthread_mutex_lock(&pm->lock);
+	scoped_lock(&pm->lock);
 	listens = pm->en & EN_PWRBTN;
 	pm->sts |= STS_PWRBTN;
 	sci_update(pm);
-	pthread_mutex_unlock(&pm->lock);
 	return listens;
 }
 
@@ -156,12 +150,7 @@ pm_state(void *arg, struct state *s)
 	struct pm *pm = arg;
 	uint64_t timer_ns = time_mono_ns() + pm->timer_base;
 
-	STATE(s, pm->sts);
-	STATE(s, pm->en);
-	STATE(s, pm->cnt);
-	STATE(s, pm->gpe_sts);
-	STATE(s, pm->gpe_en);
-	STATE(s, timer_ns);
+	STATE(s, pm->sts, pm->en, pm->cnt, pm->gpe_sts, pm->gpe_en, timer_ns);
 	if (!state_loading(s))
 		return;
 	pm->timer_base = timer_ns - time_mono_ns();

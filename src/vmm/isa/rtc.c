@@ -7,16 +7,12 @@
  * Alarm and update interrupts come from a timer that ticks only while the
  * guest has one of them on; the periodic interrupt has its own.
  */
-#include <pthread.h>
-#include <stdlib.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
-#include "base/event.h"
 #include "vmm/acpi/aml.h"
+#include "vmm/device.h"
 #include "vmm/isa/isa.h"
-#include "vmm/vm.h"
-#include "vmm/sandbox.h"
 
 SANDBOX_NEEDS(SANDBOX_VCPU, "timerfd_settime");
 
@@ -253,14 +249,11 @@ static uint64_t
 rtc_read(void *arg, uint64_t offset, unsigned size)
 {
 	struct rtc *r = arg;
-	uint8_t v;
 
 	if (offset == 0)
 		return 0xff;
-	pthread_mutex_lock(&r->lock);
-	v = read_register(r, r->index);
-	pthread_mutex_unlock(&r->lock);
-	return v;
+	scoped_lock(&r->lock);
+	return read_register(r, r->index);
 }
 
 static void
@@ -268,12 +261,11 @@ rtc_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct rtc *r = arg;
 
-	pthread_mutex_lock(&r->lock);
+	scoped_lock(&r->lock);
 	if (offset == 0)
 		r->index = value & 0x7f; /* bit 7 masks the NMI on a PC */
 	else
 		write_register(r, r->index, (uint8_t)value);
-	pthread_mutex_unlock(&r->lock);
 }
 
 static bool
@@ -292,7 +284,7 @@ on_second(struct event_source *s, int fd, uint32_t events, void *arg)
 
 	if (read(fd, &n, sizeof(n)) != sizeof(n))
 		return;
-	pthread_mutex_lock(&r->lock);
+	scoped_lock(&r->lock);
 	if (!(r->ram[REG_B] & B_SET)) {
 		now(r, &tm);
 		raise_flag(r, C_UF);
@@ -301,7 +293,6 @@ on_second(struct event_source *s, int fd, uint32_t events, void *arg)
 		    alarm_field(r, HOURS_ALARM, encode_hour(r, tm.tm_hour)))
 			raise_flag(r, C_AF);
 	}
-	pthread_mutex_unlock(&r->lock);
 }
 
 static void
@@ -312,9 +303,8 @@ on_period(struct event_source *s, int fd, uint32_t events, void *arg)
 
 	if (read(fd, &n, sizeof(n)) != sizeof(n))
 		return;
-	pthread_mutex_lock(&r->lock);
+	scoped_lock(&r->lock);
 	raise_flag(r, C_PF);
-	pthread_mutex_unlock(&r->lock);
 }
 
 static void
@@ -345,10 +335,7 @@ rtc_state(void *arg, struct state *s)
 	const struct tm *h = &r->held;
 	int held[] = {h->tm_sec, h->tm_min, h->tm_hour, h->tm_mday, h->tm_mon, h->tm_year};
 
-	STATE(s, r->ram);
-	STATE(s, r->index);
-	STATE(s, r->offset);
-	STATE(s, held);
+	STATE(s, r->ram, r->index, r->offset, held);
 	if (!state_loading(s) || !state_require(s, r->index < sizeof(r->ram), "the index"))
 		return;
 	r->held = (struct tm){.tm_sec = held[0], .tm_min = held[1], .tm_hour = held[2],

@@ -8,20 +8,12 @@
  * A TPM may take seconds: no vcpu waits for it.  The buffer belongs to that
  * thread while the bit is set.
  */
-#include <fcntl.h>
-#include <poll.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
 
-#include "base/bytes.h"
 #include "base/sock.h"
-#include "base/str.h"
 #include "vmm/acpi/acpi.h"
 #include "vmm/acpi/aml.h"
+#include "vmm/device.h"
 #include "vmm/isa/isa.h"
-#include "vmm/vm.h"
-#include "vmm/worker.h"
 
 #define TPM_BASE 0xfed40000U
 #define TPM_SIZE 0x1000U
@@ -98,14 +90,13 @@ execute(struct tpm *t)
 	bool ok = len >= HEADER && len <= BUFFER_SIZE && write_all(t->fd, t->buffer, len) &&
 		  read_answer(t->fd, t->buffer);
 
-	pthread_mutex_lock(&t->lock);
+	scoped_lock(&t->lock);
 	/* "Failure mode": what a TPM says that cannot go on. */
 	if (!ok) {
 		memcpy(t->buffer, "\x80\x01\0\0\0\x0a\0\0\1\x01", HEADER);
 		t->sts |= STS_ERROR;
 	}
 	t->started = false;
-	pthread_mutex_unlock(&t->lock);
 }
 
 static void *
@@ -188,7 +179,7 @@ tpm_read(void *arg, uint64_t offset, unsigned size)
 	struct tpm *t = arg;
 	uint64_t v = 0;
 
-	pthread_mutex_lock(&t->lock);
+	scoped_lock(&t->lock);
 	if (offset < AT_BUFFER) {
 		v = reg_read(t, (unsigned)offset & ~3U) >> (8 * (offset & 3));
 		if (size == 8)
@@ -196,7 +187,6 @@ tpm_read(void *arg, uint64_t offset, unsigned size)
 	} else if (!t->started) {
 		memcpy(&v, t->buffer + offset - AT_BUFFER, size);
 	}
-	pthread_mutex_unlock(&t->lock);
 	return v;
 }
 
@@ -205,14 +195,13 @@ tpm_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct tpm *t = arg;
 
-	pthread_mutex_lock(&t->lock);
+	scoped_lock(&t->lock);
 	if (offset >= AT_BUFFER) {
 		if (!t->started)
 			memcpy(t->buffer + offset - AT_BUFFER, &value, size);
 	} else if (offset % 4 == 0) {
 		reg_write(t, (unsigned)offset, (uint32_t)value);
 	}
-	pthread_mutex_unlock(&t->lock);
 }
 
 /* ---- setting up ---- */

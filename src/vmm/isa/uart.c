@@ -5,15 +5,11 @@
  * THRE says whether it takes more.  The receiver's FIFO is filled by the main
  * thread and read by the guest, both under the lock.
  */
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/str.h"
 #include "vmm/acpi/aml.h"
 #include "vmm/backend/chardev.h"
+#include "vmm/device.h"
 #include "vmm/isa/isa.h"
-#include "vmm/vm.h"
 
 enum { THR = 0, RBR = 0, DLL = 0, IER = 1, DLM = 1, IIR = 2, FCR = 2, LCR, MCR, LSR, MSR, SCR };
 
@@ -140,7 +136,7 @@ uart_read(void *arg, uint64_t offset, unsigned size)
 	bool dlab;
 	uint8_t v = 0;
 
-	pthread_mutex_lock(&u->lock);
+	scoped_lock(&u->lock);
 	dlab = u->lcr & LCR_DLAB;
 	switch (offset) {
 	case RBR:
@@ -169,7 +165,6 @@ uart_read(void *arg, uint64_t offset, unsigned size)
 		break;
 	}
 	update(u);
-	pthread_mutex_unlock(&u->lock);
 	return v;
 }
 
@@ -210,7 +205,7 @@ uart_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 	uint8_t v = (uint8_t)value;
 	bool dlab;
 
-	pthread_mutex_lock(&u->lock);
+	scoped_lock(&u->lock);
 	dlab = u->lcr & LCR_DLAB;
 	switch (offset) {
 	case THR:
@@ -239,7 +234,6 @@ uart_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 		break;
 	}
 	update(u);
-	pthread_mutex_unlock(&u->lock);
 }
 
 static size_t
@@ -248,10 +242,9 @@ uart_room(void *arg)
 	struct uart *u = arg;
 	size_t room;
 
-	pthread_mutex_lock(&u->lock);
+	scoped_lock(&u->lock);
 	room = (u->fcr & FCR_ENABLE ? FIFO_SIZE : 1U);
 	room = u->count < room ? room - u->count : 0;
-	pthread_mutex_unlock(&u->lock);
 	return room;
 }
 
@@ -260,11 +253,10 @@ uart_receive(void *arg, const uint8_t *data, size_t len)
 {
 	struct uart *u = arg;
 
-	pthread_mutex_lock(&u->lock);
+	scoped_lock(&u->lock);
 	for (size_t i = 0; i < len; i++)
 		fifo_put(u, data[i]);
 	update(u);
-	pthread_mutex_unlock(&u->lock);
 }
 
 static void
@@ -272,13 +264,12 @@ uart_writable(void *arg)
 {
 	struct uart *u = arg;
 
-	pthread_mutex_lock(&u->lock);
+	scoped_lock(&u->lock);
 	if (u->blocked) {
 		u->blocked = false;
 		u->thre_pending = true;
 		update(u);
 	}
-	pthread_mutex_unlock(&u->lock);
 }
 
 /* What the line had not taken yet is lost, as with a cable that is pulled. */
@@ -287,19 +278,8 @@ uart_state(void *arg, struct state *s)
 {
 	struct uart *u = arg;
 
-	STATE(s, u->ier);
-	STATE(s, u->lcr);
-	STATE(s, u->mcr);
-	STATE(s, u->scr);
-	STATE(s, u->dll);
-	STATE(s, u->dlm);
-	STATE(s, u->fcr);
-	STATE(s, u->thre_pending);
-	STATE(s, u->blocked);
-	STATE(s, u->overrun);
-	STATE(s, u->fifo);
-	STATE(s, u->head);
-	STATE(s, u->count);
+	STATE(s, u->ier, u->lcr, u->mcr, u->scr, u->dll, u->dlm, u->fcr, u->thre_pending,
+	      u->blocked, u->overrun, u->fifo, u->head, u->count);
 	if (!state_loading(s) ||
 	    !state_require(s, u->head < FIFO_SIZE && u->count <= FIFO_SIZE, "the FIFO"))
 		return;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lock.h"
 #include "base/str.h"
 #include "vmm/display/display.h"
 #include "vmm/usb/usb.h"
@@ -150,14 +151,13 @@ tablet_in(struct usb_device *d, unsigned endpoint, uint8_t *data, size_t room)
 
 	if (endpoint != 1)
 		return -1;
-	pthread_mutex_lock(&t->lock);
+	scoped_lock(&t->lock);
 	if (t->n && room >= sizeof(t->last)) {
 		memcpy(data, &t->queue[t->head], sizeof(t->last));
 		t->head = (t->head + 1) % QUEUE;
 		t->n--;
 		len = sizeof(t->last);
 	}
-	pthread_mutex_unlock(&t->lock);
 	return len;
 }
 
@@ -166,11 +166,10 @@ tablet_reset(struct usb_device *d)
 {
 	struct tablet *t = (struct tablet *)d;
 
-	pthread_mutex_lock(&t->lock);
+	scoped_lock(&t->lock);
 	t->n = 0;
 	t->configuration = t->idle = 0;
 	t->protocol = 1;
-	pthread_mutex_unlock(&t->lock);
 }
 
 static bool
@@ -209,13 +208,7 @@ tablet_state(struct usb_device *d, struct state *s)
 {
 	struct tablet *t = (struct tablet *)d;
 
-	STATE(s, t->queue);
-	STATE(s, t->head);
-	STATE(s, t->n);
-	STATE(s, t->last);
-	STATE(s, t->configuration);
-	STATE(s, t->idle);
-	STATE(s, t->protocol);
+	STATE(s, t->queue, t->head, t->n, t->last, t->configuration, t->idle, t->protocol);
 	state_require(s, t->head < QUEUE && t->n <= QUEUE, "the tablet's queue");
 }
 

@@ -8,14 +8,8 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_pci.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
 
 #include "vmm/backend/blk_worker.h"
-#include "vmm/pci_ids.h"
-#include "vmm/state.h"
-#include "vmm/vm.h"
 
 enum { BAR_LEGACY = 0, BAR_MSIX = 1, BAR_MODERN = 4 };
 enum { AT_COMMON = 0, AT_ISR = 0x1000, AT_DEVICE = 0x2000, AT_NOTIFY = 0x3000, BLOCK = 0x1000 };
@@ -148,10 +142,9 @@ notify(struct virtio *v, unsigned queue)
 		(void)!write(v->queue[queue].kick_fd, &one, sizeof(one));
 		return;
 	}
-	pthread_mutex_lock(&v->lock);
+	scoped_lock(&v->lock);
 	if (v->running)
 		v->ops->notify(v, queue);
-	pthread_mutex_unlock(&v->lock);
 }
 
 /* ---- registers of virtio 1.x ---- */
@@ -407,7 +400,7 @@ virtio_bar_read(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size)
 	struct virtio *v = (struct virtio *)d;
 	uint64_t value = 0;
 
-	pthread_mutex_lock(&v->lock);
+	scoped_lock(&v->lock);
 	if (bar == BAR_LEGACY)
 		value = legacy_read(v, offset, size);
 	else if (offset < AT_ISR)
@@ -416,7 +409,6 @@ virtio_bar_read(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size)
 		value = offset == AT_ISR ? read_isr(v) : 0;
 	else if (offset < AT_NOTIFY)
 		value = device_read(v, offset - AT_DEVICE, size);
-	pthread_mutex_unlock(&v->lock);
 	return value;
 }
 
@@ -433,14 +425,13 @@ virtio_bar_write(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size
 		notify(v, (unsigned)((offset - AT_NOTIFY) / NOTIFY_STRIDE));
 		return;
 	}
-	pthread_mutex_lock(&v->lock);
+	scoped_lock(&v->lock);
 	if (bar == BAR_LEGACY)
 		legacy_write(v, offset, size, value);
 	else if (offset < AT_ISR)
 		common_write(v, offset, size, value);
 	else if (offset >= AT_DEVICE)
 		device_write(v, offset - AT_DEVICE, size, value);
-	pthread_mutex_unlock(&v->lock);
 }
 
 /* ---- the configuration access capability: BAR accesses through configuration space ---- */
@@ -485,16 +476,8 @@ virtio_cfg_written(struct pci_dev *d, unsigned offset, unsigned size)
 static void
 queue_state(struct virtio *v, struct virtq *q, struct state *s)
 {
-	STATE(s, q->size);
-	STATE(s, q->enabled);
-	STATE(s, q->broken);
-	STATE(s, q->desc_gpa);
-	STATE(s, q->avail_gpa);
-	STATE(s, q->used_gpa);
-	STATE(s, q->last_avail);
-	STATE(s, q->next_used);
-	STATE(s, q->signalled);
-	STATE(s, q->vector);
+	STATE(s, q->size, q->enabled, q->broken, q->desc_gpa, q->avail_gpa, q->used_gpa,
+	      q->last_avail, q->next_used, q->signalled, q->vector);
 	if (!state_loading(s))
 		return;
 	state_require(s, q->size && q->size <= q->max_size && !(q->size & (q->size - 1)),
@@ -532,15 +515,8 @@ virtio_state(struct pci_dev *d, struct state *s)
 		state_refuse(s, "this device cannot be saved");
 		return;
 	}
-	STATE(s, v->driver_features);
-	STATE(s, v->features_sel);
-	STATE(s, v->driver_features_sel);
-	STATE(s, v->status);
-	STATE(s, v->isr);
-	STATE(s, v->generation);
-	STATE(s, v->queue_sel);
-	STATE(s, v->cfg_vector);
-	STATE(s, v->running);
+	STATE(s, v->driver_features, v->features_sel, v->driver_features_sel, v->status, v->isr,
+	      v->generation, v->queue_sel, v->cfg_vector, v->running);
 	state_field(s, "cfg", v->cfg, v->cfg_len);
 	state_require(s, !(v->driver_features & ~v->features) || !v->running, "a feature of the driver");
 	v->cfg_vector = valid_vector(v, v->cfg_vector);

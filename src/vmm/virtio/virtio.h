@@ -13,9 +13,7 @@
 #ifndef VMM_VIRTIO_VIRTIO_H
 #define VMM_VIRTIO_VIRTIO_H
 
-#include <pthread.h>
-
-#include "vmm/pci.h"
+#include "vmm/device.h"
 #include "vmm/virtio/virtq.h"
 
 struct blk;
