@@ -222,6 +222,22 @@ cli_usage_verb(const struct cli_verb *verbs, const char *name)
 }
 
 int
+cli_verb_args(int argc, char **argv, const struct cli_verb *verbs, const struct cli_opt *opts,
+	      int min, int max, int *ret_first)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	bool help;
+
+	if (cli_parse(argc, argv, opts, ret_first, &help, &err) < 0) {
+		cli_error(&err);
+		return cli_usage_verb(verbs, argv[0]);
+	}
+	if (help || argc - *ret_first < min || argc - *ret_first > max)
+		return cli_usage_verb(verbs, argv[0]);
+	return CLI_OK;
+}
+
+int
 cli_main(int argc, char **argv, const struct cli_verb *verbs)
 {
 	const struct cli_verb *v;

@@ -61,6 +61,13 @@ void cli_usage(FILE *out, const struct cli_verb *verbs);
 /* "usage: vmadm list [-H] ..." on stderr; returns CLI_USAGE. */
 int cli_usage_verb(const struct cli_verb *verbs, const char *name);
 
+/*
+ * The arguments of the verb argv[0]: options, then min to max operands from argv[*ret_first] on.
+ * CLI_OK; or, after saying what is wrong or how the verb is used, the exit status.
+ */
+int cli_verb_args(int argc, char **argv, const struct cli_verb *verbs, const struct cli_opt *opts,
+		  int min, int max, int *ret_first);
+
 /* "vmadm: message" on stderr; returns CLI_FAILED. */
 int cli_error(const struct error *err);
 int cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

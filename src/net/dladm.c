@@ -12,16 +12,19 @@
 #include "net/link.h"
 #include "net/linkprop.h"
 #include "net/net.h"
+#include "net/show.h"
 #include "net/vnic.h"
 
 static const struct cli_verb verbs[];
 
 /* What every show verb takes. */
 struct show {
-	bool parsable, stats, persistent, help;
+	bool parsable, stats, persistent;
 	const char *fields;
 	const char *zone;
 	const char *name; /* operand, or NULL */
+	const char *over;  /* show-vnic -l */
+	struct strv props; /* show-linkprop -p; none: all */
 	struct net *net;
 	struct link *links;
 	size_t n_links;
@@ -30,16 +33,28 @@ struct show {
 static void
 show_done(struct show *s)
 {
+	strv_done(&s->props);
 	link_list_free(s->links, s->n_links);
 	net_close(s->net);
 }
 #define cleanup_show __attribute__((cleanup(show_done)))
 
+/* Asks the system what links there are; CLI_OK, or the exit status. */
+static int
+show_load(struct show *s)
+{
+	cleanup_error struct error err = ERROR_INIT;
+
+	if (net_open(NULL, &s->net, &err) < 0 ||
+	    link_list(s->net, &s->links, &s->n_links, &err) < 0)
+		return cli_error(&err);
+	return CLI_OK;
+}
+
 /* Parses the common options and extra ones; CLI_OK, or the exit status. */
 static int
 show_init(struct show *s, int argc, char **argv, const struct cli_opt *extra)
 {
-	cleanup_error struct error err = ERROR_INIT;
 	struct cli_opt opts[16] = {
 		{'p', "parseable", CLI_FLAG, &s->parsable, NULL, "for programs, with -o"},
 		{'o', "output", CLI_STR, &s->fields, "FIELD,...", "fields to print, or all"},
@@ -47,23 +62,17 @@ show_init(struct show *s, int argc, char **argv, const struct cli_opt *extra)
 		{'z', "zone", CLI_STR, &s->zone, "ZONE", "links of that zone"},
 	};
 	size_t n = 4;
-	int first;
+	int first, r;
 
 	while (extra && (extra->short_name || extra->long_name))
 		opts[n++] = *extra++;
-	if (cli_parse(argc, argv, opts, &first, &s->help, &err) < 0) {
-		cli_error(&err);
-		return cli_usage_verb(verbs, argv[0]);
-	}
-	if (s->help || argc - first > 1)
-		return cli_usage_verb(verbs, argv[0]);
+	r = cli_verb_args(argc, argv, verbs, opts, 0, 1, &first);
+	if (r)
+		return r;
 	if (s->parsable && !s->fields)
 		return cli_fail("-p needs the fields: -o FIELD,...");
 	s->name = argc > first ? argv[first] : NULL;
-	if (net_open(NULL, &s->net, &err) < 0 ||
-	    link_list(s->net, &s->links, &s->n_links, &err) < 0)
-		return cli_error(&err);
-	return CLI_OK;
+	return show_load(s);
 }
 
 static bool
@@ -74,34 +83,61 @@ show_wants(const struct show *s, const struct link *l)
 	return !s->zone || str_eq(s->zone, l->zone);
 }
 
-static struct table *
-show_table(const struct show *s, const struct table_col *cols, size_t n, const char *fields)
-{
-	struct table *t = table_new(cols, n);
-	cleanup_free char *wanted = str_lower(xstrdup(s->fields ? s->fields : fields));
-	cleanup_error struct error err = ERROR_INIT;
-
-	table_separator(t, " ");
-	table_missing(t, "--");
-	if (table_select(t, wanted, &err) < 0) {
-		cli_error(&err);
-		table_free(t);
-		return NULL;
-	}
-	return t;
-}
+/*
+ * A table of links: its columns, the fields that are printed unless -o names
+ * others, which links stand in it, and what is said of one.  fill starts the
+ * rows itself: an aggregation has one for each port.
+ */
+struct view {
+	const struct table_col *cols;
+	size_t n_cols;
+	const char *fields;
+	bool (*takes)(const struct show *s, const struct link *l);
+	void (*fill)(const struct show *s, struct table *t, const struct link *l);
+};
+#define VIEW_COLS(cols) cols, ARRAY_SIZE(cols)
 
 static int
-show_print(const struct show *s, struct table *t)
+show_view(const struct show *s, const struct view *v)
 {
+	cleanup_table struct table *t = net_table(v->cols, v->n_cols, s->fields, v->fields);
 	bool known = !s->name;
 
-	for (size_t i = 0; i < s->n_links; i++)
-		known = known || str_eq(s->name, s->links[i].name);
+	if (!t)
+		return CLI_USAGE;
+	for (size_t i = 0; i < s->n_links; i++) {
+		const struct link *l = &s->links[i];
+
+		known = known || str_eq(s->name, l->name);
+		if (show_wants(s, l) && v->takes(s, l))
+			v->fill(s, t, l);
+	}
 	if (!known)
 		return cli_fail("invalid link name '%s': no such link", s->name);
 	table_print(t, stdout, s->parsable ? TABLE_PARSABLE : TABLE_HUMAN);
 	return CLI_OK;
+}
+
+static bool
+any_link(const struct show *s, const struct link *l)
+{
+	return true;
+}
+
+#define DEFINE_CLASS(name, wanted)                                                                 \
+	static bool name(const struct show *s, const struct link *l)                               \
+	{                                                                                          \
+		return l->class == (wanted);                                                       \
+	}
+DEFINE_CLASS(is_phys, LINK_PHYS)
+DEFINE_CLASS(is_vlan, LINK_VLAN)
+DEFINE_CLASS(is_aggr, LINK_AGGR)
+DEFINE_CLASS(is_etherstub, LINK_ETHERSTUB)
+
+static bool
+is_vnic(const struct show *s, const struct link *l)
+{
+	return l->class == LINK_VNIC && (!s->over || str_eq(s->over, l->over));
 }
 
 /* Packets and bytes as the link's owner sees them. */
@@ -110,7 +146,7 @@ struct counters {
 };
 
 static struct counters
-link_counters(struct show *s, const struct link *l)
+link_counters(const struct show *s, const struct link *l)
 {
 	const struct rtnl_link_stats64 *d = &l->dev.stats;
 	struct counters c = {d->rx_packets, d->rx_bytes, d->rx_errors,
@@ -137,45 +173,30 @@ static const struct table_col stat_cols[] = {
 	{"oerrors", "OERRORS", 8}, {"zone", "ZONE", 8},
 };
 
+static void
+fill_stats(const struct show *s, struct table *t, const struct link *l)
+{
+	struct counters c = link_counters(s, l);
+
+	table_row(t);
+	table_set(t, "link", l->name);
+	table_setf(t, "ipackets", "%llu", (unsigned long long)c.ipackets);
+	table_setf(t, "rbytes", "%llu", (unsigned long long)c.rbytes);
+	table_setf(t, "ierrors", "%llu", (unsigned long long)c.ierrors);
+	table_setf(t, "opackets", "%llu", (unsigned long long)c.opackets);
+	table_setf(t, "obytes", "%llu", (unsigned long long)c.obytes);
+	table_setf(t, "oerrors", "%llu", (unsigned long long)c.oerrors);
+	table_set(t, "zone", l->zone);
+}
+
 static int
-show_stats(struct show *s, bool (*of_class)(const struct link *l))
+show_stats(const struct show *s, bool (*takes)(const struct show *s, const struct link *l))
 {
-	cleanup_table struct table *t =
-		show_table(s, stat_cols, ARRAY_SIZE(stat_cols),
-			   "link,ipackets,rbytes,ierrors,opackets,obytes,oerrors");
+	const struct view view = {VIEW_COLS(stat_cols),
+				  "link,ipackets,rbytes,ierrors,opackets,obytes,oerrors", takes,
+				  fill_stats};
 
-	if (!t)
-		return CLI_USAGE;
-	for (size_t i = 0; i < s->n_links; i++) {
-		const struct link *l = &s->links[i];
-		struct counters c;
-
-		if (!of_class(l) || !show_wants(s, l))
-			continue;
-		c = link_counters(s, l);
-		table_row(t);
-		table_set(t, "link", l->name);
-		table_setf(t, "ipackets", "%llu", (unsigned long long)c.ipackets);
-		table_setf(t, "rbytes", "%llu", (unsigned long long)c.rbytes);
-		table_setf(t, "ierrors", "%llu", (unsigned long long)c.ierrors);
-		table_setf(t, "opackets", "%llu", (unsigned long long)c.opackets);
-		table_setf(t, "obytes", "%llu", (unsigned long long)c.obytes);
-		table_setf(t, "oerrors", "%llu", (unsigned long long)c.oerrors);
-		table_set(t, "zone", l->zone);
-	}
-	return show_print(s, t);
-}
-
-static bool
-any_class(const struct link *l)
-{
-	return true;
-}
-
-static bool
-is_vnic(const struct link *l)
-{
-	return l->class == LINK_VNIC;
+	return show_view(s, &view);
 }
 
 static uint32_t
@@ -184,16 +205,29 @@ link_mtu(const struct link *l)
 	return l->class == LINK_VNIC || l->class == LINK_ETHERSTUB ? l->vnic.mtu : l->dev.mtu;
 }
 
+static const struct table_col link_cols[] = {
+	{"link", "LINK", 12},     {"zone", "ZONE", 10},  {"class", "CLASS", 9}, {"mtu", "MTU", 6},
+	{"state", "STATE", 8}, {"bridge", "BRIDGE", 10}, {"over", "OVER", 0},
+};
+
+static void
+fill_link(const struct show *s, struct table *t, const struct link *l)
+{
+	table_row(t);
+	table_set(t, "link", l->name);
+	table_set(t, "zone", l->zone);
+	table_set(t, "class", link_class_name(l->class));
+	table_setf(t, "mtu", "%u", link_mtu(l));
+	table_set(t, "state", l->state);
+	table_set(t, "over", l->over[0] ? l->over : NULL);
+}
+
 static int
 cmd_show_link(int argc, char **argv)
 {
-	static const struct table_col cols[] = {
-		{"link", "LINK", 12}, {"zone", "ZONE", 10},  {"class", "CLASS", 9},
-		{"mtu", "MTU", 6},    {"state", "STATE", 8}, {"bridge", "BRIDGE", 10},
-		{"over", "OVER", 0},
-	};
+	struct view view = {VIEW_COLS(link_cols), "link,class,mtu,state,bridge,over", any_link,
+			    fill_link};
 	cleanup_show struct show s = {0};
-	cleanup_table struct table *t = NULL;
 	bool zones = false;
 	const struct cli_opt extra[] = {
 		{'s', "statistics", CLI_FLAG, &s.stats, NULL, "counters"},
@@ -204,67 +238,56 @@ cmd_show_link(int argc, char **argv)
 
 	if (r)
 		return r;
-	if (s.stats)
-		return show_stats(&s, any_class);
-	t = show_table(&s, cols, ARRAY_SIZE(cols),
-		       zones ? "link,zone,class,mtu,state,bridge,over"
-			     : "link,class,mtu,state,bridge,over");
-	if (!t)
-		return CLI_USAGE;
-	for (size_t i = 0; i < s.n_links; i++) {
-		const struct link *l = &s.links[i];
-
-		if (!show_wants(&s, l))
-			continue;
-		table_row(t);
-		table_set(t, "link", l->name);
-		table_set(t, "zone", l->zone);
-		table_set(t, "class", link_class_name(l->class));
-		table_setf(t, "mtu", "%u", link_mtu(l));
-		table_set(t, "state", l->state);
-		table_set(t, "over", l->over[0] ? l->over : NULL);
-	}
-	return show_print(&s, t);
+	if (zones)
+		view.fields = "link,zone,class,mtu,state,bridge,over";
+	return s.stats ? show_stats(&s, any_link) : show_view(&s, &view);
 }
 
-static int
-show_phys_macs(struct show *s)
+static const struct table_col mac_cols[] = {
+	{"link", "LINK", 12},  {"slot", "SLOT", 8},     {"address", "ADDRESS", 18},
+	{"inuse", "INUSE", 5}, {"client", "CLIENT", 0},
+};
+
+static void
+fill_mac(const struct show *s, struct table *t, const struct link *l)
 {
-	static const struct table_col cols[] = {
-		{"link", "LINK", 12},  {"slot", "SLOT", 8},     {"address", "ADDRESS", 18},
-		{"inuse", "INUSE", 5}, {"client", "CLIENT", 0},
-	};
-	cleanup_table struct table *t =
-		show_table(s, cols, ARRAY_SIZE(cols), "link,slot,address,inuse,client");
 	char mac[MAC_STRLEN];
 
-	if (!t)
-		return CLI_USAGE;
-	for (size_t i = 0; i < s->n_links; i++) {
-		const struct link *l = &s->links[i];
+	table_row(t);
+	table_set(t, "link", l->name);
+	table_set(t, "slot", "primary");
+	table_set(t, "address", mac_print_short(&l->dev.mac, mac));
+	table_set(t, "inuse", l->dev.flags & IFF_UP ? "yes" : "no");
+	table_set(t, "client", l->dev.flags & IFF_UP ? l->name : NULL);
+}
 
-		if (l->class != LINK_PHYS || !show_wants(s, l))
-			continue;
-		table_row(t);
-		table_set(t, "link", l->name);
-		table_set(t, "slot", "primary");
-		table_set(t, "address", mac_print_short(&l->dev.mac, mac));
-		table_set(t, "inuse", l->dev.flags & IFF_UP ? "yes" : "no");
-		table_set(t, "client", l->dev.flags & IFF_UP ? l->name : NULL);
-	}
-	return show_print(s, t);
+static const struct table_col phys_cols[] = {
+	{"link", "LINK", 12},  {"media", "MEDIA", 10},  {"state", "STATE", 10},
+	{"speed", "SPEED", 6}, {"duplex", "DUPLEX", 9}, {"device", "DEVICE", 0},
+	{"flags", "FLAGS", 6},
+};
+
+static void
+fill_phys(const struct show *s, struct table *t, const struct link *l)
+{
+	table_row(t);
+	table_set(t, "link", l->name);
+	table_set(t, "media", "Ethernet");
+	table_set(t, "state", l->state);
+	table_setf(t, "speed", "%d", l->speed);
+	table_set(t, "duplex", l->duplex);
+	table_set(t, "device", l->name);
+	table_set(t, "flags", "-----");
 }
 
 static int
 cmd_show_phys(int argc, char **argv)
 {
-	static const struct table_col cols[] = {
-		{"link", "LINK", 12},  {"media", "MEDIA", 10},  {"state", "STATE", 10},
-		{"speed", "SPEED", 6}, {"duplex", "DUPLEX", 9}, {"device", "DEVICE", 0},
-		{"flags", "FLAGS", 6},
-	};
+	static const struct view macs_view = {
+		VIEW_COLS(mac_cols), "link,slot,address,inuse,client", is_phys, fill_mac};
+	static const struct view view = {
+		VIEW_COLS(phys_cols), "link,media,state,speed,duplex,device", is_phys, fill_phys};
 	cleanup_show struct show s = {0};
-	cleanup_table struct table *t = NULL;
 	bool macs = false;
 	const struct cli_opt extra[] = {
 		{'m', "mac-address", CLI_FLAG, &macs, NULL, "MAC addresses"},
@@ -272,188 +295,162 @@ cmd_show_phys(int argc, char **argv)
 	};
 	int r = show_init(&s, argc, argv, extra);
 
-	if (r)
-		return r;
-	if (macs)
-		return show_phys_macs(&s);
-	t = show_table(&s, cols, ARRAY_SIZE(cols), "link,media,state,speed,duplex,device");
-	if (!t)
-		return CLI_USAGE;
-	for (size_t i = 0; i < s.n_links; i++) {
-		const struct link *l = &s.links[i];
+	return r ? r : show_view(&s, macs ? &macs_view : &view);
+}
 
-		if (l->class != LINK_PHYS || !show_wants(&s, l))
-			continue;
-		table_row(t);
-		table_set(t, "link", l->name);
-		table_set(t, "media", "Ethernet");
-		table_set(t, "state", l->state);
-		table_setf(t, "speed", "%d", l->speed);
-		table_set(t, "duplex", l->duplex);
-		table_set(t, "device", l->name);
-		table_set(t, "flags", "-----");
-	}
-	return show_print(&s, t);
+static const struct table_col vnic_cols[] = {
+	{"link", "LINK", 12},
+	{"over", "OVER", 12},
+	{"speed", "SPEED", 5},
+	{"macaddress", "MACADDRESS", 17},
+	{"macaddrtype", "MACADDRTYPE", 11},
+	{"vid", "VID", 4},
+	{"zone", "ZONE", 0},
+	{"port", "PORT", 8},
+};
+
+static void
+fill_vnic(const struct show *s, struct table *t, const struct link *l)
+{
+	char mac[MAC_STRLEN];
+
+	table_row(t);
+	table_set(t, "link", l->name);
+	table_set(t, "over", l->over);
+	table_setf(t, "speed", "%d", l->speed);
+	table_set(t, "macaddress", mac_print_short(&l->vnic.mac, mac));
+	table_set(t, "macaddrtype", l->vnic.random_mac ? "random" : "fixed");
+	table_setf(t, "vid", "%u", l->vnic.vid);
+	table_set(t, "zone", str_eq(l->zone, NET_GLOBAL) ? NULL : l->zone);
+	table_set(t, "port", l->vnic.port);
 }
 
 static int
 cmd_show_vnic(int argc, char **argv)
 {
-	static const struct table_col cols[] = {
-		{"link", "LINK", 12},
-		{"over", "OVER", 12},
-		{"speed", "SPEED", 5},
-		{"macaddress", "MACADDRESS", 17},
-		{"macaddrtype", "MACADDRTYPE", 11},
-		{"vid", "VID", 4},
-		{"zone", "ZONE", 0},
-		{"port", "PORT", 8},
-	};
+	static const struct view view = {VIEW_COLS(vnic_cols),
+					 "link,over,speed,macaddress,macaddrtype,vid,zone", is_vnic,
+					 fill_vnic};
 	cleanup_show struct show s = {0};
-	cleanup_table struct table *t = NULL;
-	const char *over = NULL;
 	const struct cli_opt extra[] = {
 		{'s', "statistics", CLI_FLAG, &s.stats, NULL, "counters"},
-		{'l', "link", CLI_STR, &over, "LINK", "VNICs over that link"},
+		{'l', "link", CLI_STR, &s.over, "LINK", "VNICs over that link"},
 		{0},
 	};
-	char mac[MAC_STRLEN];
 	int r = show_init(&s, argc, argv, extra);
 
 	if (r)
 		return r;
-	if (s.stats)
-		return show_stats(&s, is_vnic);
-	t = show_table(&s, cols, ARRAY_SIZE(cols),
-		       "link,over,speed,macaddress,macaddrtype,vid,zone");
-	if (!t)
-		return CLI_USAGE;
-	for (size_t i = 0; i < s.n_links; i++) {
-		const struct link *l = &s.links[i];
+	return s.stats ? show_stats(&s, is_vnic) : show_view(&s, &view);
+}
 
-		if (l->class != LINK_VNIC || !show_wants(&s, l) || (over && !str_eq(over, l->over)))
-			continue;
-		table_row(t);
-		table_set(t, "link", l->name);
-		table_set(t, "over", l->over);
-		table_setf(t, "speed", "%d", l->speed);
-		table_set(t, "macaddress", mac_print_short(&l->vnic.mac, mac));
-		table_set(t, "macaddrtype", l->vnic.random_mac ? "random" : "fixed");
-		table_setf(t, "vid", "%u", l->vnic.vid);
-		table_set(t, "zone", str_eq(l->zone, NET_GLOBAL) ? NULL : l->zone);
-		table_set(t, "port", l->vnic.port);
-	}
-	return show_print(&s, t);
+static const struct table_col etherstub_cols[] = {{"link", "LINK", 12}, {"zone", "ZONE", 10}};
+
+static void
+fill_etherstub(const struct show *s, struct table *t, const struct link *l)
+{
+	table_row(t);
+	table_set(t, "link", l->name);
+	table_set(t, "zone", l->zone);
 }
 
 static int
 cmd_show_etherstub(int argc, char **argv)
 {
-	static const struct table_col cols[] = {{"link", "LINK", 12}, {"zone", "ZONE", 10}};
+	static const struct view view = {VIEW_COLS(etherstub_cols), "link", is_etherstub,
+					 fill_etherstub};
 	cleanup_show struct show s = {0};
-	cleanup_table struct table *t = NULL;
-	bool t_flag = false;
-	const struct cli_opt extra[] = {{'t', NULL, CLI_FLAG, &t_flag, NULL, NULL}, {0}};
+	bool temporary = false;
+	const struct cli_opt extra[] = {{'t', NULL, CLI_FLAG, &temporary, NULL, NULL}, {0}};
 	int r = show_init(&s, argc, argv, extra);
 
-	if (r)
-		return r;
-	t = show_table(&s, cols, ARRAY_SIZE(cols), "link");
-	if (!t)
-		return CLI_USAGE;
-	for (size_t i = 0; i < s.n_links; i++) {
-		if (s.links[i].class != LINK_ETHERSTUB || !show_wants(&s, &s.links[i]))
-			continue;
-		table_row(t);
-		table_set(t, "link", s.links[i].name);
-		table_set(t, "zone", s.links[i].zone);
-	}
-	return show_print(&s, t);
+	return r ? r : show_view(&s, &view);
+}
+
+static const struct table_col vlan_cols[] = {
+	{"link", "LINK", 12}, {"vid", "VID", 6}, {"over", "OVER", 12}, {"flags", "FLAGS", 6}};
+
+static void
+fill_vlan(const struct show *s, struct table *t, const struct link *l)
+{
+	table_row(t);
+	table_set(t, "link", l->name);
+	table_setf(t, "vid", "%u", l->dev.vid);
+	table_set(t, "over", l->over);
+	table_set(t, "flags", "-----");
 }
 
 static int
 cmd_show_vlan(int argc, char **argv)
 {
-	static const struct table_col cols[] = {{"link", "LINK", 12},
-						{"vid", "VID", 6},
-						{"over", "OVER", 12},
-						{"flags", "FLAGS", 6}};
+	static const struct view view = {VIEW_COLS(vlan_cols), "link,vid,over,flags", is_vlan,
+					 fill_vlan};
 	cleanup_show struct show s = {0};
-	cleanup_table struct table *t = NULL;
 	int r = show_init(&s, argc, argv, NULL);
 
-	if (r)
-		return r;
-	t = show_table(&s, cols, ARRAY_SIZE(cols), "link,vid,over,flags");
-	if (!t)
-		return CLI_USAGE;
-	for (size_t i = 0; i < s.n_links; i++) {
-		const struct link *l = &s.links[i];
-
-		if (l->class != LINK_VLAN || !show_wants(&s, l))
-			continue;
-		table_row(t);
-		table_set(t, "link", l->name);
-		table_setf(t, "vid", "%u", l->dev.vid);
-		table_set(t, "over", l->over);
-		table_set(t, "flags", "-----");
-	}
-	return show_print(&s, t);
+	return r ? r : show_view(&s, &view);
 }
 
-static int
-show_aggr_ports(struct show *s)
+static const struct table_col port_cols[] = {
+	{"link", "LINK", 12},          {"port", "PORT", 14},  {"speed", "SPEED", 6},
+	{"duplex", "DUPLEX", 9},       {"state", "STATE", 9}, {"address", "ADDRESS", 18},
+	{"portstate", "PORTSTATE", 0},
+};
+
+static void
+fill_ports(const struct show *s, struct table *t, const struct link *aggr)
 {
-	static const struct table_col cols[] = {
-		{"link", "LINK", 12},          {"port", "PORT", 14},  {"speed", "SPEED", 6},
-		{"duplex", "DUPLEX", 9},       {"state", "STATE", 9}, {"address", "ADDRESS", 18},
-		{"portstate", "PORTSTATE", 0},
-	};
-	cleanup_table struct table *t = show_table(
-		s, cols, ARRAY_SIZE(cols), "link,port,speed,duplex,state,address,portstate");
 	char mac[MAC_STRLEN];
 
-	if (!t)
-		return CLI_USAGE;
 	for (size_t i = 0; i < s->n_links; i++) {
-		const struct link *a = &s->links[i];
+		const struct link *l = &s->links[i];
+		const struct mac_addr *own =
+			mac_is_zero(&l->dev.perm_mac) ? &l->dev.mac : &l->dev.perm_mac;
 
-		if (a->class != LINK_AGGR || !show_wants(s, a))
+		if (l->dev.master != aggr->dev.ifindex)
 			continue;
-		for (size_t k = 0; k < s->n_links; k++) {
-			const struct link *l = &s->links[k];
-
-			if (l->dev.master != a->dev.ifindex)
-				continue;
-			table_row(t);
-			table_set(t, "link", a->name);
-			table_set(t, "port", l->name);
-			table_setf(t, "speed", "%dMb", l->speed);
-			table_set(t, "duplex", l->duplex);
-			table_set(t, "state", l->state);
-			table_set(t, "address",
-				  mac_print_short(mac_is_zero(&l->dev.perm_mac) ? &l->dev.mac
-										: &l->dev.perm_mac,
-						  mac));
-			table_set(t, "portstate", l->dev.carrier ? "attached" : "standby");
-		}
+		table_row(t);
+		table_set(t, "link", aggr->name);
+		table_set(t, "port", l->name);
+		table_setf(t, "speed", "%dMb", l->speed);
+		table_set(t, "duplex", l->duplex);
+		table_set(t, "state", l->state);
+		table_set(t, "address", mac_print_short(own, mac));
+		table_set(t, "portstate", l->dev.carrier ? "attached" : "standby");
 	}
-	return show_print(s, t);
+}
+
+static const struct table_col aggr_cols[] = {
+	{"link", "LINK", 12},
+	{"policy", "POLICY", 8},
+	{"addrpolicy", "ADDRPOLICY", 20},
+	{"lacpactivity", "LACPACTIVITY", 12},
+	{"lacptimer", "LACPTIMER", 9},
+	{"flags", "FLAGS", 6},
+};
+
+static void
+fill_aggr(const struct show *s, struct table *t, const struct link *l)
+{
+	table_row(t);
+	table_set(t, "link", l->name);
+	table_set(t, "policy", aggr_policy(&l->dev));
+	table_set(t, "addrpolicy", "auto");
+	table_set(t, "lacpactivity", aggr_lacp(&l->dev));
+	table_set(t, "lacptimer", aggr_timer(&l->dev));
+	table_set(t, "flags", "-----");
 }
 
 static int
 cmd_show_aggr(int argc, char **argv)
 {
-	static const struct table_col cols[] = {
-		{"link", "LINK", 12},
-		{"policy", "POLICY", 8},
-		{"addrpolicy", "ADDRPOLICY", 20},
-		{"lacpactivity", "LACPACTIVITY", 12},
-		{"lacptimer", "LACPTIMER", 9},
-		{"flags", "FLAGS", 6},
-	};
+	static const struct view ports_view = {VIEW_COLS(port_cols),
+					       "link,port,speed,duplex,state,address,portstate",
+					       is_aggr, fill_ports};
+	static const struct view view = {VIEW_COLS(aggr_cols),
+					 "link,policy,addrpolicy,lacpactivity,lacptimer,flags",
+					 is_aggr, fill_aggr};
 	cleanup_show struct show s = {0};
-	cleanup_table struct table *t = NULL;
 	bool extended = false;
 	const struct cli_opt extra[] = {
 		{'x', "extended", CLI_FLAG, &extended, NULL, "the ports of each"},
@@ -461,51 +458,66 @@ cmd_show_aggr(int argc, char **argv)
 	};
 	int r = show_init(&s, argc, argv, extra);
 
-	if (r)
-		return r;
-	if (extended)
-		return show_aggr_ports(&s);
-	t = show_table(&s, cols, ARRAY_SIZE(cols),
-		       "link,policy,addrpolicy,lacpactivity,lacptimer,flags");
-	if (!t)
-		return CLI_USAGE;
-	for (size_t i = 0; i < s.n_links; i++) {
-		const struct link *l = &s.links[i];
-
-		if (l->class != LINK_AGGR || !show_wants(&s, l))
-			continue;
-		table_row(t);
-		table_set(t, "link", l->name);
-		table_set(t, "policy", aggr_policy(&l->dev));
-		table_set(t, "addrpolicy", "auto");
-		table_set(t, "lacpactivity", aggr_lacp(&l->dev));
-		table_set(t, "lacptimer", aggr_timer(&l->dev));
-		table_set(t, "flags", "-----");
-	}
-	return show_print(&s, t);
+	return r ? r : show_view(&s, extended ? &ports_view : &view);
 }
 
 /*
  * Properties.
  */
 
+static const struct table_col prop_cols[] = {
+	{"link", "LINK", 12},
+	{"property", "PROPERTY", 15},
+	{"perm", "PERM", 4},
+	{"value", "VALUE", 14},
+	{"effective", "EFFECTIVE", 14},
+	{"default", "DEFAULT", 14},
+	{"possible", "POSSIBLE", 0},
+};
+
+static void
+fill_props(const struct show *s, struct table *t, const struct link *l)
+{
+	const struct linkprop *p;
+
+	for (size_t i = 0; (p = linkprop_at(i)); i++) {
+		cleanup_free char *value = NULL;
+
+		if ((s->props.n && !strv_has(&s->props, p->name)) || !(p->classes & (1u << l->class)))
+			continue;
+		value = p->get(s->net, l);
+		table_row(t);
+		table_set(t, "link", l->name);
+		table_set(t, "property", p->name);
+		table_set(t, "perm", p->set ? "rw" : "r-");
+		table_set(t, "value", str_empty(value) ? NULL : value);
+		table_set(t, "effective", str_empty(value) ? NULL : value);
+		table_set(t, "default", p->fallback);
+		table_set(t, "possible", p->possible);
+	}
+}
+
+/* "a,b": names of properties; CLI_OK, or the exit status. */
+static int
+parse_prop_names(const char *text, struct strv *ret)
+{
+	strv_words(ret, text ? text : "", ",");
+	for (size_t i = 0; i < ret->n; i++)
+		if (!linkprop_find(ret->v[i]))
+			return cli_fail("invalid property '%s'", ret->v[i]);
+	return CLI_OK;
+}
+
 static int
 cmd_show_linkprop(int argc, char **argv)
 {
-	static const struct table_col cols[] = {
-		{"link", "LINK", 12},
-		{"property", "PROPERTY", 15},
-		{"perm", "PERM", 4},
-		{"value", "VALUE", 14},
-		{"effective", "EFFECTIVE", 14},
-		{"default", "DEFAULT", 14},
-		{"possible", "POSSIBLE", 0},
-	};
+	static const struct view view = {VIEW_COLS(prop_cols),
+					 "link,property,perm,value,default,possible", any_link,
+					 fill_props};
 	cleanup_show struct show s = {0};
-	cleanup_table struct table *t = NULL;
-	cleanup_strv struct strv wanted = STRV_INIT;
 	bool short_form = false;
 	const char *props = NULL;
+	int first, r;
 	/* -p is the properties here, -c the parsable form */
 	const struct cli_opt opts[] = {
 		{'p', "prop", CLI_STR, &props, "PROP,...", "these alone"},
@@ -516,50 +528,17 @@ cmd_show_linkprop(int argc, char **argv)
 		{'z', "zone", CLI_STR, &s.zone, "ZONE", "links of that zone"},
 		{0},
 	};
-	cleanup_error struct error err = ERROR_INIT;
-	int first;
 
-	if (cli_parse(argc, argv, opts, &first, &s.help, &err) < 0) {
-		cli_error(&err);
-		return cli_usage_verb(verbs, argv[0]);
-	}
-	if (s.help || argc - first > 1)
-		return cli_usage_verb(verbs, argv[0]);
+	r = cli_verb_args(argc, argv, verbs, opts, 0, 1, &first);
+	if (r)
+		return r;
 	if (s.parsable && !s.fields)
 		return cli_fail("-c needs the fields: -o FIELD,...");
 	s.name = argc > first ? argv[first] : NULL;
-	strv_words(&wanted, props ? props : "", ",");
-	for (size_t i = 0; i < wanted.n; i++)
-		if (!linkprop_find(wanted.v[i]))
-			return cli_fail("invalid property '%s'", wanted.v[i]);
-	if (net_open(NULL, &s.net, &err) < 0 || link_list(s.net, &s.links, &s.n_links, &err) < 0)
-		return cli_error(&err);
-	t = show_table(&s, cols, ARRAY_SIZE(cols), "link,property,perm,value,default,possible");
-	if (!t)
-		return CLI_USAGE;
-	for (size_t i = 0; i < s.n_links; i++) {
-		const struct linkprop *p;
-
-		if (!show_wants(&s, &s.links[i]))
-			continue;
-		for (size_t k = 0; (p = linkprop_at(k)); k++) {
-			cleanup_free char *value = NULL;
-
-			if ((wanted.n && !strv_has(&wanted, p->name)) ||
-			    !(p->classes & (1u << s.links[i].class)))
-				continue;
-			value = p->get(s.net, &s.links[i]);
-			table_row(t);
-			table_set(t, "link", s.links[i].name);
-			table_set(t, "property", p->name);
-			table_set(t, "perm", p->set ? "rw" : "r-");
-			table_set(t, "value", str_empty(value) ? NULL : value);
-			table_set(t, "effective", str_empty(value) ? NULL : value);
-			table_set(t, "default", p->fallback);
-			table_set(t, "possible", p->possible);
-		}
-	}
-	return show_print(&s, t);
+	r = parse_prop_names(props, &s.props);
+	if (r == CLI_OK)
+		r = show_load(&s);
+	return r ? r : show_view(&s, &view);
 }
 
 static const struct link *
@@ -615,69 +594,83 @@ set_props(struct show *s, const struct link *l, const struct strv *props)
 	return CLI_OK;
 }
 
+/* What set-linkprop and reset-linkprop share; the caller's show has the links. */
 static int
-change_linkprop(int argc, char **argv, bool reset)
+change_init(struct show *s, int argc, char **argv, const char *arg, const char **text,
+	    const char **name)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	cleanup_show struct show s = {0};
-	cleanup_strv struct strv props = STRV_INIT;
-	const struct link *l;
 	bool temporary = false;
-	const char *text = NULL;
-	int first;
+	int first, r;
 	const struct cli_opt opts[] = {
 		{'t', "temporary", CLI_FLAG, &temporary, NULL, NULL},
-		{'p', "prop", CLI_STR, &text, reset ? "PROP,..." : "PROP=VALUE,...", NULL},
-		{'z', "zone", CLI_STR, &s.zone, "ZONE", NULL},
+		{'p', "prop", CLI_STR, text, arg, NULL},
+		{'z', "zone", CLI_STR, &s->zone, "ZONE", NULL},
 		{0},
 	};
 
-	if (cli_parse(argc, argv, opts, &first, &s.help, &err) < 0) {
-		cli_error(&err);
-		return cli_usage_verb(verbs, argv[0]);
-	}
-	if (s.help || argc - first != 1 || (!text && !reset))
-		return cli_usage_verb(verbs, argv[0]);
-	if (reset) {
-		const struct linkprop *p;
-		cleanup_strv struct strv names = STRV_INIT;
+	r = cli_verb_args(argc, argv, verbs, opts, 1, 1, &first);
+	if (r)
+		return r;
+	*name = argv[first];
+	return CLI_OK;
+}
 
-		strv_words(&names, text ? text : "", ",");
-		for (size_t i = 0; i < names.n; i++)
-			if (!linkprop_find(names.v[i]))
-				return cli_fail("invalid property '%s'", names.v[i]);
-		for (size_t k = 0; (p = linkprop_at(k)); k++)
-			if (p->set && (p->reset || names.n) &&
-			    (!names.n || strv_has(&names, p->name)))
-				strv_addf(&props, "%s=%s", p->name, p->reset ? p->reset : "");
-	} else if (split_props(text, &props) < 0) {
-		return cli_fail("invalid property list '%s'", text);
-	}
-	if (net_open(NULL, &s.net, &err) < 0 || link_list(s.net, &s.links, &s.n_links, &err) < 0)
-		return cli_error(&err);
-	l = find_link(&s, argv[first], s.zone);
-	if (!l)
-		return cli_fail("invalid link name '%s': no such link", argv[first]);
-	if (reset) /* those this class of link does not have are not asked for */
-		for (size_t i = props.n; i-- > 0;) {
-			cleanup_free char *name = xstrndup(props.v[i], strcspn(props.v[i], "="));
+/* The link that is to change, with s loaded; CLI_OK, or the exit status. */
+static int
+change_link(struct show *s, const char *name, const struct link **ret)
+{
+	int r = show_load(s);
 
-			if (!(linkprop_find(name)->classes & (1u << l->class)) && !text)
-				strv_remove(&props, i);
-		}
-	return set_props(&s, l, &props);
+	if (r)
+		return r;
+	*ret = find_link(s, name, s->zone);
+	return *ret ? CLI_OK : cli_fail("invalid link name '%s': no such link", name);
 }
 
 static int
 cmd_set_linkprop(int argc, char **argv)
 {
-	return change_linkprop(argc, argv, false);
+	cleanup_show struct show s = {0};
+	cleanup_strv struct strv props = STRV_INIT;
+	const char *text = NULL, *name = NULL;
+	const struct link *l;
+	int r = change_init(&s, argc, argv, "PROP=VALUE,...", &text, &name);
+
+	if (r)
+		return r;
+	if (!text)
+		return cli_usage_verb(verbs, argv[0]);
+	if (split_props(text, &props) < 0)
+		return cli_fail("invalid property list '%s'", text);
+	r = change_link(&s, name, &l);
+	return r ? r : set_props(&s, l, &props);
 }
 
+/* Those that were named; else all that have a default and that this class of link has. */
 static int
 cmd_reset_linkprop(int argc, char **argv)
 {
-	return change_linkprop(argc, argv, true);
+	cleanup_show struct show s = {0};
+	cleanup_strv struct strv props = STRV_INIT;
+	const char *text = NULL, *name = NULL;
+	const struct linkprop *p;
+	const struct link *l;
+	int r = change_init(&s, argc, argv, "PROP,...", &text, &name);
+
+	if (r == CLI_OK)
+		r = parse_prop_names(text, &s.props);
+	if (r == CLI_OK)
+		r = change_link(&s, name, &l);
+	if (r)
+		return r;
+	for (size_t i = 0; (p = linkprop_at(i)); i++) {
+		bool wanted = s.props.n ? strv_has(&s.props, p->name)
+					: p->reset && (p->classes & (1u << l->class));
+
+		if (p->set && wanted)
+			strv_addf(&props, "%s=%s", p->name, p->reset ? p->reset : "");
+	}
+	return set_props(&s, l, &props);
 }
 
 /*
@@ -723,9 +716,9 @@ cmd_create_vnic(int argc, char **argv)
 	cleanup_net struct net *n = NULL;
 	cleanup_free struct ip_addr *allowed = NULL;
 	struct vnic_spec spec = {.zone = NET_GLOBAL, .netns_fd = -1};
-	bool temporary = false, force = false, help = false;
+	bool temporary = false, force = false;
 	const char *mac = "auto", *root = NULL, *props = NULL, *prefix = NULL;
-	int vid = 0, first;
+	int vid = 0, first, r;
 	struct vnic_info old = {0};
 	const struct cli_opt opts[] = {
 		{'t', "temporary", CLI_FLAG, &temporary, NULL,
@@ -740,11 +733,10 @@ cmd_create_vnic(int argc, char **argv)
 		{0},
 	};
 
-	if (cli_parse(argc, argv, opts, &first, &help, &err) < 0) {
-		cli_error(&err);
-		return cli_usage_verb(verbs, argv[0]);
-	}
-	if (help || argc - first != 1 || !spec.over)
+	r = cli_verb_args(argc, argv, verbs, opts, 1, 1, &first);
+	if (r)
+		return r;
+	if (!spec.over)
 		return cli_usage_verb(verbs, argv[0]);
 	if (str_eq(mac, "factory"))
 		return cli_fail("factory MAC addresses are not supported: give one, or auto");
@@ -773,9 +765,9 @@ one_name(int argc, char **argv,
 {
 	cleanup_error struct error err = ERROR_INIT;
 	cleanup_net struct net *n = NULL;
-	bool temporary = false, help = false;
+	bool temporary = false;
 	const char *zone = NET_GLOBAL, *root = NULL;
-	int first;
+	int first, r;
 	const struct cli_opt opts[] = {
 		{'t', "temporary", CLI_FLAG, &temporary, NULL, NULL},
 		{'R', "root-dir", CLI_STR, &root, "DIR", NULL},
@@ -783,12 +775,9 @@ one_name(int argc, char **argv,
 		{0},
 	};
 
-	if (cli_parse(argc, argv, opts, &first, &help, &err) < 0) {
-		cli_error(&err);
-		return cli_usage_verb(verbs, argv[0]);
-	}
-	if (help || argc - first != 1)
-		return cli_usage_verb(verbs, argv[0]);
+	r = cli_verb_args(argc, argv, verbs, opts, 1, 1, &first);
+	if (r)
+		return r;
 	if (net_open(NULL, &n, &err) < 0 || fn(n, zone, argv[first], &err) < 0)
 		return cli_error(&err);
 	return CLI_OK;
@@ -866,9 +855,9 @@ cmd_create_aggr(int argc, char **argv)
 	cleanup_net struct net *n = NULL;
 	cleanup_strv struct strv links = STRV_INIT;
 	struct aggr_spec spec = {0};
-	bool temporary = false, force = false, help = false;
+	bool temporary = false, force = false;
 	const char *root = NULL, *unicast = NULL;
-	int first;
+	int first, r;
 	const struct cli_opt opts[] = {
 		{'t', "temporary", CLI_FLAG, &temporary, NULL, NULL},
 		{'f', "force", CLI_FLAG, &force, NULL, NULL},
@@ -881,11 +870,10 @@ cmd_create_aggr(int argc, char **argv)
 		{0},
 	};
 
-	if (cli_parse(argc, argv, opts, &first, &help, &err) < 0) {
-		cli_error(&err);
-		return cli_usage_verb(verbs, argv[0]);
-	}
-	if (help || argc - first != 1 || links.n == 0)
+	r = cli_verb_args(argc, argv, verbs, opts, 1, 1, &first);
+	if (r)
+		return r;
+	if (links.n == 0)
 		return cli_usage_verb(verbs, argv[0]);
 	if (unicast && !str_eq(unicast, "auto"))
 		return cli_fail("-u %s is not supported: the MAC address is that of a port",
@@ -905,8 +893,8 @@ change_aggr(int argc, char **argv,
 	cleanup_error struct error err = ERROR_INIT;
 	cleanup_net struct net *n = NULL;
 	cleanup_strv struct strv links = STRV_INIT;
-	bool temporary = false, force = false, help = false;
-	int first;
+	bool temporary = false, force = false;
+	int first, r;
 	const struct cli_opt opts[] = {
 		{'t', "temporary", CLI_FLAG, &temporary, NULL, NULL},
 		{'f', "force", CLI_FLAG, &force, NULL, NULL},
@@ -914,11 +902,10 @@ change_aggr(int argc, char **argv,
 		{0},
 	};
 
-	if (cli_parse(argc, argv, opts, &first, &help, &err) < 0) {
-		cli_error(&err);
-		return cli_usage_verb(verbs, argv[0]);
-	}
-	if (help || argc - first != 1 || links.n == 0)
+	r = cli_verb_args(argc, argv, verbs, opts, 1, 1, &first);
+	if (r)
+		return r;
+	if (links.n == 0)
 		return cli_usage_verb(verbs, argv[0]);
 	if (net_open(NULL, &n, &err) < 0)
 		return cli_error(&err);

@@ -11,29 +11,13 @@
 #include "net/addrobj.h"
 #include "net/link.h"
 #include "net/net.h"
+#include "net/show.h"
 
 static const struct cli_verb verbs[];
 
-static struct table *
-make_table(const struct table_col *cols, size_t n, const char *fields, const char *fallback)
-{
-	struct table *t = table_new(cols, n);
-	cleanup_free char *wanted = str_lower(xstrdup(fields ? fields : fallback));
-	cleanup_error struct error err = ERROR_INIT;
-
-	table_separator(t, " ");
-	table_missing(t, "--");
-	if (table_select(t, wanted, &err) < 0) {
-		cli_error(&err);
-		table_free(t);
-		return NULL;
-	}
-	return t;
-}
-
 /* "[-p] [-o FIELDS] [NAME]" of both show verbs. */
 struct show {
-	bool parsable, help;
+	bool parsable;
 	const char *fields;
 	const char *name;
 };
@@ -41,20 +25,16 @@ struct show {
 static int
 show_parse(struct show *s, int argc, char **argv)
 {
-	cleanup_error struct error err = ERROR_INIT;
-	int first;
+	int first, r;
 	const struct cli_opt opts[] = {
 		{'p', "parseable", CLI_FLAG, &s->parsable, NULL, "for programs, with -o"},
 		{'o', "output", CLI_STR, &s->fields, "FIELD,...", "fields to print"},
 		{0},
 	};
 
-	if (cli_parse(argc, argv, opts, &first, &s->help, &err) < 0) {
-		cli_error(&err);
-		return cli_usage_verb(verbs, argv[0]);
-	}
-	if (s->help || argc - first > 1)
-		return cli_usage_verb(verbs, argv[0]);
+	r = cli_verb_args(argc, argv, verbs, opts, 0, 1, &first);
+	if (r)
+		return r;
 	if (s->parsable && !s->fields)
 		return cli_fail("-p needs the fields: -o FIELD,...");
 	s->name = argc > first ? argv[first] : NULL;
@@ -80,7 +60,7 @@ cmd_show_addr(int argc, char **argv)
 
 	if (r)
 		return r;
-	t = make_table(cols, ARRAY_SIZE(cols), s.fields, "addrobj,type,state,addr");
+	t = net_table(cols, ARRAY_SIZE(cols), s.fields, "addrobj,type,state,addr");
 	if (!t)
 		return CLI_USAGE;
 	if (net_open(NULL, &n, &err) < 0 || addrobj_list(n, NULL, &list, &count, &err) < 0)
@@ -148,7 +128,7 @@ cmd_show_if(int argc, char **argv)
 
 	if (r)
 		return r;
-	t = make_table(cols, ARRAY_SIZE(cols), s.fields, "ifname,state,current,persistent");
+	t = net_table(cols, ARRAY_SIZE(cols), s.fields, "ifname,state,current,persistent");
 	if (!t)
 		return CLI_USAGE;
 	if (net_open(NULL, &n, &err) < 0 || nl_open(-1, &nl, &err) < 0 ||
@@ -211,7 +191,7 @@ cmd_create_addr(int argc, char **argv)
 	cleanup_net struct net *n = NULL;
 	const char *type = "static", *addr = NULL, *wait = NULL, *host = NULL, *id = NULL,
 		   *state = NULL;
-	bool temporary = false, down = false, primary = false, help = false;
+	bool temporary = false, down = false, primary = false;
 	struct ip_addr a;
 	int first, r, wait_s = 0;
 	const struct cli_opt opts[] = {
@@ -227,12 +207,9 @@ cmd_create_addr(int argc, char **argv)
 		{0},
 	};
 
-	if (cli_parse(argc, argv, opts, &first, &help, &err) < 0) {
-		cli_error(&err);
-		return cli_usage_verb(verbs, argv[0]);
-	}
-	if (help || argc - first != 1)
-		return cli_usage_verb(verbs, argv[0]);
+	r = cli_verb_args(argc, argv, verbs, opts, 1, 1, &first);
+	if (r)
+		return r;
 	if (id || state || host)
 		return cli_fail("-i, -p and -h are not supported");
 	if (wait && !str_eq(wait, "forever") && (str_to_int(wait, &wait_s) < 0 || wait_s < 0))
@@ -261,21 +238,18 @@ one_name(int argc, char **argv, int (*fn)(struct net *n, const char *name, struc
 {
 	cleanup_error struct error err = ERROR_INIT;
 	cleanup_net struct net *n = NULL;
-	bool t = false, r = false, i = false, help = false;
-	int first;
+	bool temporary = false, release = false, inform = false;
+	int first, r;
 	const struct cli_opt opts[] = {
-		{'t', "temporary", CLI_FLAG, &t, NULL, NULL},
-		{'r', "release", CLI_FLAG, &r, NULL, NULL},
-		{'i', "inform", CLI_FLAG, &i, NULL, NULL},
+		{'t', "temporary", CLI_FLAG, &temporary, NULL, NULL},
+		{'r', "release", CLI_FLAG, &release, NULL, NULL},
+		{'i', "inform", CLI_FLAG, &inform, NULL, NULL},
 		{0},
 	};
 
-	if (cli_parse(argc, argv, opts, &first, &help, &err) < 0) {
-		cli_error(&err);
-		return cli_usage_verb(verbs, argv[0]);
-	}
-	if (help || argc - first != 1)
-		return cli_usage_verb(verbs, argv[0]);
+	r = cli_verb_args(argc, argv, verbs, opts, 1, 1, &first);
+	if (r)
+		return r;
 	if (net_open(NULL, &n, &err) < 0 || fn(n, argv[first], &err) < 0)
 		return cli_error(&err);
 	return CLI_OK;
