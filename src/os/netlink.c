@@ -726,6 +726,19 @@ nl_link_delete(struct nl *nl, int ifindex, struct error *err)
 	return talk(nl, h, NULL, NULL, "delete a link", err);
 }
 
+/* What a change made of r and e, where "already" (there, or gone) is as good as done. */
+static int
+settle(int r, bool already, struct error *e, struct error *err)
+{
+	if (already) {
+		error_done(e);
+		return 0;
+	}
+	if (r < 0)
+		error_move(err, e);
+	return r;
+}
+
 int
 nl_link_delete_group(struct nl *nl, uint32_t group, struct error *err)
 {
@@ -735,13 +748,7 @@ nl_link_delete_group(struct nl *nl, uint32_t group, struct error *err)
 
 	mnl_attr_put_u32(h, IFLA_GROUP, group);
 	r = talk(nl, h, NULL, NULL, "delete a group of links", &e);
-	if (r == -ENODEV) {
-		error_done(&e);
-		return 0;
-	}
-	if (r < 0)
-		error_move(err, &e);
-	return r;
+	return settle(r, r == -ENODEV, &e, err);
 }
 
 static int
@@ -765,13 +772,7 @@ nl_unicast_add(struct nl *nl, int ifindex, const struct mac_addr *mac, struct er
 	struct error e = ERROR_INIT;
 	int r = unicast(nl, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, ifindex, mac, &e);
 
-	if (r == -EEXIST) {
-		error_done(&e);
-		return 0;
-	}
-	if (r < 0)
-		error_move(err, &e);
-	return r;
+	return settle(r, r == -EEXIST, &e, err);
 }
 
 int
@@ -780,13 +781,7 @@ nl_unicast_del(struct nl *nl, int ifindex, const struct mac_addr *mac, struct er
 	struct error e = ERROR_INIT;
 	int r = unicast(nl, RTM_DELNEIGH, 0, ifindex, mac, &e);
 
-	if (r == -ENOENT || r == -ENODEV) {
-		error_done(&e);
-		return 0;
-	}
-	if (r < 0)
-		error_move(err, &e);
-	return r;
+	return settle(r, r == -ENOENT || r == -ENODEV, &e, err);
 }
 
 /*
@@ -844,13 +839,7 @@ nl_tbf_clear(struct nl *nl, int ifindex, struct error *err)
 	int r = talk(nl, qdisc_request(nl, RTM_DELQDISC, 0, ifindex), NULL, NULL, "bandwidth limit",
 		     &e);
 
-	if (r == -ENOENT || r == -EINVAL) {
-		error_done(&e);
-		return 0;
-	}
-	if (r < 0)
-		error_move(err, &e);
-	return r;
+	return settle(r, r == -ENOENT || r == -EINVAL, &e, err);
 }
 
 /*
@@ -954,13 +943,7 @@ nl_addr_add(struct nl *nl, int ifindex, const struct ip_addr *a, struct error *e
 	struct error e = ERROR_INIT;
 	int r = addr_change(nl, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, ifindex, a, &e);
 
-	if (r == -EEXIST) {
-		error_done(&e);
-		return 0;
-	}
-	if (r < 0)
-		error_move(err, &e);
-	return r;
+	return settle(r, r == -EEXIST, &e, err);
 }
 
 int
