@@ -173,47 +173,62 @@ has_snapshot(const struct json *vm, const char *name)
 	return false;
 }
 
+/* A snapshot of a VM that is held by its lock. */
+struct held_snapshot {
+	struct json *vm;
+	int lock;
+	char *name; /* zones/UUID@vmsnap-NAME */
+};
+
+static void
+held_snapshot_done(struct held_snapshot *s)
+{
+	json_free(s->vm);
+	cleanup_closep(&s->lock);
+	free(s->name);
+}
+#define cleanup_held_snapshot __attribute__((cleanup(held_snapshot_done)))
+
+/* Locks the VM, and sees to it that the snapshot is there (or is not yet). */
+static int
+hold_snapshot(const char *uuid, const char *name, bool there, struct held_snapshot *s,
+	      struct error *err)
+{
+	int r = vm_load_locked(uuid, VM_LOAD_ZFS, &s->vm, &s->lock, err);
+
+	if (r == 0)
+		r = snapshot_name(s->vm, name, &s->name, err);
+	if (r < 0 || has_snapshot(s->vm, name) == there)
+		return r;
+	return there ? error_set(err, ENOENT, "No snapshot named '%s' for %s", name, uuid)
+		     : error_set(err, EEXIST, "Snapshot %s already exists", name);
+}
+
 int
 vm_snapshot_create(const char *uuid, const char *name, struct error *err)
 {
-	cleanup_json struct json *vm = NULL;
-	cleanup_close int lock = -1;
-	cleanup_free char *snap = NULL;
-	int r;
+	cleanup_held_snapshot struct held_snapshot s = {.lock = -1};
+	int r = hold_snapshot(uuid, name, false, &s, err);
 
-	r = vm_load_locked(uuid, VM_LOAD_ZFS, &vm, &lock, err);
-	if (r == 0)
-		r = snapshot_name(vm, name, &snap, err);
 	if (r < 0)
 		return r;
-	if (str_eq(json_str(json_get(vm, "brand"), NULL), "kvm"))
+	if (str_eq(json_str(json_get(s.vm, "brand"), NULL), "kvm"))
 		return error_set(err, ENOTSUP, "Snapshots are not supported for VMs of brand kvm: "
 					       "their disks are not part of the root");
-	if (json_len(json_get(vm, "datasets")))
+	if (json_len(json_get(s.vm, "datasets")))
 		return error_set(err, ENOTSUP, "Snapshots are not supported for VMs with delegated "
 					       "datasets");
-	if (has_snapshot(vm, name))
-		return error_set(err, EEXIST, "Snapshot %s already exists", name);
 	/* The volumes of a bhyve VM are below the root, and belong to its snapshot. */
-	return vm_ops->zfs_snapshot(snap, json_bool(json_get(vm, "hvm"), false), NULL, err);
+	return vm_ops->zfs_snapshot(s.name, json_bool(json_get(s.vm, "hvm"), false), NULL, err);
 }
 
 int
 vm_snapshot_delete(const char *uuid, const char *name, struct error *err)
 {
-	cleanup_json struct json *vm = NULL;
-	cleanup_close int lock = -1;
-	cleanup_free char *snap = NULL;
-	int r;
+	cleanup_held_snapshot struct held_snapshot s = {.lock = -1};
+	int r = hold_snapshot(uuid, name, true, &s, err);
 
-	r = vm_load_locked(uuid, VM_LOAD_ZFS, &vm, &lock, err);
-	if (r == 0)
-		r = snapshot_name(vm, name, &snap, err);
-	if (r < 0)
-		return r;
-	if (!has_snapshot(vm, name))
-		return error_set(err, ENOENT, "No snapshot named '%s' for %s", name, uuid);
-	return vm_ops->zfs_destroy(snap, ZFS_RECURSIVE, err);
+	return r < 0 ? r : vm_ops->zfs_destroy(s.name, ZFS_RECURSIVE, err);
 }
 
 /*
@@ -223,25 +238,19 @@ vm_snapshot_delete(const char *uuid, const char *name, struct error *err)
 int
 vm_snapshot_rollback(const char *uuid, const char *name, struct error *err)
 {
-	cleanup_json struct json *vm = NULL;
-	cleanup_close int lock = -1;
-	cleanup_free char *snap = NULL;
-	const struct json *d;
+	cleanup_held_snapshot struct held_snapshot s = {.lock = -1};
+	const struct json *vm, *d;
 	bool running;
-	int r;
+	int r = hold_snapshot(uuid, name, true, &s, err);
 
-	r = vm_load_locked(uuid, VM_LOAD_ZFS, &vm, &lock, err);
-	if (r == 0)
-		r = snapshot_name(vm, name, &snap, err);
 	if (r < 0)
 		return r;
-	if (!has_snapshot(vm, name))
-		return error_set(err, ENOENT, "No snapshot named '%s' for %s", name, uuid);
+	vm = s.vm;
 	running = zone_state_is(vm, "running");
 	if (running)
 		r = vm_ops->zone_shutdown(name_of(vm), false, 0, err);
 	if (r == 0)
-		r = vm_ops->zfs_rollback(snap, true, err);
+		r = vm_ops->zfs_rollback(s.name, true, err);
 	for (size_t i = 0; r == 0 && (d = json_at(json_get(vm, "disks"), i)) != NULL; i++) {
 		const char *volume = json_str(json_get(d, "zfs_filesystem"), NULL);
 		cleanup_free char *root = vm_dataset(vm);
