@@ -27,11 +27,13 @@ asm_here(struct asmb *a, int label)
 }
 
 bool
-asm_used(const struct asmb *a, int label)
+asm_names(const struct asmb *a, int reg)
 {
-	for (size_t i = 0; i < a->n_jumps; i++)
-		if (a->jumps[i].label == label)
+	for (size_t i = 0; i < a->n; i++) {
+		if (a->insns[i].dst_reg == reg || a->insns[i].src_reg == reg)
 			return true;
+		i += a->insns[i].code == (BPF_LD | BPF_DW | BPF_IMM); /* takes two places */
+	}
 	return false;
 }
 
@@ -190,10 +192,12 @@ asm_map_value(struct asmb *a, int dst, int fd, uint32_t off)
 void
 asm_extend(struct asmb *a, int reg, unsigned bytes, bool is_signed)
 {
-	int bits = 64 - 8 * (int)bytes;
-
-	if (!bits)
+	if (bytes >= 8)
 		return;
-	asm_alui(a, BPF_LSH, reg, bits);
-	asm_alui(a, is_signed ? BPF_ARSH : BPF_RSH, reg, bits);
+	if (is_signed)
+		asm_emit(a, BPF_ALU64 | BPF_MOV | BPF_X, reg, reg, 8 * (int)bytes, 0);
+	else if (bytes == 4)
+		asm_emit(a, BPF_ALU | BPF_MOV | BPF_X, reg, reg, 0, 0);
+	else
+		asm_alui(a, BPF_AND, reg, (1 << 8 * bytes) - 1);
 }

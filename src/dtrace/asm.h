@@ -29,8 +29,13 @@ struct asmb {
 void asm_done(struct asmb *a);
 int asm_label(struct asmb *a);		  /* a new one */
 void asm_here(struct asmb *a, int label); /* it stands here */
-bool asm_used(const struct asmb *a, int label); /* does any jump go there? */
+bool asm_names(const struct asmb *a, int reg);	/* does any instruction read or write it? */
 int asm_finish(struct asmb *a, struct error *err);
+/*
+ * tidy.c: takes out what has no effect, of a program that stands there to its end.  unused: a
+ * place on the stack that is written and never read, or 0.
+ */
+void asm_tidy(struct asmb *a, int unused);
 
 void asm_emit(struct asmb *a, unsigned code, int dst, int src, int off, int32_t imm);
 void asm_mov(struct asmb *a, int dst, int src);

@@ -56,7 +56,8 @@ show_one(FILE *out, const struct bpf_insn *i, size_t at)
 		break;
 	case BPF_ALU:
 	case BPF_ALU64:
-		fprintf(out, "%-4s r%d", alu_name(i->code), i->dst_reg);
+		fprintf(out, "%-4s %c%d", alu_name(i->code), BPF_CLASS(i->code) == BPF_ALU ? 'w' : 'r',
+			i->dst_reg);
 		show_operand(out, i);
 		break;
 	default:

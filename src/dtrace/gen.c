@@ -3,10 +3,12 @@
 
 #include <stdlib.h>
 
-/* In the record of the scratch area. */
+/* In the record: on the stack if it is small and nothing else needs the scratch area. */
 struct place
 gen_record_at(struct gen *g, size_t off)
 {
+	if (!g->scratch && g->clause->rec_size <= STACK_RECORD_SIZE)
+		return (struct place){R10, STACK_RECORD + (int)off};
 	return (struct place){R7, (int)(((g->dt->this_size + 7) & ~(size_t)7) + off)};
 }
 
@@ -24,10 +26,35 @@ gen_bump(struct gen *g, size_t off)
 	asm_emit(&g->a, BPF_STX | BPF_ATOMIC | BPF_DW, R1, R2, 0, BPF_ADD);
 }
 
+struct fork
+gen_fork(struct gen *g)
+{
+	struct fork f = {asm_label(&g->a), asm_label(&g->a), g->thread_known};
+
+	asm_jcci(&g->a, BPF_JEQ, R0, 0, f.other);
+	return f;
+}
+
+void
+gen_else(struct gen *g, struct fork *f)
+{
+	asm_jmp(&g->a, f->done);
+	asm_here(&g->a, f->other);
+	g->thread_known = f->thread_known;
+}
+
+void
+gen_join(struct gen *g, struct fork *f)
+{
+	asm_here(&g->a, f->done);
+	g->thread_known = f->thread_known;
+}
+
 static int
 gen_statements(struct gen *g, struct node *n, const struct act **next, struct error *err)
 {
-	int r = 0, other, done;
+	struct fork fork;
+	int r = 0;
 
 	for (; n && r == 0; n = n->next) {
 		struct node *e = n->left;
@@ -39,18 +66,15 @@ gen_statements(struct gen *g, struct node *n, const struct act **next, struct er
 			r = gen_statements(g, n->body, next, err);
 			break;
 		case N_IF:
-			other = asm_label(&g->a);
-			done = asm_label(&g->a);
 			if ((r = gen_scalar(g, n->left, err)) < 0)
 				return r;
-			asm_jcci(&g->a, BPF_JEQ, R0, 0, other);
+			fork = gen_fork(g);
 			if ((r = gen_statements(g, n->body, next, err)) < 0)
 				return r;
-			asm_jmp(&g->a, done);
-			asm_here(&g->a, other);
+			gen_else(g, &fork);
 			if (n->third)
 				r = gen_statements(g, n->third->body, next, err);
-			asm_here(&g->a, done);
+			gen_join(g, &fork);
 			break;
 		default:
 			if (e->kind == N_OP2 && e->op == OP_ASSIGN && e->left->kind == N_AGG)
@@ -92,6 +116,20 @@ gen_agg_drop(struct gen *g)
 	bump_on_cpu(g, offsetof(struct dt_shared, agg_drops));
 }
 
+/* r0: this CPU's nesting level, and behind it the number of its records. */
+static void
+gen_level(struct gen *g, int none)
+{
+	struct asmb *a = &g->a;
+
+	asm_storei(a, 4, R10, STACK_SMALL, 0);
+	asm_map(a, R1, g->dt->level_fd);
+	asm_mov(a, R2, R10);
+	asm_alui(a, BPF_ADD, R2, STACK_SMALL);
+	asm_call(a, BPF_FUNC_map_lookup_elem);
+	asm_jcci(a, BPF_JEQ, R0, 0, none);
+}
+
 static bool
 has_exit(const struct clause *cl)
 {
@@ -110,16 +148,17 @@ static void
 emit(struct gen *g, struct place at, size_t size, bool at_once)
 {
 	struct asmb *a = &g->a;
-	int sent = asm_label(a), wake = asm_label(a);
+	int sent = asm_label(a), wake = asm_label(a), counter = g->scratch ? R9 : R0;
 
+	if (!at_once && !g->scratch)
+		gen_level(g, sent); /* which never fails */
 	asm_imm(a, R4, BPF_RB_FORCE_WAKEUP);
-	if (!at_once && g->scratch) { /* else r9 is nothing */
-		asm_load(a, 4, R1, R9, 4);
-		asm_mov(a, R2, R1);
-		asm_alui(a, BPF_ADD, R2, 1);
-		asm_store(a, 4, R9, 4, R2);
+	if (!at_once) {
+		asm_load(a, 4, R1, counter, 4);
+		asm_alui(a, BPF_ADD, R1, 1);
+		asm_store(a, 4, counter, 4, R1);
 		asm_alui(a, BPF_AND, R1, 255);
-		asm_jcci(a, BPF_JEQ, R1, 0, wake);
+		asm_jcci(a, BPF_JEQ, R1, 1, wake);
 		asm_imm(a, R4, BPF_RB_NO_WAKEUP);
 		asm_here(a, wake);
 	}
@@ -256,14 +295,46 @@ gen_faults(struct gen *g, const struct clause *cl, struct error *err)
 	return gen_error_clauses(g, err);
 }
 
+/* Does a value of the record fill the eight bytes at off, whatever the clause does? */
+static bool
+is_filled(const struct clause *cl, size_t off)
+{
+	size_t n = 0;
+
+	for (const struct act *act = cl->conditional ? NULL : cl->acts; act; act = act->next) {
+		for (size_t i = 0; i < act->n_recs; i++) {
+			const struct rec *r = &act->recs[i];
+
+			if (r->kind == REC_INT && r->offset >= off && r->offset < off + 8)
+				n += r->size;
+		}
+	}
+	return n == 8;
+}
+
+/* A record on the stack goes out as it stands there: what no value fills must be nobody's. */
+static void
+gen_blank(struct gen *g, const struct clause *cl)
+{
+	struct place at = gen_record_at(g, 0);
+
+	for (size_t off = sizeof(struct rec_head); at.reg == R10 && off < cl->rec_size; off += 8)
+		if (!is_filled(cl, off))
+			asm_storei(&g->a, 8, at.reg, at.off + (int)off, 0);
+}
+
 static void
 gen_head(struct gen *g, const struct clause *cl)
 {
 	struct place head = gen_record_at(g, 0);
 	struct asmb *a = &g->a;
 
+	gen_blank(g, cl);
 	asm_storei(a, 4, head.reg, head.off, (int32_t)cl->id);
-	asm_store(a, 4, head.reg, head.off + 4, R8);
+	if (g->hook->n == 1)
+		asm_storei(a, 4, head.reg, head.off + 4, (int32_t)g->hook->probes[0]->id);
+	else
+		asm_store(a, 4, head.reg, head.off + 4, R8);
 	asm_call(a, BPF_FUNC_get_smp_processor_id);
 	asm_store(a, 4, head.reg, head.off + 8, R0);
 	asm_storei(a, 4, head.reg, head.off + 12, 0);
@@ -276,6 +347,7 @@ gen_clause(struct gen *g, const struct clause *cl, struct error *err)
 {
 	struct asmb *a = &g->a;
 	const struct act *next = cl->acts;
+	bool known = g->thread_known;
 	int end = asm_label(a), r;
 
 	g->clause = cl;
@@ -294,6 +366,7 @@ gen_clause(struct gen *g, const struct clause *cl, struct error *err)
 		return r;
 	if (cl->rec_size)
 		gen_emit(g, cl);
+	g->thread_known = known; /* the clause may have been left early */
 	if ((r = gen_faults(g, cl, err)) < 0)
 		return r;
 	asm_here(a, end);
@@ -307,12 +380,7 @@ gen_prologue_scratch(struct gen *g)
 	struct asmb *a = &g->a;
 	int ok = asm_label(a), got = asm_label(a), drop = asm_label(a);
 
-	asm_storei(a, 4, R10, STACK_SMALL, 0);
-	asm_map(a, R1, g->dt->level_fd);
-	asm_mov(a, R2, R10);
-	asm_alui(a, BPF_ADD, R2, STACK_SMALL);
-	asm_call(a, BPF_FUNC_map_lookup_elem);
-	asm_jcci(a, BPF_JEQ, R0, 0, g->leave);
+	gen_level(g, g->leave);
 	asm_mov(a, R9, R0);
 	asm_load(a, 4, R7, R9, 0);
 	asm_jcci(a, BPF_JLT, R7, DT_LEVELS, ok);
@@ -334,78 +402,6 @@ gen_prologue_scratch(struct gen *g)
 	asm_alui(a, BPF_ADD, R7, 1);
 	asm_store(a, 4, R9, 0, R7);
 	asm_mov(a, R7, R0);
-}
-
-/* Memory that is handled as such: a structure, an array, what is stored through a pointer. */
-static bool
-is_memory(const struct node *n)
-{
-	if (n->kind == N_OP2 && n->op == OP_ASSIGN && n->left->kind != N_AGG)
-		return !n->left->ident;
-	if (n->kind == N_OP1 && n->op >= OP_PREINC)
-		return !n->left->ident;
-	return n->type && dt_in_variable(n) &&
-	       (ctf_is_aggregate(n->type) || ctf_kind(ctf_resolve(n->type)) == CTF_ARRAY);
-}
-
-static bool
-text_in(const struct dt *dt, const struct node *n)
-{
-	if (!n)
-		return false;
-	if (is_memory(n))
-		return true;
-	if (n->kind == N_STRING || n->kind == N_STRINGOF || n->type == dt->t_string ||
-	    n->scope == SCOPE_THIS ||
-	    (n->kind == N_IDENT && n->ident && n->ident->kind == ID_BUILTIN &&
-	     (n->ident->builtin == B_STACKDEPTH || n->ident->builtin == B_USTACKDEPTH)) ||
-	    (n->kind == N_CALL && n->ident && n->ident->kind == ID_FUNC))
-		return true;
-	for (const struct node *arg = n->args; arg; arg = arg->next)
-		if (text_in(dt, arg))
-			return true;
-	for (const struct node *s = n->body; s; s = s->next)
-		if (text_in(dt, s))
-			return true;
-	return text_in(dt, n->left) || text_in(dt, n->right) || text_in(dt, n->third);
-}
-
-/* Does any clause record, use text, or clause-local variables, or large keys? */
-static bool
-needs_scratch(const struct dt *dt, const struct hook *h)
-{
-	const struct probe *p = h->probes[0];
-
-	if (dt->error || dt->confine) /* its clauses run where another fails; priv.c's functions */
-		return true;
-	for (size_t i = 0; i < p->n_clauses; i++) {
-		const struct node *n = p->clauses[i]->node;
-
-		if (p->clauses[i]->rec_size || text_in(dt, n->left))
-			return true;
-		for (const struct node *s = n->body; s; s = s->next) {
-			const struct node *e = s->left;
-			size_t size = 0;
-
-			/* @a[execname] = count(): such a key fits the stack. */
-			if (s->kind == N_EXPR && e->kind == N_OP2 && e->op == OP_ASSIGN &&
-			    e->left->kind == N_AGG && !text_in(dt, e->right)) {
-				const struct agg *agg = map_get(dt->aggs, e->left->name);
-				bool plain = true;
-
-				for (const struct node *k = e->left->args; k; k = k->next)
-					plain &= !text_in(dt, k) ||
-						 (k->kind == N_IDENT && k->scope == SCOPE_GLOBAL);
-				for (size_t i2 = 0; i2 < agg->n_keys; i2++)
-					size += (agg->keys[i2].size + 7) & ~(size_t)7;
-				if (plain && size <= STACK_KEY_SIZE)
-					continue;
-			}
-			if (text_in(dt, s) || size > STACK_KEY_SIZE)
-				return true;
-		}
-	}
-	return false;
 }
 
 void
@@ -441,40 +437,48 @@ gen_stop_after_exit(struct gen *g, int over)
 	asm_jcci(&g->a, BPF_JEQ, R1, 1, over);
 }
 
-int
-dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err)
+/* What stands before the clauses: leaves the program unless it is to fire. */
+static int
+gen_begin(struct gen *g, struct error *err)
 {
-	struct gen *g = xcalloc(1, sizeof(*g));
-	const struct probe *p = h->probes[0];
+	const struct probe *p = g->hook->probes[0];
+	struct dt *dt = g->dt;
 	struct asmb *a = &g->a;
-	int r = 0, out = asm_label(a), over = asm_label(a);
+	int r;
 
-	g->dt = dt;
-	g->hook = h;
-	g->leave = out;
-	g->scratch = needs_scratch(dt, h);
 	asm_mov(a, R6, R1);
+	if ((r = p->ops->gen_probe(g, g->hook, err)) < 0) /* id to r0, or a jump to g->leave */
+		return r;
+	asm_mov(a, R8, R0);
 	if (may_be_held(dt) && !(p->ops->manual && str_eq(p->name, "END"))) {
 		asm_map_value(a, R1, dt->globals_fd, offsetof(struct dt_shared, stopped));
 		asm_load(a, 8, R1, R1, 0);
-		asm_jcci(a, BPF_JNE, R1, 0, out);
+		asm_jcci(a, BPF_JNE, R1, 0, g->leave);
 	}
-	r = p->ops->gen_probe(g, h, err); /* id to r0, or a jump to g->leave */
-	if (r == 0) {
-		asm_mov(a, R8, R0);
-		gen_zone(g);
-		if (dt->opts.cpu >= 0) {
-			asm_call(a, BPF_FUNC_get_smp_processor_id);
-			asm_jcci(a, BPF_JNE, R0, dt->opts.cpu, out);
-		}
-		if (g->scratch)
-			gen_prologue_scratch(g);
-		if (g->scratch && dt->uses_alloca) {
-			struct place next = gen_rt_place(g, offsetof(struct rt, alloca_next));
+	gen_zone(g);
+	if (dt->opts.cpu >= 0) {
+		asm_call(a, BPF_FUNC_get_smp_processor_id);
+		asm_jcci(a, BPF_JNE, R0, dt->opts.cpu, g->leave);
+	}
+	if (g->scratch)
+		gen_prologue_scratch(g);
+	if (g->scratch && dt->uses_alloca) {
+		struct place next = gen_rt_place(g, offsetof(struct rt, alloca_next));
 
-			asm_storei(a, 8, next.reg, next.off, 0);
-		}
+		asm_storei(a, 8, next.reg, next.off, 0);
 	}
+	return 0;
+}
+
+static int
+gen_program(struct gen *g, struct error *err)
+{
+	const struct probe *p = g->hook->probes[0];
+	struct asmb *a = &g->a;
+	int over = asm_label(a), r;
+
+	g->leave = asm_label(a);
+	r = gen_begin(g, err);
 	for (size_t i = 0; r == 0 && i < p->n_clauses; i++) {
 		r = gen_clause(g, p->clauses[i], err);
 		if (has_exit(p->clauses[i]) && i + 1 < p->n_clauses && !str_eq(p->name, "END"))
@@ -486,17 +490,49 @@ dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err)
 		asm_alui(a, BPF_SUB, R1, 1);
 		asm_store(a, 4, R9, 0, R1);
 	}
-	asm_here(a, out);
+	asm_here(a, g->leave);
 	asm_imm(a, R0, 0);
 	asm_exit(a);
-	gen_rt_bodies(g);
-	if (g->confine_lost)
+	return r;
+}
+
+static int
+try_generate(struct dt *dt, struct hook *h, bool scratch, struct gen **ret, struct error *err)
+{
+	struct gen *g = xcalloc(1, sizeof(*g));
+	int r;
+
+	g->dt = dt;
+	g->hook = h;
+	g->scratch = scratch;
+	if ((r = gen_program(g, err)) == 0 && g->confine_lost)
 		r = error_set(err, ENOTSUP, "this kernel's types do not tell whose a process is");
-	if (r == 0)
-		r = asm_finish(a, err);
+	if (r < 0) {
+		gen_free(g);
+		return r;
+	}
+	*ret = g;
+	return 0;
+}
+
+/* Most programs are short and need no scratch area: what is written without one tells. */
+int
+dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err)
+{
+	struct gen *g;
+	int r = try_generate(dt, h, false, &g, err);
+
+	if (r == 0 && asm_names(&g->a, R7)) {
+		gen_free(g);
+		r = try_generate(dt, h, true, &g, err);
+	}
+	if (r < 0)
+		return r;
+	asm_tidy(&g->a, g->thread_used ? 0 : STACK_THREAD);
+	gen_rt_bodies(g);
 	if (g->slot_max > dt->scratch_size)
 		dt->scratch_size = g->slot_max;
-	if (r < 0) {
+	if ((r = asm_finish(&g->a, err)) < 0) {
 		gen_free(g);
 		return r;
 	}

@@ -10,8 +10,10 @@
  *
  * Stack, from the top (r10) down:
  *	  -8 ... -192	values put aside while another is computed (gen_push)
- *	-320 ... -200	a key, when it is small
+ *	-200		whose the thread is, once it was asked for (gen_thread())
+ *	-320 ... -208	a key, when it is small
  *	-352 ... -328	what a helper reads or writes: one value, one small key; the last address
+ *	-512 ... -360	the record, when it is small and nothing else needs the scratch area
  *
  * Text never is a value in a register: gen_text() puts it where it is wanted.
  */
@@ -23,17 +25,22 @@
 #include "dtrace/rt.h"
 
 #define SMALL_KEY 64
+#define STACK_THREAD (-200)
 #define STACK_KEY (-320)
 #define STACK_KEY_SIZE 120
 #define STACK_VALUE (-336)
 #define STACK_FAULT (-344) /* the address that is about to be read */
 #define STACK_SMALL (-352)
+#define STACK_RECORD (-512)
+#define STACK_RECORD_SIZE 160
 
 struct gen {
 	struct dt *dt;
 	const struct hook *hook;
 	struct asmb a;
 	bool scratch;	   /* the hook's clauses need the scratch area */
+	bool thread_known; /* STACK_THREAD is filled, whichever way led here ... */
+	bool thread_used;  /* ... and read somewhere */
 	int depth;	   /* values pushed */
 	int key_depth[8];  /* of open variable keys: how many of those are theirs */
 	int n_keys_open;
@@ -100,6 +107,14 @@ int gen_keys(struct gen *g, struct node *keys, const struct rec *recs, struct pl
 	     struct error *err);
 /* 1 or 0 to r0, after a jump to `yes`. */
 void gen_truth(struct gen *g, int yes);
+/* gen.c: if r0 is not 0 ... else ...: gen_fork(), code, gen_else(), code, gen_join() */
+struct fork {
+	int other, done;
+	bool thread_known;
+};
+struct fork gen_fork(struct gen *g);
+void gen_else(struct gen *g, struct fork *f);
+void gen_join(struct gen *g, struct fork *f);
 /* rt.c: a call of a function of rt.bpf.c, its arguments but the first in r2 to r5 */
 void gen_rt(struct gen *g, const char *name);
 void gen_rt_bodies(struct gen *g); /* the functions in use, behind the program */
@@ -127,6 +142,8 @@ int gen_rt_offset(struct gen *g, const struct node *where, enum rt_offset which,
 /* gen_act.c: stack(n) and ustack(n): addresses, zeros behind the last; a user's behind its process */
 void gen_stack(struct gen *g, struct place to, size_t size, bool user);
 void gen_pid_to(struct gen *g, struct place to);
+/* gen_builtin.c: the process above, the thread below, as the kernel numbers them, into r0. */
+void gen_thread(struct gen *g);
 /* func.c */
 int gen_func(struct gen *g, struct node *n, struct error *err);
 int gen_func_text(struct gen *g, struct node *n, struct place to, size_t size, struct error *err);

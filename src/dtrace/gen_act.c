@@ -43,7 +43,7 @@ gen_pid_to(struct gen *g, struct place to)
 		asm_storei(&g->a, 8, to.reg, to.off, 0);
 		return;
 	}
-	asm_call(&g->a, BPF_FUNC_get_current_pid_tgid);
+	gen_thread(g);
 	asm_alui(&g->a, BPF_RSH, R0, 32);
 	asm_store(&g->a, 8, to.reg, to.off, R0);
 }

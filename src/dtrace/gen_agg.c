@@ -315,8 +315,6 @@ gen_aggregate(struct gen *g, struct node *n, struct error *err)
 						      : gen_slot(g, agg->key_size);
 		if ((r = gen_keys(g, n->left->args, agg->keys, key, err)) < 0)
 			return r;
-	} else {
-		asm_storei(&g->a, 4, R10, STACK_SMALL, 0);
 	}
 	more = increment_of(agg, call);
 	if (call->args) {

@@ -168,14 +168,44 @@ gen_caller(struct gen *g, struct node *n, struct error *err)
 	return 0;
 }
 
+/* Asked for once: the value is kept on the stack for what follows. */
+void
+gen_thread(struct gen *g)
+{
+	if (g->thread_known) {
+		asm_load(&g->a, 8, R0, R10, STACK_THREAD);
+		g->thread_used = true;
+		return;
+	}
+	asm_call(&g->a, BPF_FUNC_get_current_pid_tgid);
+	asm_store(&g->a, 8, R10, STACK_THREAD, R0);
+	g->thread_known = true;
+}
+
+static int
+gen_pid(struct gen *g, struct node *n, struct error *err)
+{
+	gen_thread(g);
+	asm_alui(&g->a, BPF_RSH, R0, 32);
+	return 0;
+}
+
+static int
+gen_tid(struct gen *g, struct node *n, struct error *err)
+{
+	gen_thread(g);
+	asm_extend(&g->a, R0, 4, false);
+	return 0;
+}
+
 /* A helper's value, or half of it; else a function that makes it. */
 static const struct {
 	int helper;
 	enum { WHOLE, LOW, HIGH } part;
 	int (*make)(struct gen *g, struct node *n, struct error *err);
 } builtins[] = {
-	[B_PID] = {BPF_FUNC_get_current_pid_tgid, HIGH},
-	[B_TID] = {BPF_FUNC_get_current_pid_tgid, LOW},
+	[B_PID] = {.make = gen_pid},
+	[B_TID] = {.make = gen_tid},
 	[B_UID] = {BPF_FUNC_get_current_uid_gid, LOW},
 	[B_GID] = {BPF_FUNC_get_current_uid_gid, HIGH},
 	[B_CPU] = {BPF_FUNC_get_smp_processor_id},

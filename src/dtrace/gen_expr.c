@@ -222,7 +222,7 @@ gen_var_key(struct gen *g, struct ident *v, struct node *keys, struct place *ret
 		/* Idle threads all have id 0: the CPU tells them apart. */
 		int done = asm_label(&g->a);
 
-		asm_call(&g->a, BPF_FUNC_get_current_pid_tgid);
+		gen_thread(g);
 		asm_jcci(&g->a, BPF_JNE, R0, 0, done);
 		asm_call(&g->a, BPF_FUNC_get_smp_processor_id);
 		asm_here(&g->a, done);
@@ -469,6 +469,7 @@ gen_logical(struct gen *g, struct node *n, struct error *err)
 {
 	struct asmb *a = &g->a;
 	int yes = asm_label(a), no = asm_label(a), done = asm_label(a), r;
+	bool known;
 
 	if ((r = gen_scalar(g, n->left, err)) < 0)
 		return r;
@@ -490,8 +491,10 @@ gen_logical(struct gen *g, struct node *n, struct error *err)
 		return 0;
 	}
 	asm_jcci(a, n->op == OP_LAND ? BPF_JEQ : BPF_JNE, R0, 0, n->op == OP_LAND ? no : yes);
+	known = g->thread_known;
 	if ((r = gen_scalar(g, n->right, err)) < 0)
 		return r;
+	g->thread_known = known;
 	asm_jcci(a, BPF_JEQ, R0, 0, no);
 	asm_here(a, yes);
 	asm_imm(a, R0, 1);
@@ -666,7 +669,8 @@ gen_unary(struct gen *g, struct node *n, struct error *err)
 static int
 scalar(struct gen *g, struct node *n, struct error *err)
 {
-	int r, other, done;
+	struct fork fork;
+	int r;
 
 	if (n->is_const) {
 		asm_imm(&g->a, R0, n->value);
@@ -734,17 +738,14 @@ scalar(struct gen *g, struct node *n, struct error *err)
 			return compare_text(g, n, err);
 		return gen_binary(g, n, err);
 	case N_COND:
-		other = asm_label(&g->a);
-		done = asm_label(&g->a);
 		if ((r = gen_scalar(g, n->left, err)) < 0)
 			return r;
-		asm_jcci(&g->a, BPF_JEQ, R0, 0, other);
+		fork = gen_fork(g);
 		if ((r = gen_scalar(g, n->right, err)) < 0)
 			return r;
-		asm_jmp(&g->a, done);
-		asm_here(&g->a, other);
+		gen_else(g, &fork);
 		r = gen_scalar(g, n->third, err);
-		asm_here(&g->a, done);
+		gen_join(g, &fork);
 		return r;
 	case N_CALL:
 		return gen_func(g, n, err);
@@ -862,6 +863,15 @@ gen_probe_text(struct gen *g, struct node *n, struct place to, size_t size, stru
 	return 0;
 }
 
+#define COMM_SIZE 16
+
+static bool
+is_execname(const struct node *n)
+{
+	return n->kind == N_IDENT && n->ident && n->ident->kind == ID_BUILTIN &&
+	       n->ident->builtin == B_EXECNAME;
+}
+
 static int
 gen_ident_text(struct gen *g, struct node *n, struct place to, size_t size, struct error *err)
 {
@@ -870,11 +880,11 @@ gen_ident_text(struct gen *g, struct node *n, struct place to, size_t size, stru
 	switch (n->ident->builtin) {
 	case B_EXECNAME:
 		if (g->nobody) {
-			gen_zero(g, to, 8);
+			gen_zero(g, to, size < COMM_SIZE ? size : COMM_SIZE);
 			return 0;
 		}
 		gen_place(g, R1, to);
-		asm_imm(&g->a, R2, size < 16 ? (int64_t)size : 16);
+		asm_imm(&g->a, R2, size < COMM_SIZE ? (int64_t)size : COMM_SIZE);
 		asm_call(&g->a, BPF_FUNC_get_current_comm);
 		return 0;
 	case B_PROBEPROV:
@@ -890,7 +900,8 @@ gen_ident_text(struct gen *g, struct node *n, struct place to, size_t size, stru
 static int
 text(struct gen *g, struct node *n, struct place to, size_t size, bool pad, struct error *err)
 {
-	int r, other, done;
+	struct fork fork;
+	int r;
 
 	if (n->is_const && n->value == 0 && !dt_is_string(g->dt, n->type)) { /* NULL */
 		gen_zero(g, to, pad ? size : 8);
@@ -900,7 +911,9 @@ text(struct gen *g, struct node *n, struct place to, size_t size, bool pad, stru
 		gen_literal(g, n, to, size, pad);
 		return 0;
 	}
-	if (pad)
+	if (pad && is_execname(n)) /* the kernel fills COMM_SIZE bytes to the end */
+		gen_zero(g, (struct place){to.reg, to.off + COMM_SIZE}, size > COMM_SIZE ? size - COMM_SIZE : 0);
+	else if (pad)
 		gen_zero(g, to, size);
 	switch (n->kind) {
 	case N_IDENT:
@@ -934,17 +947,14 @@ text(struct gen *g, struct node *n, struct place to, size_t size, bool pad, stru
 	case N_COND:
 		if (!dt_is_string(g->dt, n->type))
 			break;
-		other = asm_label(&g->a);
-		done = asm_label(&g->a);
 		if ((r = gen_scalar(g, n->left, err)) < 0)
 			return r;
-		asm_jcci(&g->a, BPF_JEQ, R0, 0, other);
+		fork = gen_fork(g);
 		if ((r = gen_text(g, n->right, to, size, false, err)) < 0)
 			return r;
-		asm_jmp(&g->a, done);
-		asm_here(&g->a, other);
+		gen_else(g, &fork);
 		r = gen_text(g, n->third, to, size, false, err);
-		asm_here(&g->a, done);
+		gen_join(g, &fork);
 		return r;
 	case N_CALL:
 		if (dt_is_string(g->dt, n->type))
