@@ -3,10 +3,11 @@
  * and string offsets below the kernel's count are the kernel's.
  *
  * Tracing one system call must not wait for 150,000 types to be understood: the
- * kernel's data are read when something is asked for, one pass notes where each
- * type stands, what its name is and of which kind it is, and a name is found by
+ * kernel's data are read when something is asked for, and a name is found by
  * its place in the string section (each string stands there once), by which
- * types are then compared as numbers.
+ * types are then compared as numbers.  Who wants to know no more than a type's
+ * number or two has them from a walk through the types; else one pass notes where
+ * each stands, what its name is and of which kind it is.
  */
 #include <bpf/btf.h>
 #include <fcntl.h>
@@ -27,6 +28,9 @@ struct btf_source {
 	bool mapped; /* data are the kernel's pages, not ours */
 	const struct btf_source *base; /* the kernel's, of a module's */
 	uint32_t first;	  /* number of the first of its own types */
+	const char *entries; /* the types' section ... */
+	uint32_t entries_len;
+	bool noted;	  /* ... and whether it was gone through: what follows is filled */
 	uint32_t n;
 	uint32_t *at;	  /* by number - first: place in data, ... */
 	uint32_t *names;  /* ... offset of its name */
@@ -34,13 +38,15 @@ struct btf_source {
 	const char *strings;
 	uint32_t str_len, str_first; /* bytes; offset of the first of its own strings */
 	struct ctf_type **types;     /* by number - first; NULL until asked for */
-	unsigned lookups;
+	unsigned walks, lookups;
 	uint32_t *hash; /* by name, the first type of it (number - first + 1); made once many are looked up */
 	uint32_t *next; /* the next of the same name, likewise */
 	uint32_t hash_size; /* a power of two */
 };
 
-/* So many searches through all strings and types cost as much as a hash of them. */
+/* So many walks through the types cost as much as noting where they stand ... */
+#define FEW_WALKS 3
+/* ... and so many searches through all strings and noted types as a hash of them. */
 #define FEW_LOOKUPS 16
 
 static const enum ctf_kind kinds[] = {
@@ -78,29 +84,49 @@ entry_size(const struct btf_type *t)
 	return sizeof(*t) + sizes[info >> 24 & 31].fixed + (size_t)(info & 0xffff) * sizes[info >> 24 & 31].each;
 }
 
-static int
-note_types(struct btf_source *s, const char *types, uint32_t len)
+/* The entry at off and what it takes; NULL at the end and where the data are malformed. */
+static const struct btf_type *
+entry_at(const struct btf_source *s, uint32_t off, uint32_t *ret_size)
 {
-	uint32_t cap = len / 20 + 16;
+	const struct btf_type *t = (const struct btf_type *)(const void *)(s->entries + off);
+	uint32_t left = s->entries_len - off;
 
-	for (uint32_t off = 0; off < len;) {
-		const struct btf_type *t = (const struct btf_type *)(const void *)(types + off);
+	if (left < sizeof(*t) || left < (*ret_size = (uint32_t)entry_size(t)))
+		return NULL;
+	return t;
+}
 
-		if (len - off < sizeof(*t) || len - off < entry_size(t))
-			return -EBADMSG;
-		if (s->n == 0 || s->n == cap) {
-			cap = s->n ? 2 * cap : cap;
-			s->at = xreallocarray(s->at, cap, sizeof(*s->at));
-			s->names = xreallocarray(s->names, cap, sizeof(*s->names));
-			s->kind_of = xreallocarray(s->kind_of, cap, sizeof(*s->kind_of));
+/* What is malformed has the types that stand before that. */
+static int
+note_types(struct btf_source *s)
+{
+	uint32_t cap = s->entries_len / 20 + 16, n = 0, off, size, *at, *names;
+	const struct btf_type *t;
+	uint8_t *kind_of;
+
+	if (s->noted)
+		return 0;
+	at = xcalloc(cap, sizeof(*at));
+	names = xcalloc(cap, sizeof(*names));
+	kind_of = xcalloc(cap, sizeof(*kind_of));
+	for (off = 0; (t = entry_at(s, off, &size)); off += size) {
+		if (n == cap) {
+			cap *= 2;
+			at = xreallocarray(at, cap, sizeof(*at));
+			names = xreallocarray(names, cap, sizeof(*names));
+			kind_of = xreallocarray(kind_of, cap, sizeof(*kind_of));
 		}
-		s->at[s->n] = (uint32_t)(types - s->data) + off;
-		s->names[s->n] = t->name_off;
-		s->kind_of[s->n++] = (uint8_t)btf_kind(t);
-		off += (uint32_t)entry_size(t);
+		at[n] = (uint32_t)(s->entries - s->data) + off;
+		names[n] = t->name_off;
+		kind_of[n++] = (uint8_t)btf_kind(t);
 	}
-	s->types = xcalloc(s->n ? s->n : 1, sizeof(*s->types));
-	return 0;
+	s->noted = true;
+	s->at = at;
+	s->names = names;
+	s->kind_of = kind_of;
+	s->n = n;
+	s->types = xcalloc(n ? n : 1, sizeof(*s->types));
+	return off == s->entries_len ? 0 : -EBADMSG;
 }
 
 static int
@@ -120,7 +146,9 @@ parse(struct btf_source *s)
 	s->str_len = h->str_len;
 	s->str_first = s->base ? s->base->str_first + s->base->str_len : 0;
 	s->first = s->base ? s->base->first + s->base->n : 1;
-	return note_types(s, s->data + types, h->type_len);
+	s->entries = s->data + types;
+	s->entries_len = h->type_len;
+	return 0;
 }
 
 /* The kernel's own pages where it lends them (6.16), else a copy. */
@@ -158,16 +186,25 @@ read_data(struct btf_source *s, const char *path, struct error *err)
 
 /* Reads what was put off.  What cannot be read has no types: nothing is found in it. */
 static struct btf_source *
-source(struct ctf *c)
+unnoted_source(struct ctf *c)
 {
 	struct btf_source *s = c->source;
 	cleanup_error struct error err = ERROR_INIT;
 	cleanup_free char *path = steal_ptr(&s->path);
 
 	if (path && (read_data(s, path, &err) < 0 || parse(s) < 0)) {
-		s->n = 0;
+		s->entries_len = 0;
 		s->str_len = 0;
 	}
+	return s;
+}
+
+static struct btf_source *
+source(struct ctf *c)
+{
+	struct btf_source *s = unnoted_source(c);
+
+	note_types(s);
 	return s;
 }
 
@@ -375,6 +412,19 @@ btf_type_of(struct ctf *c, uint64_t id)
 	return s->types[id - s->first];
 }
 
+/* The kernel's type with that name and kind, by number; 0: none. */
+static uint32_t
+walk_to(const struct btf_source *s, const char *name, uint32_t kind)
+{
+	uint32_t wanted = search_string(s, name), id = s->first, size;
+	const struct btf_type *t;
+
+	for (uint32_t off = 0; wanted && (t = entry_at(s, off, &size)); off += size, id++)
+		if (t->name_off == wanted && btf_kind(t) == kind)
+			return id;
+	return 0;
+}
+
 /* The own type with that name and kind, by number; 0: none. */
 static uint32_t
 find_kind(struct btf_source *s, const char *name, uint32_t kind)
@@ -578,7 +628,7 @@ ctf_open_btf(const char *path, struct ctf **ret, struct error *err)
 	memcpy(s->data, raw, size);
 	btf__free(btf);
 	c = wrap(s, path, NULL);
-	if (parse(s) < 0) {
+	if (parse(s) < 0 || note_types(s) < 0) {
 		ctf_free(c);
 		return error_set(err, EBADMSG, "malformed BTF in %s", path);
 	}
@@ -598,7 +648,7 @@ ctf_open_module(struct ctf *parent, const char *module, struct ctf **ret, struct
 		return error_set(err, EINVAL, "\"%s\" is no kernel module", module);
 	s = xcalloc(1, sizeof(*s));
 	c = wrap(s, module, parent);
-	if ((r = read_data(s, path, err)) < 0 || (r = parse(s)) < 0) {
+	if ((r = read_data(s, path, err)) < 0 || (r = parse(s)) < 0 || (r = note_types(s)) < 0) {
 		ctf_free(c);
 		return error_wrap(err, r, "cannot read the types of module %s", module);
 	}
@@ -609,6 +659,10 @@ ctf_open_module(struct ctf *parent, const char *module, struct ctf **ret, struct
 uint32_t
 ctf_kernel_id(struct ctf *c, enum ctf_kind kind, const char *name)
 {
-	return find_kind(source(c), name,
-			 kind == CTF_FUNCTION ? BTF_KIND_FUNC : BTF_KIND_TYPEDEF);
+	uint32_t of = kind == CTF_FUNCTION ? BTF_KIND_FUNC : BTF_KIND_TYPEDEF;
+	struct btf_source *s = unnoted_source(c);
+
+	if (!s->base && !s->noted && s->walks++ < FEW_WALKS)
+		return walk_to(s, name, of);
+	return find_kind(source(c), name, of);
 }

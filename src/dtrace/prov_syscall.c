@@ -7,6 +7,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <string.h>
+#include <sys/user.h>
 
 #include "dtrace/gen.h"
 #include "dtrace/syscalls.h"
@@ -47,29 +48,21 @@ sys_arg_type(struct dt *dt, const struct probe *p, unsigned i)
 	return i < 6 ? dt->t_long : NULL;
 }
 
-/* ctx[0] is struct pt_regs *, ctx[1] the call's number (entry) or its result (return). */
-static int
-regs_offset(struct dt *dt, const char *reg, struct error *err)
-{
-	const struct ctf_type *regs = ctf_find(dt->kernel, "struct pt_regs");
-	struct ctf_member m;
-
-	if (!regs || !ctf_find_member(regs, reg, &m))
-		return error_set(err, ENOTSUP, "this kernel's pt_regs has no \"%s\"", reg);
-	return (int)(m.bit_offset / 8);
-}
+/*
+ * ctx[0] is struct pt_regs *, ctx[1] the call's number (entry) or its result (return).  pt_regs
+ * begins as user_regs_struct does: to ask the kernel's types would be most of what it takes to
+ * start.
+ */
+#define REG(name) ((int)offsetof(struct user_regs_struct, name))
 
 static int
 sys_gen_probe(struct gen *g, const struct hook *h, struct error *err)
 {
 	struct asmb *a = &g->a;
-	int r;
 
 	if (h->probes[0]->data & RETURN) {
-		if ((r = regs_offset(g->dt, "orig_ax", err)) < 0)
-			return r;
 		asm_load(a, 8, R1, R6, 0);
-		asm_load(a, 8, R1, R1, r);
+		asm_load(a, 8, R1, R1, REG(orig_rax));
 	} else {
 		asm_load(a, 8, R1, R6, 8);
 	}
@@ -90,8 +83,7 @@ sys_gen_probe(struct gen *g, const struct hook *h, struct error *err)
 static int
 sys_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err)
 {
-	static const char *const regs[] = {"di", "si", "dx", "r10", "r8", "r9"};
-	int r;
+	static const int regs[] = {REG(rdi), REG(rsi), REG(rdx), REG(r10), REG(r8), REG(r9)};
 
 	if (h->probes[0]->data & RETURN) {
 		if (i < 2)
@@ -104,10 +96,8 @@ sys_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err)
 		asm_imm(&g->a, R0, 0);
 		return 0;
 	}
-	if ((r = regs_offset(g->dt, regs[i], err)) < 0)
-		return r;
 	asm_load(&g->a, 8, R0, R6, 0);
-	asm_load(&g->a, 8, R0, R0, r);
+	asm_load(&g->a, 8, R0, R0, regs[i]);
 	return 0;
 }
 
