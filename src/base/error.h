@@ -60,4 +60,12 @@ char *xstrdup(const char *s);  /* NULL gives NULL */
 char *xstrndup(const char *s, size_t n);
 void *xmemdup(const void *p, size_t size);
 
+/* Goes on if the call succeeded; else its error is the caller's, too. */
+#define TRY(call)                   \
+	do {                        \
+		int try_ = (call);  \
+		if (try_ < 0)       \
+			return try_; \
+	} while (0)
+
 #endif

@@ -105,10 +105,8 @@ int
 config_set(struct config *node, const char *path, const char *value, struct error *err)
 {
 	struct config *n;
-	int r = walk(node, path, &n, err);
 
-	if (r < 0)
-		return r;
+	TRY(walk(node, path, &n, err));
 	if (!list_empty(&n->children))
 		return error_set_path(err, EINVAL, path,
 				      "%s cannot be set: it is a group of keys", path);
@@ -187,10 +185,8 @@ int
 config_branch(struct config *node, const char *path, struct config **ret, struct error *err)
 {
 	struct config *n;
-	int r = walk(node, path, &n, err);
 
-	if (r < 0)
-		return r;
+	TRY(walk(node, path, &n, err));
 	if (n->value)
 		return error_set_path(err, EINVAL, path, "%s is a value, not a group", path);
 	*ret = n;
@@ -266,10 +262,7 @@ expand(struct config *root, const char *s, unsigned depth, struct strbuf *out, s
 		if (!n || !n->value)
 			return error_set(err, ENOENT, "%%(%s) names a key that is not set", key);
 
-		int r = expand(root, n->value, depth + 1, out, err);
-
-		if (r < 0)
-			return r;
+		TRY(expand(root, n->value, depth + 1, out, err));
 		s = end + 1;
 	}
 	return 0;
@@ -279,10 +272,8 @@ static int
 expand_node(struct config *n, struct error *err)
 {
 	cleanup_strbuf struct strbuf b = STRBUF_INIT;
-	int r = expand(root_of(n), n->value, 0, &b, err);
 
-	if (r < 0)
-		return r;
+	TRY(expand(root_of(n), n->value, 0, &b, err));
 	free(n->expanded);
 	n->expanded = strbuf_steal(&b);
 	return 0;
@@ -391,9 +382,7 @@ config_check(struct config *n, struct error *err)
 		return r < 0 ? error_wrap(err, r, "%s", path) : 0;
 	}
 	list_for_each(c, &n->children, link) {
-		r = config_check(c, err);
-		if (r < 0)
-			return r;
+		TRY(config_check(c, err));
 	}
 	return 0;
 }

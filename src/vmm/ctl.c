@@ -167,8 +167,6 @@ do_refresh(struct vm *vm, const struct json *in, struct json *out, struct error 
 	return 0;
 }
 
-static struct ctl *find_ctl(struct vm *vm);
-
 /* The guest stands still while its memory is written, and then goes on or ends. */
 static int
 do_snapshot(struct vm *vm, const struct json *in, struct json *out, struct error *err)
@@ -232,7 +230,7 @@ do_migrate(struct vm *vm, const struct json *in, struct json *out, struct error 
 {
 	const char *address = json_str(json_get(in, "arg"), "");
 	int64_t ms = json_int(json_get(in, "downtime"), 300);
-	struct ctl *ctl = find_ctl(vm);
+	struct ctl *ctl = vm_find_part(vm, "ctl");
 	int r;
 
 	if (ms < 1 || ms > 3600000)
@@ -256,10 +254,8 @@ do_migrate_status(struct vm *vm, const struct json *in, struct json *out, struct
 	static const char *const words[] = {
 		[MIGRATE_COPYING] = "copying", [MIGRATE_DONE] = "done", [MIGRATE_FAILED] = "failed"};
 	struct migrate_status s;
-	int r = migrate_status(vm, &s, err);
 
-	if (r < 0)
-		return r;
+	TRY(migrate_status(vm, &s, err));
 	json_set_str(out, "state", words[s.state]);
 	json_set_int(out, "round", s.round);
 	json_set_int(out, "bytes", (int64_t)s.bytes);
@@ -355,18 +351,6 @@ ctl_free(void *arg)
 
 	ipc_server_free(ctl->server);
 	free(ctl);
-}
-
-static struct ctl *
-find_ctl(struct vm *vm)
-{
-	struct vm_part *part;
-
-	list_for_each(part, &vm->parts, link) {
-		if (part->free == ctl_free)
-			return part->arg;
-	}
-	return NULL;
 }
 
 int

@@ -8,12 +8,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/bell.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/event.h"

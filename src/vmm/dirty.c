@@ -1,14 +1,10 @@
 #include "vmm/dirty.h"
 
-#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/userfaultfd.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
-#include "vmm/sandbox.h"
+#include "vmm/device.h"
 
 SANDBOX_NEEDS(SANDBOX_MAIN, "userfaultfd");
 
@@ -90,11 +86,9 @@ walk_region(struct dirty *d, const struct mem_region *r, dirty_fn *fn, void *arg
 			return error_set_errno(err, errno, "cannot look through guest memory");
 		for (long i = 0; i < n; i++) {
 			const uint8_t *hva = (const uint8_t *)(uintptr_t)run[i].start;
-			int e = fn(arg, r->gpa + (uint64_t)(hva - r->hva), hva,
-				   run[i].end - run[i].start, err);
 
-			if (e < 0)
-				return e;
+			TRY(fn(arg, r->gpa + (uint64_t)(hva - r->hva), hva,
+			       run[i].end - run[i].start, err));
 		}
 		scan.start = scan.walk_end;
 	}

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "os/kvm.h"
-#include "vmm/device.h"
+#include "vmm/isa/isa.h"
 
 #define FLASH_END 0x100000000ULL
 #define FLASH_MAX (16ULL << 20)
@@ -20,14 +20,12 @@
 enum mode { ARRAY, STATUS, WRITE_BYTE, ERASE, DEVICE_ID };
 
 struct flash {
-	struct vm *vm;
-	struct bus_range range;
+	struct isa_dev isa;
 	uint64_t base, size;
 	uint8_t *data;
 	bool writable;
 	unsigned slot;
 	bool mapped; /* the slot exists */
-	pthread_mutex_t lock;
 	enum mode mode;
 	uint8_t status;
 };
@@ -40,9 +38,9 @@ set_mode(struct flash *f, enum mode mode)
 		return;
 	/* Without the slot reads are slower and no less right. */
 	if (mode == ARRAY)
-		f->mapped = mem_map(&f->vm->mem, f->base, f->size, f->data, KVM_MEM_READONLY,
+		f->mapped = mem_map(&f->isa.vm->mem, f->base, f->size, f->data, KVM_MEM_READONLY,
 				    &f->slot, NULL) == 0;
-	else if (mem_unmap(&f->vm->mem, f->slot, NULL) == 0)
+	else if (mem_unmap(&f->isa.vm->mem, f->slot, NULL) == 0)
 		f->mapped = false;
 }
 
@@ -52,7 +50,7 @@ flash_read(void *arg, uint64_t offset, unsigned size)
 	struct flash *f = arg;
 	uint64_t v = 0;
 
-	scoped_lock(&f->lock);
+	scoped_lock(&f->isa.lock);
 	switch (f->mode) {
 	case ARRAY:
 		memcpy(&v, f->data + offset, size);
@@ -72,30 +70,14 @@ flash_read(void *arg, uint64_t offset, unsigned size)
 static void
 command(struct flash *f, uint8_t c)
 {
-	switch (c) {
-	case 0x10:
-	case 0x40:
-		set_mode(f, WRITE_BYTE);
-		return;
-	case 0x20:
-		set_mode(f, ERASE);
-		return;
-	case 0x50:
+	/* Of each command; anything else is none: as 0xff. */
+	static const uint8_t modes[256] = {
+		[0x10] = WRITE_BYTE, [0x40] = WRITE_BYTE, [0x20] = ERASE, [0x70] = STATUS,
+		[0x90] = DEVICE_ID};
+
+	if (c == 0x50)
 		f->status = 0;
-		set_mode(f, ARRAY);
-		return;
-	case 0x70:
-		set_mode(f, STATUS);
-		return;
-	case 0x90:
-		set_mode(f, DEVICE_ID);
-		return;
-	case 0xff:
-		set_mode(f, ARRAY);
-		return;
-	}
-	/* Anything else is no command: as 0xff. */
-	set_mode(f, ARRAY);
+	set_mode(f, modes[c]);
 }
 
 static void
@@ -103,7 +85,7 @@ flash_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct flash *f = arg;
 
-	scoped_lock(&f->lock);
+	scoped_lock(&f->isa.lock);
 	if (f->mode == WRITE_BYTE) {
 		/* A chip can only clear bits; OVMF erases before it sets them. */
 		memcpy(f->data + offset, &value, size);
@@ -138,17 +120,14 @@ flash_state(void *arg, struct state *s)
 }
 
 static void
-flash_free(void *arg)
+flash_done(void *arg)
 {
 	struct flash *f = arg;
 
 	if (f->mapped)
-		(void)mem_unmap(&f->vm->mem, f->slot, NULL);
-	bus_remove(&f->vm->mmio, &f->range);
+		(void)mem_unmap(&f->isa.vm->mem, f->slot, NULL);
 	if (f->data)
 		munmap(f->data, f->size);
-	pthread_mutex_destroy(&f->lock);
-	free(f);
 }
 
 /* Puts the file so that it ends at `end`; *ret_base is where it begins. */
@@ -166,23 +145,17 @@ add_chip(struct vm *vm, const char *path, uint64_t end, bool writable, uint64_t 
 		return error_set(err, EINVAL,
 				 "%s: a firmware image is a multiple of 4 KiB, 16 MiB at most",
 				 path);
-	f = xcalloc(1, sizeof(*f));
-	f->vm = vm;
+	f = isa_new(vm, "flash", sizeof(*f), flash_state, flash_done);
 	f->size = (uint64_t)st.st_size;
 	f->base = end - f->size;
 	f->writable = writable;
-	pthread_mutex_init(&f->lock, NULL);
-	vm_add_part(vm, &(struct vm_part){.name = "flash", .free = flash_free,
-					  .state = flash_state, .arg = f});
 	f->data = mmap(NULL, f->size, PROT_READ | (writable ? PROT_WRITE : 0),
 		       writable ? MAP_SHARED : MAP_PRIVATE, fd, 0);
 	if (f->data == MAP_FAILED) {
 		f->data = NULL;
 		return error_set_errno(err, errno, "%s", path);
 	}
-	f->range = (struct bus_range){.base = f->base, .size = f->size, .read = flash_read,
-				      .write = writable ? flash_write : NULL, .dev = f};
-	bus_add(&vm->mmio, &f->range);
+	isa_add_range(f, &vm->mmio, f->base, f->size, flash_read, writable ? flash_write : NULL);
 	set_mode(f, ARRAY);
 	*ret_base = f->base;
 	*ret = f;
@@ -195,10 +168,8 @@ flash_create(struct vm *vm, const char *rom, const char *vars, struct error *err
 	struct flash *f;
 	uint64_t base;
 	uint32_t low;
-	int r = add_chip(vm, rom, FLASH_END, false, &base, &f, err);
 
-	if (r < 0)
-		return r;
+	TRY(add_chip(vm, rom, FLASH_END, false, &base, &f, err));
 	/* Firmware for the BIOS way jumps into its copy below 1 MiB. */
 	low = f->size < ISA_BIOS ? (uint32_t)f->size : ISA_BIOS;
 	mem_write(&vm->mem, 0x100000 - low, f->data + f->size - low, low);

@@ -4,7 +4,7 @@
 
 #include "base/file.h"
 #include "vmm/acpi/acpi.h"
-#include "vmm/device.h"
+#include "vmm/isa/isa.h"
 #include "vmm/smbios.h"
 
 enum {
@@ -31,9 +31,7 @@ struct item {
 };
 
 struct fwcfg {
-	struct vm *vm;
-	struct bus_range ports, dma;
-	pthread_mutex_t lock;
+	struct isa_dev isa;
 	struct item *item;
 	unsigned n, n_files;
 	const struct item *selected;
@@ -76,9 +74,9 @@ ports_read(void *arg, uint64_t offset, unsigned size)
 
 	if (offset != 1)
 		return 0;
-	pthread_mutex_lock(&f->lock);
+	pthread_mutex_lock(&f->isa.lock);
 	take(f, b, size);
-	pthread_mutex_unlock(&f->lock);
+	pthread_mutex_unlock(&f->isa.lock);
 	memcpy(&v, b, sizeof(v));
 	return v;
 }
@@ -90,7 +88,7 @@ ports_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 
 	if (offset != 0 || size != 2)
 		return;
-	scoped_lock(&f->lock);
+	scoped_lock(&f->isa.lock);
 	select_item(f, (uint16_t)value);
 }
 
@@ -110,7 +108,7 @@ dma_run(struct fwcfg *f, uint32_t control, uint32_t len, uint64_t address)
 	if (control & DMA_SELECT)
 		select_item(f, (uint16_t)(control >> 16));
 	if (control & DMA_READ) {
-		uint8_t *to = mem_ptr(&f->vm->mem, address, len);
+		uint8_t *to = mem_ptr(&f->isa.vm->mem, address, len);
 
 		if (!to && len)
 			return DMA_ERROR;
@@ -135,10 +133,10 @@ dma_start(struct fwcfg *f, uint64_t at)
 	} __attribute__((packed)) d;
 	uint32_t result;
 
-	if (!mem_read(&f->vm->mem, at, &d, sizeof(d)))
+	if (!mem_read(&f->isa.vm->mem, at, &d, sizeof(d)))
 		return;
 	result = htobe32(dma_run(f, be32toh(d.control), be32toh(d.len), be64toh(d.address)));
-	mem_write(&f->vm->mem, at, &result, sizeof(result));
+	mem_write(&f->isa.vm->mem, at, &result, sizeof(result));
 }
 
 static void
@@ -146,7 +144,7 @@ dma_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct fwcfg *f = arg;
 
-	scoped_lock(&f->lock);
+	scoped_lock(&f->isa.lock);
 	if (offset == 0 && size == 4)
 		f->dma_high = be32toh((uint32_t)value);
 	else if (offset == 4 && size == 4)
@@ -208,8 +206,8 @@ add_memory_map(struct fwcfg *f)
 	struct e820 {
 		uint64_t address, size;
 		uint32_t type;
-	} __attribute__((packed)) map[2] = {{0, mem_low_size(&f->vm->mem), 1},
-					    {MEM_HIGH_BASE, mem_high_size(&f->vm->mem), 1}};
+	} __attribute__((packed)) map[2] = {{0, mem_low_size(&f->isa.vm->mem), 1},
+					    {MEM_HIGH_BASE, mem_high_size(&f->isa.vm->mem), 1}};
 
 	fwcfg_add_file(f, "etc/e820", map, sizeof(map[0]) * (map[1].size ? 2 : 1));
 }
@@ -283,7 +281,7 @@ add_acpi(struct fwcfg *f)
 	struct strbuf b = STRBUF_INIT;
 	struct acpi a;
 
-	acpi_build(f->vm, &a);
+	acpi_build(f->isa.vm, &a);
 	fwcfg_add_file(f, TABLES, a.tables.data, a.tables.len);
 	fwcfg_add_file(f, RSDP, a.rsdp, sizeof(a.rsdp));
 	load_allocate(&b, RSDP, 16, ZONE_FSEG);
@@ -305,7 +303,7 @@ add_smbios(struct fwcfg *f)
 {
 	struct smbios s;
 
-	smbios_build(f->vm, &s);
+	smbios_build(f->isa.vm, &s);
 	fwcfg_add_file(f, "etc/smbios/smbios-tables", s.tables.data, s.tables.len);
 	fwcfg_add_file(f, "etc/smbios/smbios-anchor", s.anchor, sizeof(s.anchor));
 	smbios_done(&s);
@@ -319,14 +317,12 @@ add_boot_order(struct fwcfg *f, struct error *err)
 	struct pci_dev *d;
 
 	for (uint64_t next = 0; next <= 255; next++) {
-		list_for_each(d, &f->vm->pci->devs, link) {
+		list_for_each(d, &f->isa.vm->pci->devs, link) {
 			cleanup_free char *key = str_printf("pci.%u.%u.%u.bootindex", d->bus,
 							    d->slot, d->fn);
 			uint64_t index;
-			int r = config_u64(f->vm->config, key, 0, 255, 256, &index, err);
 
-			if (r < 0)
-				return r;
+			TRY(config_u64(f->isa.vm->config, key, 0, 255, 256, &index, err));
 			if (index != next)
 				continue;
 			strbuf_addf(&b, "/pci@i0cf8/*@%x", d->slot);
@@ -344,7 +340,7 @@ add_boot_order(struct fwcfg *f, struct error *err)
 static int
 add_user_files(struct fwcfg *f, struct error *err)
 {
-	struct config *list = config_find(f->vm->config, "fwcfg");
+	struct config *list = config_find(f->isa.vm->config, "fwcfg");
 
 	for (struct config *n = NULL; list && (n = config_next(list, n));) {
 		const char *name = config_get(n, "name", NULL);
@@ -373,8 +369,7 @@ int
 fwcfg_describe(struct fwcfg *f, struct error *err)
 {
 	uint32_t id = ID_TRADITIONAL | ID_DMA;
-	uint16_t cpus = (uint16_t)f->vm->topology.cpus;
-	int r;
+	uint16_t cpus = (uint16_t)f->isa.vm->topology.cpus;
 
 	fwcfg_add(f, KEY_SIGNATURE, "QEMU", 4);
 	fwcfg_add(f, KEY_ID, &id, sizeof(id));
@@ -383,8 +378,8 @@ fwcfg_describe(struct fwcfg *f, struct error *err)
 	add_memory_map(f);
 	add_acpi(f);
 	add_smbios(f);
-	if ((r = add_boot_order(f, err)) < 0 || (r = add_user_files(f, err)) < 0)
-		return r;
+	TRY(add_boot_order(f, err));
+	TRY(add_user_files(f, err));
 	add_directory(f);
 	return 0;
 }
@@ -405,35 +400,23 @@ fwcfg_state(void *arg, struct state *s)
 }
 
 static void
-fwcfg_free(void *arg)
+fwcfg_done(void *arg)
 {
 	struct fwcfg *f = arg;
 
-	bus_remove(&f->vm->pio, &f->ports);
-	bus_remove(&f->vm->pio, &f->dma);
 	for (unsigned i = 0; i < f->n; i++) {
 		free(f->item[i].name);
 		free(f->item[i].data);
 	}
 	free(f->item);
-	pthread_mutex_destroy(&f->lock);
-	free(f);
 }
 
 struct fwcfg *
 fwcfg_new(struct vm *vm)
 {
-	struct fwcfg *f = xcalloc(1, sizeof(*f));
+	struct fwcfg *f = isa_new(vm, "fwcfg", sizeof(*f), fwcfg_state, fwcfg_done);
 
-	f->vm = vm;
-	pthread_mutex_init(&f->lock, NULL);
-	f->ports = (struct bus_range){.base = 0x510, .size = 2, .read = ports_read,
-				      .write = ports_write, .dev = f};
-	f->dma = (struct bus_range){.base = 0x514, .size = 8, .read = dma_read,
-				    .write = dma_write, .dev = f};
-	bus_add(&vm->pio, &f->ports);
-	bus_add(&vm->pio, &f->dma);
-	vm_add_part(vm, &(struct vm_part){.name = "fwcfg", .free = fwcfg_free,
-					  .state = fwcfg_state, .arg = f});
+	isa_add_range(f, &vm->pio, 0x510, 2, ports_read, ports_write);
+	isa_add_range(f, &vm->pio, 0x514, 8, dma_read, dma_write);
 	return f;
 }

@@ -277,9 +277,8 @@ static void
 on_hit(struct event_source *s, int fd, uint32_t events, void *arg)
 {
 	struct gdb *g = arg;
-	uint64_t n;
 
-	if (read(fd, &n, sizeof(n)) != sizeof(n) || !g->running)
+	if (!bell_hush(fd) || !g->running)
 		return;
 	vm_pause(g->vm);
 	for (unsigned i = 0; i < g->vm->topology.cpus; i++) {
@@ -617,7 +616,6 @@ int
 gdb_start(struct vm *vm, const char *address, bool wait, struct error *err)
 {
 	struct gdb *g;
-	int r;
 
 	if (vm->debug_fd >= 0)
 		return error_set(err, EBUSY, "%s waits for a debugger already", vm->name);
@@ -626,14 +624,10 @@ gdb_start(struct vm *vm, const char *address, bool wait, struct error *err)
 	g = xcalloc(1, sizeof(*g));
 	*g = (struct gdb){.vm = vm, .fd = -1, .listen_fd = -1, .hit_fd = -1};
 	vm_add_part(vm, &(struct vm_part){.name = "gdb", .free = gdb_free, .arg = g});
-	g->hit_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (g->hit_fd < 0)
-		return error_set_errno(err, errno, "eventfd");
-	if ((r = sock_tcp_listen(address, 0, &g->listen_fd, err)) < 0 ||
-	    (r = event_add_fd(vm->loop, g->hit_fd, EPOLLIN, on_hit, g, &g->hit_src, err)) < 0 ||
-	    (r = event_add_fd(vm->loop, g->listen_fd, EPOLLIN, on_connect, g, &g->listen_src,
-			      err)) < 0)
-		return r;
+	TRY(bell_new(&g->hit_fd, err));
+	TRY(sock_tcp_listen(address, 0, &g->listen_fd, err));
+	TRY(event_add_fd(vm->loop, g->hit_fd, EPOLLIN, on_hit, g, &g->hit_src, err));
+	TRY(event_add_fd(vm->loop, g->listen_fd, EPOLLIN, on_connect, g, &g->listen_src, err));
 	vm->debug_fd = g->hit_fd;
 	if (wait)
 		vm_pause(vm);

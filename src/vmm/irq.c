@@ -1,11 +1,7 @@
 #include "vmm/irq.h"
 
-#include <stdlib.h>
-
-#include "base/cleanup.h"
-#include "base/lock.h"
 #include "os/kvm.h"
-#include "vmm/sandbox.h"
+#include "vmm/device.h"
 
 /* Interrupts are sent from anywhere; a back end in the kernel gets an eventfd for its own. */
 SANDBOX_NEEDS(SANDBOX_ALL, "ioctl", "eventfd2");

@@ -129,15 +129,12 @@ machine_run(struct config *config, struct error *err)
 		if (r < 0)
 			return error_wrap(err, r, "%s", vm->name);
 	}
-	if ((r = config_bool(config, "suspend_at_boot", false, &suspended, err)) < 0 ||
-	    (r = event_add_fd(loop, vm->end_fd, EPOLLIN, ended, loop, &end, err)) < 0 ||
-	    (r = event_add_signal(loop, SIGTERM, on_term, vm, &term, err)) < 0)
-		return r;
+	TRY(config_bool(config, "suspend_at_boot", false, &suspended, err));
+	TRY(event_add_fd(loop, vm->end_fd, EPOLLIN, ended, loop, &end, err));
+	TRY(event_add_signal(loop, SIGTERM, on_term, vm, &term, err));
 	if (suspended)
 		vm_pause(vm);
-	r = vm_start(vm, err);
-	if (r < 0)
-		return r;
+	TRY(vm_start(vm, err));
 	sandbox_enter(SANDBOX_MAIN);
 	if (!suspended && !waits_for_debugger(vm))
 		vm_resume(vm);

@@ -1,11 +1,7 @@
 #include "vmm/mem.h"
 
-#include <string.h>
-#include <sys/mman.h>
-
-#include "base/cleanup.h"
-#include "base/lock.h"
 #include "os/kvm.h"
+#include "vmm/device.h"
 
 #define MEM_MIN (2ULL << 20)
 #define MEM_MAX (4ULL << 40)

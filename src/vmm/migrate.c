@@ -182,11 +182,10 @@ copy_thread(void *arg)
 {
 	struct migration *m = arg;
 	cleanup_error struct error err = ERROR_INIT;
-	uint64_t one = 1;
 
 	if (copy_rounds(m, &err) < 0)
 		fail(m, &err);
-	(void)!write(m->wake_fd, &one, sizeof(one)); /* an eventfd of ours, empty: it takes it */
+	bell_ring(m->wake_fd);
 	return NULL;
 }
 
@@ -213,15 +212,13 @@ hand_over(struct migration *m, bool *ret_gone, struct error *err)
 {
 	cleanup_strbuf struct strbuf state = STRBUF_INIT;
 	uint64_t us;
-	int r;
 
-	if ((r = send_round(m, &us, err)) < 0 || (r = state_save_moving(m->vm, &state, err)) < 0 ||
-	    (r = transmit(m->fd, DEVICES, 0, state.data, state.len, state.len, err)) < 0 ||
-	    (r = expect(m->fd, READY, err)) < 0)
-		return r;
+	TRY(send_round(m, &us, err));
+	TRY(state_save_moving(m->vm, &state, err));
+	TRY(transmit(m->fd, DEVICES, 0, state.data, state.len, state.len, err));
+	TRY(expect(m->fd, READY, err));
 	*ret_gone = true;
-	if ((r = transmit(m->fd, GO, 0, NULL, 0, 0, err)) < 0)
-		return r;
+	TRY(transmit(m->fd, GO, 0, NULL, 0, 0, err));
 	return expect(m->fd, RUNNING, err);
 }
 
@@ -304,11 +301,9 @@ check_plain(struct vm *vm, const char *address, struct error *err)
 	const struct sockaddr_in6 *v6 = (const void *)&sa;
 	socklen_t len;
 	bool plain;
-	int r;
 
-	if ((r = sock_tcp_address(address, &sa, &len, err)) < 0 ||
-	    (r = config_bool(vm->config, "migrate.plain", false, &plain, err)) < 0)
-		return r;
+	TRY(sock_tcp_address(address, &sa, &len, err));
+	TRY(config_bool(vm->config, "migrate.plain", false, &plain, err));
 	if (plain || (sa.ss_family == AF_INET && ntohl(v4->sin_addr.s_addr) >> 24 == 127) ||
 	    (sa.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr)))
 		return 0;
@@ -350,15 +345,11 @@ prepare(struct migration *m, const char *address, struct error *err)
 
 	if (m->fd < 0 && (r = connect_to(m->vm, address, &m->fd, err)) < 0)
 		return r;
-	if ((r = sock_set_timeout(m->fd, SILENCE_SECONDS, err)) < 0 || (r = may_move(m->vm, err)) < 0 ||
-	    (r = dirty_open(&m->dirty, &m->vm->mem, true, err)) < 0)
-		return r;
-	m->wake_fd = eventfd(0, EFD_CLOEXEC);
-	if (m->wake_fd < 0)
-		return error_set_errno(err, errno, "eventfd");
-	r = event_add_fd(m->vm->loop, m->wake_fd, EPOLLIN, copied, m, &m->wake_src, err);
-	if (r < 0)
-		return r;
+	TRY(sock_set_timeout(m->fd, SILENCE_SECONDS, err));
+	TRY(may_move(m->vm, err));
+	TRY(dirty_open(&m->dirty, &m->vm->mem, true, err));
+	TRY(bell_new(&m->wake_fd, err));
+	TRY(event_add_fd(m->vm->loop, m->wake_fd, EPOLLIN, copied, m, &m->wake_src, err));
 	r = pthread_create(&m->thread, NULL, copy_thread, m);
 	return r ? error_set_errno(err, r, "cannot start a thread") : 0;
 }
@@ -487,16 +478,12 @@ take_machine(struct vm *vm, int fd, struct error *err)
 				 (unsigned long long)(h.len >> 20),
 				 (unsigned long long)(vm->mem.ram_size >> 20));
 	for (;;) {
-		r = receive(fd, &h, sizeof(h), err);
-		if (r < 0)
-			return r;
+		TRY(receive(fd, &h, sizeof(h), err));
 		if (h.type == DEVICES)
 			return take_state(vm, fd, h.len, err);
 		if (h.type != PAGES && h.type != ZERO)
 			return error_set(err, EPROTO, "the peer does not speak as it should");
-		r = take_pages(vm, fd, &h, err);
-		if (r < 0)
-			return r;
+		TRY(take_pages(vm, fd, &h, err));
 	}
 }
 

@@ -29,10 +29,7 @@ opt_cpus(struct config *c, const char *arg, struct error *err)
 			return error_set(err, EINVAL,
 					 "expected [cpus=]N[,sockets=N][,cores=N][,threads=N]");
 
-		int r = config_set(c, key, value, err);
-
-		if (r < 0)
-			return r;
+		TRY(config_set(c, key, value, err));
 	}
 	return 0;
 }
@@ -112,10 +109,8 @@ opt_lpc(struct config *c, const char *arg, struct error *err)
 
 			size_t len = lpc_devices[i].rest ? strlen(p + 1) : strcspn(p + 1, ",");
 			cleanup_free char *value = xstrndup(p + 1, len);
-			int r = config_set(c, lpc_devices[i].keys[k], value, err);
 
-			if (r < 0)
-				return r;
+			TRY(config_set(c, lpc_devices[i].keys[k], value, err));
 			p += 1 + len;
 		}
 		return 0;
@@ -152,10 +147,8 @@ opt_smbios(struct config *c, const char *arg, struct error *err)
 			key = str_eq(aliases[a][0], key) ? aliases[a][1] : key;
 
 		cleanup_free char *path = str_printf("%s.%s", groups[type], key);
-		int r = config_set(c, path, eq + 1, err);
 
-		if (r < 0)
-			return r;
+		TRY(config_set(c, path, eq + 1, err));
 	}
 	return 0;
 }
@@ -207,9 +200,7 @@ opt_fwcfg(struct config *c, const char *arg, struct error *err)
 		kind = "file";
 	if (!text || comma == arg)
 		return error_set(err, EINVAL, "expected NAME,string=TEXT or NAME,file=PATH");
-	r = config_branch(c, "fwcfg", &list, err);
-	if (r < 0)
-		return r;
+	TRY(config_branch(c, "fwcfg", &list, err));
 	for (struct config *i = NULL; (i = config_next(list, i));)
 		n++;
 
@@ -325,7 +316,6 @@ parse_word(int argc, char **argv, int *i, struct config *config, struct error *e
 	for (const char *p = argv[*i] + 1; *p; p++) {
 		const struct option *o = find_option(*p);
 		const char *arg = NULL;
-		int r;
 
 		if (*p == 'h') {
 			usage(stdout);
@@ -346,9 +336,7 @@ parse_word(int argc, char **argv, int *i, struct config *config, struct error *e
 				usage_lpc(stdout);
 			return OPTIONS_SHOWN;
 		}
-		r = apply(config, o, arg, err);
-		if (r < 0)
-			return r;
+		TRY(apply(config, o, arg, err));
 	}
 	return OPTIONS_RUN;
 }
@@ -387,9 +375,7 @@ options_parse(int argc, char **argv, struct config *config, struct error *err)
 		if (r < 0)
 			return r;
 	}
-	r = restored(config, err);
-	if (r < 0)
-		return r;
+	TRY(restored(config, err));
 	if (!config_get(config, "name", NULL))
 		return error_set(err, EINVAL, "expected the machine's name (-h lists the options)");
 	return config_check(config, err);

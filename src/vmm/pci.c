@@ -353,13 +353,8 @@ pci_msix_fd(struct pci_dev *d, unsigned vector, int *ret_fd, struct error *err)
 	v = &d->msix.v[vector];
 	if (v->fd < 0) {
 		r = irq_route_new(&d->vm->irqs, &v->gsi, err);
-		if (r == 0) {
-			v->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-			if (v->fd < 0) {
-				r = error_set_errno(err, errno, "eventfd");
-				irq_route_free(&d->vm->irqs, v->gsi);
-			}
-		}
+		if (r == 0 && (r = bell_new(&v->fd, err)) < 0)
+			irq_route_free(&d->vm->irqs, v->gsi);
 		if (r == 0)
 			msix_update(d, v);
 	}

@@ -196,7 +196,7 @@ create_function(struct vm *vm, unsigned bus, unsigned slot, struct config *fn_no
 static int
 create_bus(struct vm *vm, struct config *bus_node, struct error *err)
 {
-	int bus, slot, r;
+	int bus, slot;
 
 	if (str_to_int(config_name(bus_node), &bus) < 0 || bus < 0 || bus > 255)
 		return 0; /* pci.enable_bars and the like */
@@ -205,9 +205,7 @@ create_bus(struct vm *vm, struct config *bus_node, struct error *err)
 			return error_set(err, EINVAL, "pci.%d.%s: a slot is 0 to 31", bus,
 					 config_name(s));
 		for (struct config *f = NULL; (f = config_next(s, f));) {
-			r = create_function(vm, (unsigned)bus, (unsigned)slot, f, err);
-			if (r < 0)
-				return r;
+			TRY(create_function(vm, (unsigned)bus, (unsigned)slot, f, err));
 		}
 	}
 	return 0;
@@ -350,7 +348,6 @@ pci_assign(struct vm *vm, bool enable, struct error *err)
 			unsigned off = PCI_BASE_ADDRESS_0 + 4 * i;
 			struct window *w = &mem32;
 			uint64_t addr = 0;
-			int r;
 
 			if (b->type == PCI_BAR_NONE || i == PCI_BAR_ROM)
 				continue;
@@ -358,9 +355,7 @@ pci_assign(struct vm *vm, bool enable, struct error *err)
 				w = &io;
 			else if (b->type == PCI_BAR_MEM64 && b->size >= LARGE_BAR)
 				w = &mem64;
-			r = place(w, b->size, &addr, err);
-			if (r < 0)
-				return r;
+			TRY(place(w, b->size, &addr, err));
 			pci_cfg_write(d, off, 4, (uint32_t)addr);
 			if (b->type == PCI_BAR_MEM64)
 				pci_cfg_write(d, off + 4, 4, (uint32_t)(addr >> 32));

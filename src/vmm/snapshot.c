@@ -11,14 +11,10 @@
  */
 #include "vmm/snapshot.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "base/str.h"
+#include "vmm/device.h"
 #include "vmm/dirty.h"
 
 #define MAGIC "ATOLLVM1"
@@ -111,22 +107,19 @@ write_all(struct vm *vm, int fd, uint64_t *ret_bytes, struct error *err)
 			   .memory_size = vm->mem.ram_size};
 	struct writer w = {.fd = fd, .mem = &vm->mem};
 	uint64_t at = sizeof(h);
-	int r;
 
-	if ((r = state_save(vm, &state, err)) < 0 ||
-	    (r = dirty_open(&pages, &vm->mem, false, err)) < 0)
-		return r;
+	TRY(state_save(vm, &state, err));
+	TRY(dirty_open(&pages, &vm->mem, false, err));
 	memcpy(h.magic, MAGIC, 8);
 	h.state_len = state.len;
 	h.memory_at = (at + h.config_len + h.state_len + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
 	w.memory_at = h.memory_at;
 	if (ftruncate(fd, (off_t)(h.memory_at + h.memory_size)) < 0)
 		return error_set_errno(err, errno, "cannot make the snapshot");
-	if ((r = write_at(fd, &h, sizeof(h), 0, err)) < 0 ||
-	    (r = write_at(fd, config, h.config_len, at, err)) < 0 ||
-	    (r = write_at(fd, state.data, state.len, at + h.config_len, err)) < 0 ||
-	    (r = dirty_walk(&pages, write_run, &w, err)) < 0)
-		return r;
+	TRY(write_at(fd, &h, sizeof(h), 0, err));
+	TRY(write_at(fd, config, h.config_len, at, err));
+	TRY(write_at(fd, state.data, state.len, at + h.config_len, err));
+	TRY(dirty_walk(&pages, write_run, &w, err));
 	if (fsync(fd) < 0)
 		return error_set_errno(err, errno, "cannot write the snapshot");
 	*ret_bytes = w.bytes;

@@ -180,10 +180,8 @@ exit_internal_error(struct vcpu *v)
 static void
 exit_debug(struct vcpu *v)
 {
-	uint64_t one = 1;
-
 	vcpu_stop(v, true);
-	(void)!write(v->vm->debug_fd, &one, sizeof(one)); /* full means: rung already */
+	bell_ring(v->vm->debug_fd);
 }
 
 static const struct {
@@ -253,10 +251,7 @@ set_mce(struct vcpu *v, struct error *err)
 	if (!kvm_cap(v->vm->kvm_fd, KVM_CAP_MCE))
 		return 0;
 
-	int r = KVM_CALL(v->vm->kvm_fd, KVM_X86_GET_MCE_CAP_SUPPORTED, &supported, err);
-
-	if (r < 0)
-		return r;
+	TRY(KVM_CALL(v->vm->kvm_fd, KVM_X86_GET_MCE_CAP_SUPPORTED, &supported, err));
 	cap = (cap & supported) | MCE_BANKS;
 	return KVM_CALL(v->fd, KVM_X86_SETUP_MCE, &cap, err);
 }
@@ -318,9 +313,7 @@ vcpu_set_entry(struct vcpu *v, const struct vcpu_entry *e, struct error *err)
 
 	if (e->mode == ENTRY_RESET)
 		return 0; /* as KVM makes it: f000:fff0, base 0xffff0000 */
-	r = KVM_CALL(v->fd, KVM_GET_SREGS, &s, err);
-	if (r < 0)
-		return r;
+	TRY(KVM_CALL(v->fd, KVM_GET_SREGS, &s, err));
 	if (e->mode == ENTRY_REAL) {
 		s.cs = segment(0, 0xb, false, false);
 		s.ds = s.es = s.fs = s.gs = s.ss = segment(0, 3, false, false);

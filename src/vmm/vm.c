@@ -65,13 +65,11 @@ static int
 read_topology(struct config *config, struct vm_topology *t, struct error *err)
 {
 	uint64_t cpus, sockets, cores, threads;
-	int r;
 
-	if ((r = config_u64(config, "cpus", 1, VM_MAX_VCPUS, 0, &cpus, err)) < 0 ||
-	    (r = config_u64(config, "sockets", 1, VM_MAX_VCPUS, 0, &sockets, err)) < 0 ||
-	    (r = config_u64(config, "cores", 1, VM_MAX_VCPUS, 0, &cores, err)) < 0 ||
-	    (r = config_u64(config, "threads", 1, VM_MAX_VCPUS, 0, &threads, err)) < 0)
-		return r;
+	TRY(config_u64(config, "cpus", 1, VM_MAX_VCPUS, 0, &cpus, err));
+	TRY(config_u64(config, "sockets", 1, VM_MAX_VCPUS, 0, &sockets, err));
+	TRY(config_u64(config, "cores", 1, VM_MAX_VCPUS, 0, &cores, err));
+	TRY(config_u64(config, "threads", 1, VM_MAX_VCPUS, 0, &threads, err));
 
 	bool shaped = sockets || cores || threads;
 	uint64_t product;
@@ -98,15 +96,13 @@ create_kvm(struct vm *vm, struct error *err)
 {
 	struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
 	uint64_t identity = IDENTITY_MAP_ADDRESS;
-	int r;
 
-	if ((r = kvm_open(&vm->kvm_fd, err)) < 0 ||
-	    (r = kvm_create_vm(vm->kvm_fd, &vm->fd, err)) < 0 ||
-	    (r = KVM_CALL(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity, err)) < 0 ||
-	    (r = KVM_CALL(vm->fd, KVM_SET_TSS_ADDR, (void *)(uintptr_t)TSS_ADDRESS, err)) < 0 ||
-	    (r = KVM_CALL(vm->fd, KVM_CREATE_IRQCHIP, NULL, err)) < 0 ||
-	    (r = KVM_CALL(vm->fd, KVM_CREATE_PIT2, &pit, err)) < 0)
-		return r;
+	TRY(kvm_open(&vm->kvm_fd, err));
+	TRY(kvm_create_vm(vm->kvm_fd, &vm->fd, err));
+	TRY(KVM_CALL(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity, err));
+	TRY(KVM_CALL(vm->fd, KVM_SET_TSS_ADDR, (void *)(uintptr_t)TSS_ADDRESS, err));
+	TRY(KVM_CALL(vm->fd, KVM_CREATE_IRQCHIP, NULL, err));
+	TRY(KVM_CALL(vm->fd, KVM_CREATE_PIT2, &pit, err));
 	/* Unknown MSRs fault in the guest unless it was asked otherwise (-w). */
 	if (!vm->strict_msr && kvm_cap(vm->kvm_fd, KVM_CAP_X86_USER_SPACE_MSR))
 		return kvm_enable_cap(vm->fd, KVM_CAP_X86_USER_SPACE_MSR,
@@ -136,15 +132,9 @@ vm_alloc(struct config *config, struct event_loop *loop)
 static int
 create_common(struct vm *vm, uint64_t ram_size, const struct mem_opts *opts, struct error *err)
 {
-	int r;
-
 	irqs_init(&vm->irqs, vm->fd);
-	vm->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (vm->end_fd < 0)
-		return error_set_errno(err, errno, "eventfd");
-	r = mem_init(&vm->mem, vm->fd, ram_size, opts, err);
-	if (r < 0)
-		return r;
+	TRY(bell_new(&vm->end_fd, err));
+	TRY(mem_init(&vm->mem, vm->fd, ram_size, opts, err));
 	return pci_root_new(vm, &vm->pci, err);
 }
 
@@ -152,13 +142,10 @@ int
 vm_new_fake(struct config *config, uint64_t ram_size, struct vm **ret, struct error *err)
 {
 	cleanup_vm struct vm *vm = vm_alloc(config, NULL);
-	int r;
 
 	vm->topology = (struct vm_topology){1, 1, 1, 1};
 	vm->ioapic = true;
-	r = create_common(vm, ram_size, &(struct mem_opts){0}, err);
-	if (r < 0)
-		return r;
+	TRY(create_common(vm, ram_size, &(struct mem_opts){0}, err));
 	*ret = steal_ptr(&vm);
 	return 0;
 }
@@ -202,9 +189,7 @@ vm_new(struct config *config, struct event_loop *loop, struct vm **ret, struct e
 	for (unsigned i = 0; i < vm->topology.cpus; i++)
 		vm->vcpu[i] = (struct vcpu){.vm = vm, .id = i, .fd = -1};
 	for (unsigned i = 0; i < vm->topology.cpus; i++) {
-		r = vcpu_init(&vm->vcpu[i], err);
-		if (r < 0)
-			return r;
+		TRY(vcpu_init(&vm->vcpu[i], err));
 	}
 	*ret = steal_ptr(&vm);
 	return 0;
@@ -254,6 +239,18 @@ vm_add_part(struct vm *vm, const struct vm_part *part)
 
 	p->owner = vm->part_owner;
 	list_add_tail(&vm->parts, &p->link);
+}
+
+void *
+vm_find_part(struct vm *vm, const char *name)
+{
+	struct vm_part *p;
+
+	list_for_each(p, &vm->parts, link) {
+		if (str_eq(p->name, name))
+			return p->arg;
+	}
+	return NULL;
 }
 
 void
@@ -320,10 +317,7 @@ vm_start(struct vm *vm, struct error *err)
 		return error_set_errno(err, code, "cannot start a vcpu's thread");
 	}
 	for (unsigned i = 0; i < vm->topology.cpus; i++) {
-		int r = pin(&vm->vcpu[i], err);
-
-		if (r < 0)
-			return r;
+		TRY(pin(&vm->vcpu[i], err));
 	}
 	return 0;
 }
@@ -390,7 +384,6 @@ vm_resume(struct vm *vm)
 void
 vm_end(struct vm *vm, enum vm_end how, const char *fmt, ...)
 {
-	uint64_t one = 1;
 	va_list ap;
 
 	scoped_lock(&vm->state_lock);
@@ -405,9 +398,8 @@ vm_end(struct vm *vm, enum vm_end how, const char *fmt, ...)
 		atomic_store(&vm->gate, 1);
 		pthread_cond_broadcast(&vm->state_change);
 		kick_all(vm);
-		/* An eventfd takes a 1 unless its counter is full, and then it is readable already. */
 		if (vm->end_fd >= 0)
-			(void)!write(vm->end_fd, &one, sizeof(one));
+			bell_ring(vm->end_fd);
 	}
 }
 

@@ -115,6 +115,8 @@ DEFINE_CLEANUP(vm_free, struct vm *);
 /* Defaults differ where nested guests are known to hang: vm.c. */
 bool vm_inside_tcg(void);
 void vm_add_part(struct vm *vm, const struct vm_part *part);
+/* The first one's arg of that name; NULL: there is none. */
+void *vm_find_part(struct vm *vm, const char *name);
 /* Of one device, or all (NULL), backwards. */
 void vm_free_parts(struct vm *vm, const struct pci_dev *owner);
 

@@ -1,12 +1,8 @@
 #include "vmm/worker.h"
 
 #include <signal.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/lock.h"
-#include "vmm/sandbox.h"
+#include "vmm/device.h"
 
 SANDBOX_NEEDS(SANDBOX_IO, "poll", "ppoll", "read");
 
@@ -19,8 +15,8 @@ worker_init(struct worker *w, void (*drain)(void *arg), void *arg, struct error 
 	*w = (struct worker){.drain = drain, .arg = arg, .kind = SANDBOX_IO};
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->changed, NULL);
-	w->ctl_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return w->ctl_fd < 0 ? error_set_errno(err, errno, "eventfd") : 0;
+	w->ctl_fd = -1;
+	return bell_new(&w->ctl_fd, err);
 }
 
 static void *
@@ -51,6 +47,34 @@ worker_spawn(struct worker *w, void *(*fn)(void *arg), struct error *err)
 	pthread_attr_destroy(&attr);
 	w->have_thread = code == 0;
 	return code ? error_set_errno(err, code, "cannot start a thread") : 0;
+}
+
+int
+worker_start(struct worker *w, struct vm *vm, const char *name, void *(*fn)(void *arg),
+	     struct error *err)
+{
+	vm_add_part(vm, &(struct vm_part){.name = name, .pause = worker_pause,
+					  .resume = worker_resume, .arg = w});
+	return worker_spawn(w, fn, err);
+}
+
+unsigned
+worker_wait(struct worker *w, const int *fds, unsigned n, unsigned n_bells, int timeout)
+{
+	struct pollfd p[WORKER_FDS + 1] = {{.fd = w->ctl_fd, .events = POLLIN}};
+	unsigned ready = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		p[i + 1] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+	if (poll(p, n + 1, timeout) < 0)
+		return 0; /* interrupted: as if nothing had been there */
+	for (unsigned i = 0; i <= n; i++) {
+		if (p[i].revents && i <= n_bells)
+			(void)bell_hush(p[i].fd);
+		if (p[i].revents && i)
+			ready |= 1U << (i - 1);
+	}
+	return ready;
 }
 
 bool
@@ -84,11 +108,9 @@ worker_obey(struct worker *w)
 static void
 command(struct worker *w, int want)
 {
-	uint64_t one = 1;
-
 	w->want = want;
 	pthread_cond_broadcast(&w->changed);
-	(void)!write(w->ctl_fd, &one, sizeof(one)); /* full means: rung already */
+	bell_ring(w->ctl_fd);
 	while (w->have_thread && want == WORKER_STOP && w->is != WORKER_STOP)
 		pthread_cond_wait(&w->changed, &w->lock);
 }

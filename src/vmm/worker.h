@@ -15,6 +15,10 @@
 #include "base/error.h"
 #include "vmm/sandbox.h"
 
+struct vm;
+
+#define WORKER_FDS 4 /* that worker_wait() takes, at the most */
+
 struct worker {
 	pthread_t thread;
 	bool have_thread;
@@ -32,11 +36,19 @@ struct worker {
 int worker_init(struct worker *w, void (*drain)(void *arg), void *arg, struct error *err);
 /* The thread begins stopped; fn(arg) runs in it, with all signals blocked. */
 int worker_spawn(struct worker *w, void *(*fn)(void *arg), struct error *err);
+/* The same as a part of the machine of that name, that pauses with it. */
+int worker_start(struct worker *w, struct vm *vm, const char *name, void *(*fn)(void *arg),
+		 struct error *err);
 /* Ends and joins the thread, and frees what worker_init() made. */
 void worker_done(struct worker *w);
 
 /* In the thread: true to go on; waits here while it must stand still. */
 bool worker_obey(struct worker *w);
+/*
+ * In the thread: sleeps until a descriptor can be read (-1: none), somebody gives a command, or
+ * timeout (ms; -1: never).  A bit each that can be; the first n_bells are bells, and hushed.
+ */
+unsigned worker_wait(struct worker *w, const int *fds, unsigned n, unsigned n_bells, int timeout);
 
 void worker_run(struct worker *w);
 void worker_stop(struct worker *w);

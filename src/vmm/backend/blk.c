@@ -1,21 +1,13 @@
 #define OPENSSL_SUPPRESS_DEPRECATED /* MD5_Init(): EVP would link all of the library */
 #include "vmm/backend/blk.h"
 
-#include <fcntl.h>
 #include <liburing.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <openssl/md5.h>
-#include <poll.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "base/str.h"
-#include "vmm/sandbox.h"
-#include "vmm/state.h"
+#include "vmm/device.h"
 
 SANDBOX_NEEDS(SANDBOX_MAIN, "fadvise64");
 SANDBOX_NEEDS(SANDBOX_IO, "io_uring_setup", "io_uring_enter", "io_uring_register", "preadv",

@@ -58,15 +58,11 @@ blk_worker_start(struct blk_worker *w, const struct blk_worker_ops *ops, struct 
 		memcpy(w->fds, kick_fds, n_kicks * sizeof(*kick_fds));
 		w->n_fds = n_kicks;
 	} else {
-		w->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (w->kick_fd < 0)
-			return error_set_errno(err, errno, "eventfd");
+		TRY(bell_new(&w->kick_fd, err));
 		w->fds[w->n_fds++] = w->kick_fd;
 	}
 	w->fds[w->n_fds++] = w->worker.ctl_fd;
-	vm_add_part(vm, &(struct vm_part){.name = ops->name, .pause = worker_pause,
-					  .resume = worker_resume, .arg = &w->worker});
-	return worker_spawn(&w->worker, work, err);
+	return worker_start(&w->worker, vm, ops->name, work, err);
 }
 
 void
@@ -81,9 +77,7 @@ blk_worker_done(struct blk_worker *w)
 void
 blk_worker_kick(struct blk_worker *w)
 {
-	uint64_t one = 1;
-
-	(void)!write(w->kick_fd, &one, sizeof(one)); /* full means: rung already */
+	bell_ring(w->kick_fd);
 }
 
 bool

@@ -8,18 +8,11 @@
  */
 #include "vmm/backend/chardev.h"
 
-#include <fcntl.h>
-#include <pthread.h>
-#include <poll.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <termios.h>
 
-#include "base/lock.h"
 #include "base/sock.h"
-#include "base/str.h"
-#include "vmm/sandbox.h"
+#include "vmm/device.h"
 
 /* The guest's side looks whether the host takes bytes, and takes a stream down with it. */
 SANDBOX_NEEDS(SANDBOX_VCPU | SANDBOX_IO, "poll", "epoll_ctl");
@@ -45,11 +38,8 @@ struct chardev {
 static void
 wake(struct chardev *c)
 {
-	uint64_t one = 1;
-
-	/* The counter being full means the main thread has been told already. */
 	if (c->wake_fd >= 0)
-		(void)!write(c->wake_fd, &one, sizeof(one));
+		bell_ring(c->wake_fd);
 }
 
 static void
@@ -141,10 +131,9 @@ static void
 on_wake(struct event_source *s, int fd, uint32_t events, void *arg)
 {
 	struct chardev *c = arg;
-	uint64_t n;
 	bool want_in, want_out;
 
-	(void)!read(fd, &n, sizeof(n)); /* nonblocking: empty is as good */
+	(void)bell_hush(fd);
 	pthread_mutex_lock(&c->lock);
 	want_in = c->input_wanted && c->in_fd >= 0;
 	want_out = c->out_len > 0 && c->out_fd >= 0;
@@ -288,12 +277,10 @@ chardev_open(struct event_loop *loop, const char *spec, const struct chardev_use
 	c->own_fds = true;
 	c->input_wanted = true;
 	pthread_mutex_init(&c->lock, NULL);
-	r = open_spec(c, spec, err);
-	if (r < 0)
+	if ((r = open_spec(c, spec, err)) < 0)
 		return error_wrap(err, r, "%s", spec);
-	c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (c->wake_fd < 0)
-		return error_set_errno(err, errno, "eventfd");
+	if ((r = bell_new(&c->wake_fd, err)) < 0)
+		return r;
 	if (loop) {
 		r = event_add_fd(loop, c->wake_fd, EPOLLIN, on_wake, c, &c->wake_src, err);
 		if (r == 0 && c->listen_fd >= 0)

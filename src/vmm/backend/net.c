@@ -1,21 +1,14 @@
 #include "vmm/backend/net.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "base/bytes.h"
 #include "base/file.h"
 #include "base/sock.h"
-#include "base/str.h"
-#include "vmm/sandbox.h"
+#include "vmm/device.h"
 
 SANDBOX_NEEDS(SANDBOX_IO, "writev");
 /* A driver chooses its offloads. */
@@ -102,11 +95,9 @@ static int
 take_fds(struct net *n, struct config *node, bool *ret_taken, struct error *err)
 {
 	uint64_t fd, vhost;
-	int r;
 
-	if ((r = config_u64(node, "fd", 3, INT_MAX, 0, &fd, err)) < 0 ||
-	    (r = config_u64(node, "vhostfd", 3, INT_MAX, 0, &vhost, err)) < 0)
-		return r;
+	TRY(config_u64(node, "fd", 3, INT_MAX, 0, &fd, err));
+	TRY(config_u64(node, "vhostfd", 3, INT_MAX, 0, &vhost, err));
 	if (!fd)
 		return 0;
 	if (n->n_pairs > 1)

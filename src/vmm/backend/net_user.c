@@ -11,13 +11,9 @@
 #include <linux/ip.h>
 #include <linux/udp.h>
 #include <netinet/in.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 
-#include "base/event.h"
-#include "base/str.h"
 #include "vmm/backend/net.h"
+#include "vmm/device.h"
 
 #define GATEWAY 0x0a000202U
 #define GUEST 0x0a00020fU

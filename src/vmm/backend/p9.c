@@ -13,22 +13,15 @@
 #include "vmm/backend/p9.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
-#include "base/str.h"
-#include "vmm/sandbox.h"
+#include "vmm/device.h"
 
 SANDBOX_NEEDS(SANDBOX_FILES, "openat2", "openat", "dup", "fcntl", "fstat",
 	      "newfstatat", "fstatfs", "lseek", "getdents64", "pread64", "pwrite64", "ftruncate",
@@ -492,10 +485,8 @@ t_symlink(struct p9 *s, struct fid *f)
 {
 	char name[NAME_MAX + 1], target[PATH_MAX];
 	uint32_t gid;
-	int r = args(s, "nt4", name, target, &gid);
 
-	if (r < 0)
-		return r;
+	TRY(args(s, "nt4", name, target, &gid));
 	return made(s, result(symlinkat(target, f->path, name)), f->path, name, gid);
 }
 
@@ -505,10 +496,8 @@ t_mknod(struct p9 *s, struct fid *f)
 	char name[NAME_MAX + 1];
 	uint32_t mode, gid;
 	uint64_t number;
-	int r = args(s, "n484", name, &mode, &number, &gid);
 
-	if (r < 0)
-		return r;
+	TRY(args(s, "n484", name, &mode, &number, &gid));
 	if (!S_ISREG(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode))
 		return -EPERM; /* a device of the host's, in the guest's hands? */
 	return made(s, result(mknodat(f->path, name, mode, 0)), f->path, name, gid);
@@ -519,10 +508,8 @@ t_mkdir(struct p9 *s, struct fid *f)
 {
 	char name[NAME_MAX + 1];
 	uint32_t mode, gid;
-	int r = args(s, "n44", name, &mode, &gid);
 
-	if (r < 0)
-		return r;
+	TRY(args(s, "n44", name, &mode, &gid));
 	return made(s, result(mkdirat(f->path, name, mode & 07777)), f->path, name, gid);
 }
 
@@ -531,10 +518,8 @@ t_link(struct p9 *s, struct fid *dir)
 {
 	char name[NAME_MAX + 1], what[16];
 	struct fid *f;
-	int r = args(s, "fn", &f, name);
 
-	if (r < 0)
-		return r;
+	TRY(args(s, "fn", &f, name));
 	return result(linkat(s->self, own_name(f->path, what), dir->path, name, AT_SYMLINK_FOLLOW));
 }
 
@@ -543,10 +528,8 @@ t_renameat(struct p9 *s, struct fid *from)
 {
 	char old[NAME_MAX + 1], new[NAME_MAX + 1];
 	struct fid *to;
-	int r = args(s, "nfn", old, &to, new);
 
-	if (r < 0)
-		return r;
+	TRY(args(s, "nfn", old, &to, new));
 	return result(renameat2(from->path, old, to->path, new, 0));
 }
 
@@ -555,10 +538,8 @@ t_unlinkat(struct p9 *s, struct fid *f)
 {
 	char name[NAME_MAX + 1];
 	uint32_t flags;
-	int r = args(s, "n4", name, &flags);
 
-	if (r < 0)
-		return r;
+	TRY(args(s, "n4", name, &flags));
 	return result(unlinkat(f->path, name, (int)flags & AT_REMOVEDIR));
 }
 

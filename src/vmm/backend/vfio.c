@@ -121,13 +121,9 @@ join_group(struct vfio *v, int number, const struct mem *m, int *ret_fd, struct 
 	if (ioctl(fd, VFIO_GROUP_SET_CONTAINER, &v->container) < 0)
 		return error_set_errno(err, errno, "%s", path);
 	if (v->n_groups == 0) {
-		int r;
-
 		if (ioctl(v->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) < 0)
 			return error_set_errno(err, errno, "%s: IOMMU", path);
-		r = map_ram(v, m, err);
-		if (r < 0)
-			return r;
+		TRY(map_ram(v, m, err));
 	}
 	v->group[v->n_groups].number = number;
 	v->group[v->n_groups++].fd = *ret_fd = steal_fd(&fd);

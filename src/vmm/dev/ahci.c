@@ -15,6 +15,7 @@
 #include "vmm/dev/ahci.h"
 
 #include "vmm/device.h"
+#include "vmm/regs.h"
 
 #define ICH9_AHCI 0x2922
 #define MAX_IOV 1024
@@ -299,8 +300,9 @@ reset_link(struct ahci_port *p)
 }
 
 static void
-set_cmd(struct ahci_port *p, uint32_t value)
+set_cmd(void *port, uint32_t value)
 {
+	struct ahci_port *p = port;
 	uint32_t was = p->cmd;
 
 	p->cmd = (was & ~CMD_WRITABLE) | (value & CMD_WRITABLE);
@@ -316,91 +318,83 @@ set_cmd(struct ahci_port *p, uint32_t value)
 }
 
 static uint32_t
+get_cmd(const void *port)
+{
+	const struct ahci_port *p = port;
+
+	return p->cmd | (p->lun.cdrom ? CMD_ATAPI : 0);
+}
+
+static uint32_t
+get_signature(const void *port)
+{
+	return ((const struct ahci_port *)port)->lun.cdrom ? SIG_ATAPI : SIG_DISK;
+}
+
+static uint32_t
+get_link(const void *port)
+{
+	return (((const struct ahci_port *)port)->sctl & 0xf) == 0 ? SSTS_UP : 0;
+}
+
+static void
+set_control(void *port, uint32_t v)
+{
+	struct ahci_port *p = port;
+
+	if ((p->sctl & 0xf) == 1 && (v & 0xf) == 0)
+		reset_link(p);
+	else if ((v & 0xf) == 1)
+		stop_port(p);
+	p->sctl = v & 0xfff;
+}
+
+static void
+port_irq(void *port)
+{
+	update_irq(((struct ahci_port *)port)->hba);
+}
+
+static void
+port_issued(void *port)
+{
+	blk_worker_kick(&((struct ahci_port *)port)->worker);
+}
+
+/* Where its lists are does not change while a port runs; it takes commands only then. */
+static const struct reg port_stopped[] = {
+	REG64(struct ahci_port, PX_CLB, clb, ~0x3ffU),
+	REG64(struct ahci_port, PX_FB, fb, ~0xffU),
+}, port_started[] = {
+	REG(struct ahci_port, PX_SACT, sact, .sets = ~0U),
+	REG(struct ahci_port, PX_CI, ci, .sets = ~0U, .then = port_issued),
+}, port_regs[] = {
+	REG(struct ahci_port, PX_IS, is, .clears = ~0U, .then = port_irq),
+	REG(struct ahci_port, PX_IE, ie, .write = 0xfdc000ff, .then = port_irq),
+	{.at = PX_CMD, .get = get_cmd, .set = set_cmd},
+	REG(struct ahci_port, PX_TFD, tfd),
+	{.at = PX_SIG, .get = get_signature},
+	{.at = PX_SSTS, .get = get_link},
+	REG(struct ahci_port, PX_SCTL, sctl, .set = set_control),
+	REG(struct ahci_port, PX_SERR, serr, .clears = ~0U),
+};
+
+static uint32_t
 port_read(const struct ahci_port *p, unsigned at)
 {
-	switch (at) {
-	case PX_CLB:
-		return (uint32_t)p->clb;
-	case PX_CLBU:
-		return (uint32_t)(p->clb >> 32);
-	case PX_FB:
-		return (uint32_t)p->fb;
-	case PX_FBU:
-		return (uint32_t)(p->fb >> 32);
-	case PX_IS:
-		return p->is;
-	case PX_IE:
-		return p->ie;
-	case PX_CMD:
-		return p->cmd | (p->lun.cdrom ? CMD_ATAPI : 0);
-	case PX_TFD:
-		return p->tfd;
-	case PX_SIG:
-		return p->lun.cdrom ? SIG_ATAPI : SIG_DISK;
-	case PX_SSTS:
-		return (p->sctl & 0xf) == 0 ? SSTS_UP : 0;
-	case PX_SCTL:
-		return p->sctl;
-	case PX_SERR:
-		return p->serr;
-	case PX_SACT:
-		return p->sact;
-	case PX_CI:
-		return p->ci;
-	}
-	return 0;
+	return regs_read(port_regs, ARRAY_SIZE(port_regs), p, at) |
+	       regs_read(port_stopped, ARRAY_SIZE(port_stopped), p, at) |
+	       regs_read(port_started, ARRAY_SIZE(port_started), p, at);
 }
 
 static void
 port_write(struct ahci_port *p, unsigned at, uint32_t v)
 {
-	bool started = p->cmd & CMD_ST;
-
-	switch (at) {
-	case PX_CLB:
-		p->clb = started ? p->clb : with_low(p->clb, v & ~0x3ffU);
-		return;
-	case PX_CLBU:
-		p->clb = started ? p->clb : with_high(p->clb, v);
-		return;
-	case PX_FB:
-		p->fb = started ? p->fb : with_low(p->fb, v & ~0xffU);
-		return;
-	case PX_FBU:
-		p->fb = started ? p->fb : with_high(p->fb, v);
-		return;
-	case PX_IS:
-		p->is &= ~v;
-		update_irq(p->hba);
-		return;
-	case PX_IE:
-		p->ie = v & 0xfdc000ff;
-		update_irq(p->hba);
-		return;
-	case PX_CMD:
-		set_cmd(p, v);
-		return;
-	case PX_SCTL:
-		if ((p->sctl & 0xf) == 1 && (v & 0xf) == 0)
-			reset_link(p);
-		else if ((v & 0xf) == 1)
-			stop_port(p);
-		p->sctl = v & 0xfff;
-		return;
-	case PX_SERR:
-		p->serr &= ~v;
-		return;
-	case PX_SACT:
-		if (started)
-			p->sact |= v;
-		return;
-	case PX_CI:
-		if (!started)
-			return;
-		p->ci |= v;
-		blk_worker_kick(&p->worker);
-		return;
-	}
+	if (p->cmd & CMD_ST)
+		regs_write(port_started, ARRAY_SIZE(port_started), p, at, v);
+	else
+		regs_write(port_stopped, ARRAY_SIZE(port_stopped), p, at, v);
+	regs_write(port_regs, ARRAY_SIZE(port_regs), p, at, v);
 }
 
 static void
@@ -420,80 +414,85 @@ hba_reset(struct ahci *a)
 }
 
 static uint32_t
-capabilities(const struct ahci *a)
+capabilities(const void *a)
 {
 	/* 32 slots, AHCI only, 6 Gb/s, list override, queueing, 64 bits. */
-	return (a->n_ports - 1) | (AHCI_SLOTS - 1) << 8 | 1U << 18 | 3U << 20 | 1U << 24 | 1U << 30 |
-	       1U << 31;
+	return (((const struct ahci *)a)->n_ports - 1) | (AHCI_SLOTS - 1) << 8 | 1U << 18 | 3U << 20 |
+	       1U << 24 | 1U << 30 | 1U << 31;
 }
 
 static uint32_t
-hba_read(const struct ahci *a, unsigned at)
+ports_there(const void *a)
 {
-	switch (at) {
-	case HBA_CAP:
-		return capabilities(a);
-	case HBA_GHC:
-		return a->ghc;
-	case HBA_IS:
-		return a->is;
-	case HBA_PI:
-		return (1U << a->n_ports) - 1;
-	case HBA_VS:
-		return 0x00010300;
-	}
-	return 0;
+	return (1U << ((const struct ahci *)a)->n_ports) - 1;
 }
 
 static void
-hba_write(struct ahci *a, unsigned at, uint32_t v)
+set_ghc(void *hba, uint32_t v)
 {
-	if (at == HBA_GHC) {
-		if (v & GHC_RESET)
-			hba_reset(a);
-		else
-			a->ghc = GHC_AE | (v & GHC_IE);
-		update_irq(a);
-	} else if (at == HBA_IS) {
-		a->is &= ~v;
-		/* What is still there is said again: a message tells of a change only. */
-		pci_irq_level(&a->pci, false);
-		update_irq(a);
-	}
+	struct ahci *a = hba;
+
+	if (v & GHC_RESET)
+		hba_reset(a);
+	else
+		a->ghc = GHC_AE | (v & GHC_IE);
+	update_irq(a);
+}
+
+/* What is still there is said again: a message tells of a change only. */
+static void
+interrupts_taken(void *a)
+{
+	pci_irq_level(&((struct ahci *)a)->pci, false);
+	update_irq(a);
+}
+
+static const struct reg hba_regs[] = {
+	{.at = HBA_CAP, .get = capabilities},
+	REG(struct ahci, HBA_GHC, ghc, .set = set_ghc),
+	REG(struct ahci, HBA_IS, is, .clears = ~0U, .then = interrupts_taken),
+	{.at = HBA_PI, .get = ports_there},
+	{.at = HBA_VS, .value = 0x00010300},
+};
+
+static uint32_t
+reg_read(void *hba, unsigned at)
+{
+	struct ahci *a = hba;
+	unsigned n = (at - PORT_BASE) / PORT_SIZE;
+
+	if (at < PORT_BASE)
+		return regs_read(hba_regs, ARRAY_SIZE(hba_regs), a, at);
+	return n < a->n_ports ? port_read(&a->port[n], at % PORT_SIZE) : 0;
+}
+
+static void
+reg_write(void *hba, unsigned at, uint32_t v)
+{
+	struct ahci *a = hba;
+	unsigned n = (at - PORT_BASE) / PORT_SIZE;
+
+	if (at < PORT_BASE)
+		regs_write(hba_regs, ARRAY_SIZE(hba_regs), a, at, v);
+	else if (n < a->n_ports)
+		port_write(&a->port[n], at % PORT_SIZE, v);
 }
 
 static uint64_t
 ahci_read(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size)
 {
-	struct ahci *a = (struct ahci *)d;
-	unsigned at = (unsigned)offset & ~3U, n = (at - PORT_BASE) / PORT_SIZE;
-	uint64_t v = 0;
-
-	pthread_mutex_lock(&a->lock);
-	if (at < PORT_BASE)
-		v = hba_read(a, at);
-	else if (n < a->n_ports)
-		v = port_read(&a->port[n], at % PORT_SIZE);
-	pthread_mutex_unlock(&a->lock);
-	return v >> (8 * (offset & 3));
+	scoped_lock(&((struct ahci *)d)->lock);
+	return regs_split_read(reg_read, d, offset, size);
 }
 
 static void
 ahci_write(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct ahci *a = (struct ahci *)d;
-	unsigned at = (unsigned)offset, n = (at - PORT_BASE) / PORT_SIZE;
 
-	if (size < 4 || at % 4)
-		return;
 	scoped_lock(&a->control);
 	scoped_lock(&a->lock);
-	for (unsigned i = 0; i < size; i += 4, at += 4) {
-		if (at < PORT_BASE)
-			hba_write(a, at, (uint32_t)(value >> (8 * i)));
-		else if (n < a->n_ports)
-			port_write(&a->port[n], at % PORT_SIZE, (uint32_t)(value >> (8 * i)));
-	}
+	regs_split_write(reg_write, a, offset, size, value);
 }
 
 /* ---- setting up ---- */
@@ -612,12 +611,10 @@ parse_port(struct config *node, unsigned n, const char *type, const char *text, 
 	cleanup_free char *path = str_printf("port.%u", n);
 	struct config *port;
 	const char *index;
-	int r;
 
-	if ((r = config_branch(node, path, &port, err)) < 0 ||
-	    (r = config_set(port, "type", type, err)) < 0 ||
-	    (r = pci_parse_opts(&one_port, port, text, err)) < 0)
-		return r;
+	TRY(config_branch(node, path, &port, err));
+	TRY(config_set(port, "type", type, err));
+	TRY(pci_parse_opts(&one_port, port, text, err));
 	/* The order of booting is between devices. */
 	index = config_get(port, "bootindex", NULL);
 	return index ? config_set(node, "bootindex", index, err) : 0;

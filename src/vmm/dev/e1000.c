@@ -395,24 +395,15 @@ work(void *arg)
 	struct e1000 *e = arg;
 
 	while (worker_obey(&e->worker)) {
-		struct pollfd p[3] = {{.fd = e->worker.ctl_fd, .events = POLLIN},
-				      {.fd = e->kick_fd, .events = POLLIN},
-				      {.fd = -1, .events = POLLIN}};
-		uint64_t count;
+		int fds[2] = {e->kick_fd, -1};
 		bool more;
 
 		pthread_mutex_lock(&e->lock);
 		more = transmit(e);
 		if (rx_ready(e))
-			p[2].fd = e->net.fd[0];
+			fds[1] = e->net.fd[0];
 		pthread_mutex_unlock(&e->lock);
-		if (poll(p, ARRAY_SIZE(p), more ? 0 : -1) < 0)
-			continue;
-		for (unsigned i = 0; i < 2; i++) {
-			if (p[i].revents)
-				(void)!read(p[i].fd, &count, sizeof(count)); /* nonblocking */
-		}
-		if (p[2].revents) {
+		if (worker_wait(&e->worker, fds, 2, 1, more ? 0 : -1) & 2) {
 			pthread_mutex_lock(&e->lock);
 			receive(e);
 			pthread_mutex_unlock(&e->lock);
@@ -505,9 +496,7 @@ reset(struct e1000 *e)
 static void
 kick(struct e1000 *e)
 {
-	uint64_t one = 1;
-
-	(void)!write(e->kick_fd, &one, sizeof(one)); /* full: rung already */
+	bell_ring(e->kick_fd);
 }
 
 static uint32_t
@@ -643,11 +632,10 @@ e1000_init(struct pci_dev *d, struct config *node, struct error *err)
 
 	e->kick_fd = -1;
 	pthread_mutex_init(&e->lock, NULL);
-	if ((r = worker_init(&e->worker, NULL, e, err)) < 0 ||
-	    (r = config_set(node, "vhost", "false", err)) < 0 ||
-	    (r = net_open(d->vm->loop, node, 1, &e->net, err)) < 0 ||
-	    (r = net_configure(&e->net, sizeof(struct virtio_net_hdr), 0, err)) < 0)
-		return r;
+	TRY(worker_init(&e->worker, NULL, e, err));
+	TRY(config_set(node, "vhost", "false", err));
+	TRY(net_open(d->vm->loop, node, 1, &e->net, err));
+	TRY(net_configure(&e->net, sizeof(struct virtio_net_hdr), 0, err));
 
 	cleanup_free char *name = str_printf("%s-%s", pci_where(d, where), d->vm->name);
 
@@ -662,14 +650,10 @@ e1000_init(struct pci_dev *d, struct config *node, struct error *err)
 	pci_add_bar(d, 0, PCI_BAR_MEM32, 0x20000);
 	pci_add_bar(d, 2, PCI_BAR_IO, 8);
 	pci_add_pin(d);
-	e->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (e->kick_fd < 0)
-		return error_set_errno(err, errno, "eventfd");
+	TRY(bell_new(&e->kick_fd, err));
 	make_eeprom(e);
 	reset(e);
-	vm_add_part(d->vm, &(struct vm_part){.name = "e1000", .pause = worker_pause,
-					     .resume = worker_resume, .arg = &e->worker});
-	r = worker_spawn(&e->worker, work, err);
+	r = worker_start(&e->worker, d->vm, "e1000", work, err);
 	/* The rings are empty until a driver turns them on: it may run from the start. */
 	if (r == 0)
 		worker_run(&e->worker);

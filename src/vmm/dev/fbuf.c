@@ -156,10 +156,7 @@ start_vnc(struct fbuf *f, struct config *node, unsigned w, unsigned h, struct er
 		.width = w,
 		.height = h,
 	};
-	int r = config_bool(node, "wait", false, &opts.wait, err);
-
-	if (r < 0)
-		return r;
+	TRY(config_bool(node, "wait", false, &opts.wait, err));
 	if (opts.tcp && opts.unix_path)
 		return error_set(err, EINVAL, "tcp and unix are two ways; expected one");
 	/* Without a way to look at it, the picture is still there for screenshots. */
@@ -177,16 +174,14 @@ fbuf_init(struct pci_dev *d, struct config *node, struct error *err)
 	uint64_t w, h;
 	unsigned ignored;
 	void *vram;
-	int r;
 
 	pthread_mutex_init(&f->lock, NULL);
 	if (display->frame)
 		return error_set(err, EEXIST, "a machine has one frame buffer");
-	if ((r = config_u64(node, "w", MIN_WIDTH, MAX_WIDTH, 1024, &w, err)) < 0 ||
-	    (r = config_u64(node, "h", MIN_HEIGHT, MAX_HEIGHT, 768, &h, err)) < 0 ||
-	    (r = config_enum(node, "vga", vga, 0, &ignored, err)) < 0 ||
-	    (r = pci_add_ram_bar(d, 0, VRAM_SIZE, &vram, err)) < 0)
-		return r;
+	TRY(config_u64(node, "w", MIN_WIDTH, MAX_WIDTH, 1024, &w, err));
+	TRY(config_u64(node, "h", MIN_HEIGHT, MAX_HEIGHT, 768, &h, err));
+	TRY(config_enum(node, "vga", vga, 0, &ignored, err));
+	TRY(pci_add_ram_bar(d, 0, VRAM_SIZE, &vram, err));
 	f->vram = vram;
 	pci_set_ids(d, BOCHS_VENDOR, BOCHS_DISPLAY, PCI_CLASS_DISPLAY, 2);
 	pci_set_subsystem(d, PCI_VENDOR_REDHAT, 0x1100);

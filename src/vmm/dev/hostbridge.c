@@ -32,12 +32,10 @@ hostbridge_init(struct pci_dev *d, struct config *node, struct error *err)
 	static const char *const words[] = {"q35", "i440fx", "amd", "netapp", NULL};
 	unsigned model;
 	uint64_t vendor, device;
-	int r;
 
-	if ((r = config_enum(node, "model", words, 0, &model, err)) < 0 ||
-	    (r = config_u64(node, "vendor", 1, 0xfffe, models[model].vendor, &vendor, err)) < 0 ||
-	    (r = config_u64(node, "devid", 0, 0xffff, models[model].device, &device, err)) < 0)
-		return r;
+	TRY(config_enum(node, "model", words, 0, &model, err));
+	TRY(config_u64(node, "vendor", 1, 0xfffe, models[model].vendor, &vendor, err));
+	TRY(config_u64(node, "devid", 0, 0xffff, models[model].device, &device, err));
 	pci_set_ids(d, (uint16_t)vendor, (uint16_t)device, PCI_CLASS_BRIDGE_HOST, 0);
 	pci_set32(d, MCH_PCIEXBAR, (uint32_t)d->vm->pci->ecam.base | 1);
 	memset(&d->wmask[MCH_PAM0], 0x33, 7);

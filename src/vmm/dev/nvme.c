@@ -10,6 +10,7 @@
 
 #include "vmm/backend/blk_worker.h"
 #include "vmm/device.h"
+#include "vmm/regs.h"
 
 enum {
 	REG_CAP = 0x00, REG_VS = 0x08, REG_INTMS = 0x0c, REG_INTMC = 0x10, REG_CC = 0x14,
@@ -676,8 +677,9 @@ enable(struct nvme *n)
 }
 
 static void
-set_cc(struct nvme *n, uint32_t value)
+set_cc(void *dev, uint32_t value)
 {
+	struct nvme *n = dev;
 	bool was = n->cc & CC_EN, is = value & CC_EN;
 
 	n->cc = value;
@@ -697,92 +699,41 @@ set_cc(struct nvme *n, uint32_t value)
 		n->csts &= ~(uint32_t)CSTS_SHST_DONE;
 }
 
-static uint64_t
-cap(void)
+static const struct reg regs[] = {
+	/* Queue entries, contiguous, 20 s to get ready; NVM command set. */
+	{.at = REG_CAP, .value = (MAX_ENTRIES - 1) | 1U << 16 | 40U << 24},
+	{.at = REG_CAP + 4, .value = 1U << 5},
+	{.at = REG_VS, .value = 0x00010400},
+	REG(struct nvme, REG_INTMS, intm, .sets = ~0U),
+	REG(struct nvme, REG_INTMC, intm, .clears = ~0U),
+	REG(struct nvme, REG_CC, cc, .set = set_cc),
+	REG(struct nvme, REG_CSTS, csts),
+	REG(struct nvme, REG_AQA, aqa, .write = ~0U),
+	REG64(struct nvme, REG_ASQ, asq, ~0U),
+	REG64(struct nvme, REG_ACQ, acq, ~0U),
+};
+
+static uint32_t
+reg_read(void *n, unsigned at)
 {
-	/* Queue entries, contiguous, 20 s to get ready, NVM command set. */
-	return (MAX_ENTRIES - 1) | 1ULL << 16 | 40ULL << 24 | 1ULL << 37;
+	return regs_read(regs, ARRAY_SIZE(regs), n, at);
 }
 
-static uint64_t
-reg(struct nvme *n, uint64_t at)
+/* The admin queue stays what it was when the controller was enabled. */
+static void
+reg_write(void *dev, unsigned at, uint32_t v)
 {
-	switch (at) {
-	case REG_CAP:
-		return (uint32_t)cap();
-	case REG_CAP + 4:
-		return cap() >> 32;
-	case REG_VS:
-		return 0x00010400;
-	case REG_INTMS:
-	case REG_INTMC:
-		return n->intm;
-	case REG_CC:
-		return n->cc;
-	case REG_CSTS:
-		return n->csts;
-	case REG_AQA:
-		return n->aqa;
-	case REG_ASQ:
-		return (uint32_t)n->asq;
-	case REG_ASQ + 4:
-		return n->asq >> 32;
-	case REG_ACQ:
-		return (uint32_t)n->acq;
-	case REG_ACQ + 4:
-		return n->acq >> 32;
-	}
-	return 0;
+	struct nvme *n = dev;
+
+	if (at < REG_AQA || !(n->cc & CC_EN))
+		regs_write(regs, ARRAY_SIZE(regs), n, at, v);
 }
 
 static uint64_t
 nvme_read(struct pci_dev *p, unsigned bar, uint64_t offset, unsigned size)
 {
-	struct nvme *n = (struct nvme *)p;
-	uint64_t v;
-
-	scoped_lock(&n->lock);
-	v = reg(n, offset & ~3ULL) >> (8 * (offset & 3));
-	if (size == 8)
-		v |= reg(n, offset + 4) << 32;
-	return v;
-}
-
-static void
-reg_write(struct nvme *n, uint64_t at, uint32_t v)
-{
-	bool enabled = n->cc & CC_EN;
-
-	switch (at) {
-	case REG_INTMS:
-		n->intm |= v;
-		return;
-	case REG_INTMC:
-		n->intm &= ~v;
-		return;
-	case REG_CC:
-		set_cc(n, v);
-		return;
-	}
-	if (enabled)
-		return;
-	switch (at) {
-	case REG_AQA:
-		n->aqa = v;
-		return;
-	case REG_ASQ:
-		n->asq = with_low(n->asq, v);
-		return;
-	case REG_ASQ + 4:
-		n->asq = with_high(n->asq, v);
-		return;
-	case REG_ACQ:
-		n->acq = with_low(n->acq, v);
-		return;
-	case REG_ACQ + 4:
-		n->acq = with_high(n->acq, v);
-		return;
-	}
+	scoped_lock(&((struct nvme *)p)->lock);
+	return regs_split_read(reg_read, p, offset, size);
 }
 
 static void
@@ -802,10 +753,7 @@ nvme_write(struct pci_dev *p, unsigned bar, uint64_t offset, unsigned size, uint
 		return;
 	}
 	scoped_lock(&n->lock);
-	if (size >= 4)
-		reg_write(n, offset, (uint32_t)value);
-	if (size == 8)
-		reg_write(n, offset + 4, (uint32_t)(value >> 32));
+	regs_split_write(reg_write, n, offset, size, value);
 }
 
 static int
@@ -813,12 +761,10 @@ nvme_init(struct pci_dev *p, struct config *node, struct error *err)
 {
 	struct nvme *n = (struct nvme *)p;
 	uint64_t queues;
-	int r;
 
 	pthread_mutex_init(&n->lock, NULL);
-	if ((r = config_u64(node, "maxq", 1, MAX_IO_QUEUES, MAX_IO_QUEUES, &queues, err)) < 0 ||
-	    (r = blk_open(node, &n->blk, err)) < 0)
-		return r;
+	TRY(config_u64(node, "maxq", 1, MAX_IO_QUEUES, MAX_IO_QUEUES, &queues, err));
+	TRY(blk_open(node, &n->blk, err));
 	n->n_queues = (unsigned)queues + 1;
 	n->write_cache = blk_info(n->blk)->write_cache;
 	snprintf(n->serial, sizeof(n->serial), "%s", blk_info(n->blk)->serial);
@@ -831,8 +777,7 @@ nvme_init(struct pci_dev *p, struct config *node, struct error *err)
 	pci_set_subsystem(p, PCI_VENDOR_REDHAT, 0x1100);
 	pci_add_bar(p, 0, PCI_BAR_MEM64, 0x4000);
 	pci_add_pin(p);
-	if ((r = pci_add_msix(p, 4, n->n_queues, err)) < 0)
-		return r;
+	TRY(pci_add_msix(p, 4, n->n_queues, err));
 	n->slots = xcalloc(SLOTS, sizeof(*n->slots));
 	for (unsigned i = 0; i < SLOTS; i++) {
 		n->slots[i].n = n;

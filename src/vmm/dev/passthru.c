@@ -71,9 +71,7 @@ keep(struct passthru *p, unsigned at, unsigned size)
 static int
 need_fd(int *fd, struct error *err)
 {
-	if (*fd < 0)
-		*fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return *fd < 0 ? error_set_errno(err, errno, "eventfd") : 0;
+	return *fd < 0 ? bell_new(fd, err) : 0;
 }
 
 static int
@@ -394,10 +392,8 @@ take_rom(struct passthru *p, const char *path, struct error *err)
 {
 	cleanup_free char *data = NULL;
 	size_t len, size = 2048;
-	int r = file_read(path, ROM_MAX, &data, &len, err);
 
-	if (r < 0)
-		return r;
+	TRY(file_read(path, ROM_MAX, &data, &len, err));
 	if (len < 2 || memcmp(data, "\x55\xaa", 2) != 0)
 		return error_set(err, EINVAL, "%s is no option ROM", path);
 	while (size < len)
@@ -421,9 +417,8 @@ passthru_init(struct pci_dev *d, struct config *node, struct error *err)
 	if (!host)
 		return error_set(err, EINVAL, "expected the address of a PCI device of the host's: "
 				 "BUS/SLOT/FUNCTION, or [DOMAIN:]BUS:SLOT.FUNCTION in hexadecimal");
-	if ((r = config_bool(d->vm->config, "memory.wired", false, &wired, err)) < 0 ||
-	    (r = config_u64(node, "group", 0, INT32_MAX, INT32_MAX, &group, err)) < 0)
-		return r;
+	TRY(config_bool(d->vm->config, "memory.wired", false, &wired, err));
+	TRY(config_u64(node, "group", 0, INT32_MAX, INT32_MAX, &group, err));
 	if (!wired)
 		return error_set(err, EINVAL, "a passed-through device needs the guest's memory wired: -S");
 	r = vfio_open(d->vm, host, group == INT32_MAX ? -1 : (int)group, &p->dev, err);

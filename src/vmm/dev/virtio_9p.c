@@ -47,17 +47,10 @@ static void *
 work(void *arg)
 {
 	struct share *s = arg;
-	struct pollfd p[2] = {{.fd = s->v.queue[0].kick_fd, .events = POLLIN},
-			      {.fd = s->worker.ctl_fd, .events = POLLIN}};
-	uint64_t n;
 
 	while (worker_obey(&s->worker)) {
 		serve(s);
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			vm_end(s->v.pci.vm, VM_END_ERROR, "virtio-9p: poll: %m");
-		for (unsigned i = 0; i < 2; i++)
-			if (p[i].revents)
-				(void)!read(p[i].fd, &n, sizeof(n)); /* only its being there counts */
+		worker_wait(&s->worker, &s->v.queue[0].kick_fd, 1, 1, -1);
 	}
 	return NULL;
 }
@@ -109,26 +102,20 @@ v9p_init(struct pci_dev *d, struct config *node, struct error *err)
 	const char *tag = config_get(node, "sharename", NULL), *path = config_get(node, "path", NULL);
 	size_t len = tag ? strlen(tag) : 0;
 	bool ro;
-	int r;
 
-	if ((r = worker_init(&s->worker, drain, s, err)) < 0)
-		return r;
+	TRY(worker_init(&s->worker, drain, s, err));
 	s->worker.kind = SANDBOX_FILES;
 	if (!len || len > TAG_MAX || !path)
 		return error_set(err, EINVAL, "expected NAME=DIRECTORY, with at most %d characters "
 				 "in the name the guest mounts", TAG_MAX);
-	if ((r = config_bool(node, "ro", false, &ro, err)) < 0 || (r = p9_open(path, ro, &s->p9, err)) < 0)
-		return r;
+	TRY(config_bool(node, "ro", false, &ro, err));
+	TRY(p9_open(path, ro, &s->p9, err));
 	allow_files();
-	r = virtio_init(&s->v, &ops, 1, QUEUE_SIZE, 1ULL << VIRTIO_9P_MOUNT_TAG,
-			(unsigned)len + 2, err);
-	if (r < 0)
-		return r;
+	TRY(virtio_init(&s->v, &ops, 1, QUEUE_SIZE, 1ULL << VIRTIO_9P_MOUNT_TAG, (unsigned)len + 2,
+			err));
 	s->v.cfg[0] = (uint8_t)len;
 	memcpy(s->v.cfg + 2, tag, len);
-	vm_add_part(d->vm, &(struct vm_part){.name = "virtio-9p", .pause = worker_pause,
-					     .resume = worker_resume, .arg = &s->worker});
-	return worker_spawn(&s->worker, work, err);
+	return worker_start(&s->worker, d->vm, "virtio-9p", work, err);
 }
 
 static void

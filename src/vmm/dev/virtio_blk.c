@@ -272,11 +272,9 @@ vblk_init(struct pci_dev *p, struct config *node, struct error *err)
 {
 	struct vblk *d = (struct vblk *)p;
 	uint64_t queues, features;
-	int r;
 
-	if ((r = config_u64(node, "queues", 1, MAX_QUEUES, 1, &queues, err)) < 0 ||
-	    (r = blk_open(node, &d->blk, err)) < 0)
-		return r;
+	TRY(config_u64(node, "queues", 1, MAX_QUEUES, 1, &queues, err));
+	TRY(blk_open(node, &d->blk, err));
 	features = 1ULL << VIRTIO_BLK_F_SEG_MAX | 1ULL << VIRTIO_BLK_F_BLK_SIZE |
 		   1ULL << VIRTIO_BLK_F_TOPOLOGY;
 	if (blk_info(d->blk)->readonly)
@@ -287,10 +285,8 @@ vblk_init(struct pci_dev *p, struct config *node, struct error *err)
 		features |= 1ULL << VIRTIO_BLK_F_DISCARD | 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
 	if (queues > 1)
 		features |= 1ULL << VIRTIO_BLK_F_MQ;
-	r = virtio_init(&d->v, &ops, (unsigned)queues, QUEUE_SIZE, features,
-			sizeof(struct virtio_blk_config), err);
-	if (r < 0)
-		return r;
+	TRY(virtio_init(&d->v, &ops, (unsigned)queues, QUEUE_SIZE, features,
+			sizeof(struct virtio_blk_config), err));
 	describe(d);
 	d->requests = xcalloc(QUEUE_SIZE, sizeof(*d->requests));
 	for (unsigned i = 0; i < QUEUE_SIZE; i++) {

@@ -188,9 +188,7 @@ vinput_init(struct pci_dev *d, struct config *node, struct error *err)
 	in->sink = (struct input_sink){.priority = 20, .ready = vinput_ready,
 				       .key = in->tablet ? NULL : on_key,
 				       .pointer = in->tablet ? on_pointer : NULL, .arg = in};
-	r = virtio_init(&in->v, &ops, 2, QUEUE_SIZE, 0, sizeof(struct virtio_input_config), err);
-	if (r < 0)
-		return r;
+	TRY(virtio_init(&in->v, &ops, 2, QUEUE_SIZE, 0, sizeof(struct virtio_input_config), err));
 	in->v.cfg_writable = 2;
 	display_add_sink(display_of(d->vm), &in->sink);
 	return 0;

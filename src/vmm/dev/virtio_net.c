@@ -136,9 +136,8 @@ static void
 on_call(struct event_source *s, int fd, uint32_t events, void *arg)
 {
 	struct vnet *n = arg;
-	uint64_t count;
 
-	(void)!read(fd, &count, sizeof(count)); /* nonblocking: only to quiet it */
+	(void)bell_hush(fd);
 	__atomic_fetch_or(&n->v.isr, 1, __ATOMIC_SEQ_CST);
 	pci_irq_level(&n->v.pci, true);
 }
@@ -248,26 +247,17 @@ work(void *arg)
 	bool stalled = false;
 
 	while (worker_obey(&n->worker)) {
-		struct pollfd p[4] = {
-			{.fd = n->worker.ctl_fd, .events = POLLIN},
-			{.fd = n->v.queue[1].kick_fd, .events = POLLIN},
-			{.fd = n->v.queue[0].kick_fd, .events = POLLIN},
-			{.fd = stalled ? -1 : n->net.fd[0], .events = POLLIN},
-		};
-		uint64_t count;
+		int fds[3] = {n->v.queue[1].kick_fd, n->v.queue[0].kick_fd,
+			      stalled ? -1 : n->net.fd[0]};
+		unsigned ready;
 
 		transmit(n);
 		if (n->v.queue[0].broken || n->v.queue[1].broken)
 			virtio_broken(&n->v);
-		if (poll(p, ARRAY_SIZE(p), -1) < 0)
-			continue;
-		for (unsigned i = 0; i < 3; i++) {
-			if (p[i].revents)
-				(void)!read(p[i].fd, &count, sizeof(count));
-		}
-		if (p[2].revents)
+		ready = worker_wait(&n->worker, fds, 3, 2, -1);
+		if (ready & 2)
 			stalled = false;
-		if (p[3].revents)
+		if (ready & 4)
 			receive(n, &stalled);
 	}
 	return NULL;
@@ -453,10 +443,8 @@ start_vhost(struct vnet *n, struct error *err)
 			return error_set_errno(err, errno, "vhost-net");
 	}
 	for (unsigned i = 0; r == 0 && i < 2 * n->n_pairs; i++) {
-		n->call_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (n->call_fd[i] < 0)
-			return error_set_errno(err, errno, "eventfd");
-		if (loop)
+		r = bell_new(&n->call_fd[i], err);
+		if (r == 0 && loop)
 			r = event_add_fd(loop, n->call_fd[i], EPOLLIN, on_call, n, &n->call_src[i],
 					 err);
 	}
@@ -476,13 +464,12 @@ vnet_init(struct pci_dev *p, struct config *node, struct error *err)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(n->call_fd); i++)
 		n->call_fd[i] = -1;
-	if ((r = worker_init(&n->worker, NULL, n, err)) < 0 ||
-	    (r = config_u64(node, "qpair", 1, NET_MAX_PAIRS, 1, &pairs, err)) < 0 ||
-	    (r = config_u64(node, "mtu", 68, 65535, 0, &mtu, err)) < 0 ||
-	    (r = config_u64(node, "vqsize", 32, VIRTQ_MAX_SIZE, QUEUE_SIZE, &qsize, err)) < 0 ||
-	    (r = net_open(p->vm->loop, node, (unsigned)pairs, &n->net, err)) < 0 ||
-	    (r = set_mac(n, node, cfg.mac, err)) < 0)
-		return r;
+	TRY(worker_init(&n->worker, NULL, n, err));
+	TRY(config_u64(node, "qpair", 1, NET_MAX_PAIRS, 1, &pairs, err));
+	TRY(config_u64(node, "mtu", 68, 65535, 0, &mtu, err));
+	TRY(config_u64(node, "vqsize", 32, VIRTQ_MAX_SIZE, QUEUE_SIZE, &qsize, err));
+	TRY(net_open(p->vm->loop, node, (unsigned)pairs, &n->net, err));
+	TRY(set_mac(n, node, cfg.mac, err));
 	if (qsize & (qsize - 1))
 		return error_set(err, EINVAL, "vqsize: a ring's size is a power of two");
 	n->n_pairs = (unsigned)pairs;

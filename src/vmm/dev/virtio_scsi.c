@@ -356,10 +356,8 @@ vscsi_init(struct pci_dev *d, struct config *node, struct error *err)
 	if (!a->first)
 		return error_set(err, EINVAL, "no target; expected target=[ID:]FILE");
 	cfg.num_queues = (uint32_t)queues;
-	r = virtio_init(&a->v, &ops, (unsigned)queues + Q_REQUEST, QUEUE_SIZE,
-			1ULL << VIRTIO_SCSI_F_CHANGE, sizeof(cfg), err);
-	if (r < 0)
-		return r;
+	TRY(virtio_init(&a->v, &ops, (unsigned)queues + Q_REQUEST, QUEUE_SIZE,
+			1ULL << VIRTIO_SCSI_F_CHANGE, sizeof(cfg), err));
 	memcpy(a->v.cfg, &cfg, sizeof(cfg));
 	a->requests = xcalloc(SLOTS, sizeof(*a->requests));
 	for (unsigned i = 0; i < SLOTS; i++) {

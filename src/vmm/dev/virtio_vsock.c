@@ -443,9 +443,8 @@ on_kick(struct event_source *src, int fd, uint32_t events, void *arg)
 {
 	struct vsock *s = arg;
 	struct virtq *q = &s->v.queue[Q_TX];
-	uint64_t count;
 
-	(void)!read(fd, &count, sizeof(count)); /* nonblocking: only to quiet it */
+	(void)bell_hush(fd);
 	scoped_lock(&s->v.lock);
 	do {
 		virtq_disable_kicks(q);
@@ -467,9 +466,8 @@ on_reset(struct event_source *src, int fd, uint32_t events, void *arg)
 {
 	struct vsock *s = arg;
 	struct conn *c, *tmp;
-	uint64_t count;
 
-	(void)!read(fd, &count, sizeof(count)); /* nonblocking: only to quiet it */
+	(void)bell_hush(fd);
 	scoped_lock(&s->v.lock);
 	list_for_each_safe(c, tmp, &s->conns, link) conn_free(c);
 	s->n_resets = 0;
@@ -481,9 +479,7 @@ on_reset(struct event_source *src, int fd, uint32_t events, void *arg)
 static void
 vsock_stop(struct virtio *v)
 {
-	uint64_t one = 1;
-
-	(void)!write(((struct vsock *)v)->reset_fd, &one, sizeof(one)); /* full: rung already */
+	bell_ring(((struct vsock *)v)->reset_fd);
 }
 
 /* Connections do not move with a machine; the guest is told that they are gone. */
@@ -518,14 +514,11 @@ vsock_init(struct pci_dev *d, struct config *node, struct error *err)
 	/* Room for the port of PATH_PORT too. */
 	if (strlen(path) + 11 >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return error_set(err, ENAMETOOLONG, "%s: the path is too long", path);
-	if ((r = config_u64(node, "cid", 3, UINT32_MAX - 1, 3, &s->cid, err)) < 0 ||
-	    (r = virtio_init(&s->v, &ops, QUEUES, QUEUE_SIZE, 0, sizeof(s->cid), err)) < 0 ||
-	    (r = sock_unix_listen(s->path, SOCK_NONBLOCK, &s->listen_fd, err)) < 0)
-		return r;
+	TRY(config_u64(node, "cid", 3, UINT32_MAX - 1, 3, &s->cid, err));
+	TRY(virtio_init(&s->v, &ops, QUEUES, QUEUE_SIZE, 0, sizeof(s->cid), err));
+	TRY(sock_unix_listen(s->path, SOCK_NONBLOCK, &s->listen_fd, err));
+	TRY(bell_new(&s->reset_fd, err));
 	memcpy(s->v.cfg, &s->cid, sizeof(s->cid));
-	s->reset_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->reset_fd < 0)
-		return error_set_errno(err, errno, "eventfd");
 	if (!loop)
 		return 0;
 	r = event_add_fd(loop, s->listen_fd, EPOLLIN, on_listen, s, &s->listen_src, err);

@@ -13,6 +13,7 @@
  */
 
 #include "vmm/device.h"
+#include "vmm/regs.h"
 #include "vmm/usb/usb.h"
 #include "vmm/usb/xhci.h"
 
@@ -122,8 +123,9 @@ post(struct xhci *x, uint64_t param, uint32_t status, unsigned type, uint32_t fl
 }
 
 static void
-load_event_ring(struct xhci *x)
+load_event_ring(void *dev)
 {
+	struct xhci *x = dev;
 	struct {
 		uint64_t base;
 		uint32_t size, reserved;
@@ -636,8 +638,9 @@ reset(struct xhci *x)
 }
 
 static void
-set_command(struct xhci *x, uint32_t v)
+set_command(void *dev, uint32_t v)
 {
+	struct xhci *x = dev;
 	bool started = !(x->r.cmd & CMD_RUN) && (v & CMD_RUN);
 
 	if (v & CMD_RESET) {
@@ -676,122 +679,53 @@ capability_read(unsigned at)
 }
 
 static uint32_t
-oper_read(const struct xhci *x, unsigned at)
+command_state(const void *dev)
 {
-	switch (at) {
-	case OP_CMD:
-		return x->r.cmd;
-	case OP_STS:
-		return x->r.sts;
-	case OP_PAGE:
-		return 1;
-	case OP_CRCR:
-		return x->r.cmd & CMD_RUN ? 8 : 0; /* running; the pointer reads as zero */
-	case OP_DCBAAP:
-		return (uint32_t)x->r.dcbaap;
-	case OP_DCBAAP + 4:
-		return (uint32_t)(x->r.dcbaap >> 32);
-	case OP_CONFIG:
-		return x->r.config;
-	}
-	return 0;
-}
-
-static uint32_t
-runtime_read(const struct xhci *x, unsigned at)
-{
-	switch (at) {
-	case 0: /* MFINDEX, in 125 us */
-		return (uint32_t)(time_mono_ns() / 125000) & 0x3fff;
-	case RT_IMAN:
-		return x->r.iman;
-	case RT_IMOD:
-		return x->r.imod;
-	case RT_ERSTSZ:
-		return x->r.erstsz;
-	case RT_ERSTBA:
-		return (uint32_t)x->r.erstba;
-	case RT_ERSTBA + 4:
-		return (uint32_t)(x->r.erstba >> 32);
-	case RT_ERDP:
-		return (uint32_t)x->r.erdp;
-	case RT_ERDP + 4:
-		return (uint32_t)(x->r.erdp >> 32);
-	}
-	return 0;
-}
-
-static uint32_t
-reg_read(const struct xhci *x, unsigned at)
-{
-	if (at < AT_OPER)
-		return capability_read(at);
-	if (at < AT_PORTS)
-		return oper_read(x, at - AT_OPER);
-	if (at < AT_PORTS + 16 * PORTS)
-		return at % 16 ? 0 : x->portsc[(at - AT_PORTS) / 16];
-	if (at >= AT_XCAPS && at < AT_RUNTIME)
-		return xcap_read(at - AT_XCAPS);
-	if (at >= AT_RUNTIME && at < AT_BELLS)
-		return runtime_read(x, at - AT_RUNTIME);
-	return 0;
-}
-
-static uint64_t
-xhci_read(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size)
-{
-	struct xhci *x = (struct xhci *)d;
-	unsigned at = (unsigned)offset & ~3U;
-	uint64_t v;
-
-	scoped_lock(&x->lock);
-	v = reg_read(x, at) >> (8 * (offset & 3));
-	if (size == 8)
-		v |= (uint64_t)reg_read(x, at + 4) << 32;
-	return v;
+	return ((const struct xhci *)dev)->r.cmd & CMD_RUN ? 8 : 0; /* the pointer reads as zero */
 }
 
 static void
-set_crcr(struct xhci *x, unsigned at, uint32_t v)
+set_crcr_low(void *dev, uint32_t v)
 {
-	if (at == OP_CRCR && (v & CRCR_STOP) && (x->r.cmd & CMD_RUN)) {
+	struct xhci *x = dev;
+
+	if ((v & CRCR_STOP) && (x->r.cmd & CMD_RUN)) {
 		post(x, x->commands.at, RING_STOPPED << 24, TRB_COMPLETION, 0);
 		return;
 	}
-	x->r.crcr = at == OP_CRCR ? with_low(x->r.crcr, v) : with_high(x->r.crcr, v);
+	x->r.crcr = with_low(x->r.crcr, v);
 	x->commands.at = x->r.crcr & ~63ULL;
 	x->commands.cycle = x->r.crcr & 1;
 }
 
 static void
-oper_write(struct xhci *x, unsigned at, uint32_t v)
+set_crcr_high(void *dev, uint32_t v)
 {
-	switch (at) {
-	case OP_CMD:
-		set_command(x, v);
-		return;
-	case OP_STS:
-		x->r.sts &= ~(v & (STS_EINT | STS_PORT));
-		return;
-	case OP_CRCR:
-	case OP_CRCR + 4:
-		set_crcr(x, at, v);
-		return;
-	case OP_DCBAAP:
-		x->r.dcbaap = with_low(x->r.dcbaap, v & ~63U);
-		return;
-	case OP_DCBAAP + 4:
-		x->r.dcbaap = with_high(x->r.dcbaap, v);
-		return;
-	case OP_CONFIG:
-		x->r.config = v & 0xff;
-		return;
-	}
+	struct xhci *x = dev;
+
+	x->r.crcr = with_high(x->r.crcr, v);
+	x->commands.at = x->r.crcr & ~63ULL;
+}
+
+static uint32_t
+microframe(const void *dev)
+{
+	return (uint32_t)(time_mono_ns() / 125000) & 0x3fff;
 }
 
 static void
-set_erdp(struct xhci *x, uint32_t v)
+set_iman(void *dev, uint32_t v)
 {
+	struct xhci *x = dev;
+
+	x->r.iman = ((x->r.iman & ~v) & IMAN_PENDING) | (v & IMAN_ENABLE);
+	interrupt(x);
+}
+
+static void
+set_erdp(void *dev, uint32_t v)
+{
+	struct xhci *x = dev;
 	uint64_t next = x->events.base + x->events.at * sizeof(struct trb);
 
 	x->r.erdp = with_low(x->r.erdp, (v & ~15U) | ((uint32_t)x->r.erdp & ~v & ERDP_BUSY));
@@ -800,71 +734,76 @@ set_erdp(struct xhci *x, uint32_t v)
 		announce(x);
 }
 
-static void
-runtime_write(struct xhci *x, unsigned at, uint32_t v)
+static const struct reg regs[] = {
+	REG(struct xhci, AT_OPER + OP_CMD, r.cmd, .set = set_command),
+	REG(struct xhci, AT_OPER + OP_STS, r.sts, .clears = STS_EINT | STS_PORT),
+	{.at = AT_OPER + OP_PAGE, .value = 1},
+	{.at = AT_OPER + OP_CRCR, .get = command_state, .set = set_crcr_low},
+	{.at = AT_OPER + OP_CRCR + 4, .set = set_crcr_high},
+	REG64(struct xhci, AT_OPER + OP_DCBAAP, r.dcbaap, ~63U),
+	REG(struct xhci, AT_OPER + OP_CONFIG, r.config, .write = 0xff),
+	{.at = AT_RUNTIME, .get = microframe},
+	REG(struct xhci, AT_RUNTIME + RT_IMAN, r.iman, .set = set_iman),
+	REG(struct xhci, AT_RUNTIME + RT_IMOD, r.imod, .write = ~0U),
+	REG(struct xhci, AT_RUNTIME + RT_ERSTSZ, r.erstsz, .write = 0xffff),
+	REG64(struct xhci, AT_RUNTIME + RT_ERSTBA, r.erstba, ~63U, .then = load_event_ring),
+	/* The lower half asks for events; the upper one is stored. */
+	{.at = AT_RUNTIME + RT_ERDP, .field = offsetof(struct xhci, r.erdp), .size = 4, .set = set_erdp},
+	{.at = AT_RUNTIME + RT_ERDP + 4, .field = offsetof(struct xhci, r.erdp) + 4, .size = 4,
+	 .write = ~0U},
+};
+
+static uint32_t
+reg_read(void *dev, unsigned at)
 {
-	switch (at) {
-	case RT_IMAN:
-		x->r.iman = ((x->r.iman & ~v) & IMAN_PENDING) | (v & IMAN_ENABLE);
-		interrupt(x);
-		return;
-	case RT_IMOD:
-		x->r.imod = v;
-		return;
-	case RT_ERSTSZ:
-		x->r.erstsz = v & 0xffff;
-		return;
-	case RT_ERSTBA:
-		x->r.erstba = with_low(x->r.erstba, v & ~63U);
-		load_event_ring(x);
-		return;
-	case RT_ERSTBA + 4:
-		x->r.erstba = with_high(x->r.erstba, v);
-		load_event_ring(x);
-		return;
-	case RT_ERDP:
-		set_erdp(x, v);
-		return;
-	case RT_ERDP + 4:
-		x->r.erdp = with_high(x->r.erdp, v);
-		return;
+	struct xhci *x = dev;
+
+	if (at < AT_OPER)
+		return capability_read(at);
+	if (at >= AT_PORTS && at < AT_PORTS + 16 * PORTS)
+		return at % 16 ? 0 : x->portsc[(at - AT_PORTS) / 16];
+	if (at >= AT_XCAPS && at < AT_RUNTIME)
+		return xcap_read(at - AT_XCAPS);
+	return regs_read(regs, ARRAY_SIZE(regs), x, at);
+}
+
+static void
+ring_bell(struct xhci *x, unsigned slot, unsigned n)
+{
+	if (slot == 0 && n == 0) {
+		serve_commands(x);
+	} else if (slot && slot <= SLOTS && n && n <= ENDPOINTS) {
+		if (x->slot[slot].ep[n].state == EP_STOPPED)
+			set_ep_state(x, &x->slot[slot], n, EP_RUNNING);
+		serve_endpoint(x, slot, n);
 	}
 }
 
 static void
-reg_write(struct xhci *x, unsigned at, uint32_t v)
+reg_write(void *dev, unsigned at, uint32_t v)
 {
-	if (at >= AT_BELLS) {
-		unsigned slot = (at - AT_BELLS) / 4, n = v & 0xff;
+	struct xhci *x = dev;
 
-		if (slot == 0 && n == 0)
-			serve_commands(x);
-		else if (slot && slot <= SLOTS && n && n <= ENDPOINTS) {
-			if (x->slot[slot].ep[n].state == EP_STOPPED)
-				set_ep_state(x, &x->slot[slot], n, EP_RUNNING);
-			serve_endpoint(x, slot, n);
-		}
-	} else if (at >= AT_RUNTIME) {
-		runtime_write(x, at - AT_RUNTIME, v);
-	} else if (at >= AT_PORTS && at < AT_PORTS + 16 * PORTS) {
-		if (at % 16 == 0)
-			port_write(x, (at - AT_PORTS) / 16, v);
-	} else if (at >= AT_OPER) {
-		oper_write(x, at - AT_OPER, v);
-	}
+	if (at >= AT_BELLS)
+		ring_bell(x, (at - AT_BELLS) / 4, v & 0xff);
+	else if (at >= AT_PORTS && at < AT_PORTS + 16 * PORTS && at % 16 == 0)
+		port_write(x, (at - AT_PORTS) / 16, v);
+	else
+		regs_write(regs, ARRAY_SIZE(regs), x, at, v);
+}
+
+static uint64_t
+xhci_read(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size)
+{
+	scoped_lock(&((struct xhci *)d)->lock);
+	return regs_split_read(reg_read, d, offset, size);
 }
 
 static void
 xhci_write(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
 {
-	struct xhci *x = (struct xhci *)d;
-
-	if (offset % 4 || size < 4)
-		return;
-	scoped_lock(&x->lock);
-	reg_write(x, (unsigned)offset, (uint32_t)value);
-	if (size == 8)
-		reg_write(x, (unsigned)offset + 4, (uint32_t)(value >> 32));
+	scoped_lock(&((struct xhci *)d)->lock);
+	regs_split_write(reg_write, d, offset, size, value);
 }
 
 /* ---- setting up ---- */

@@ -24,9 +24,7 @@
 enum { UP = 0, DOWN = 4, EJECT = 8, SIZE = 12 };
 
 struct hotplug {
-	struct vm *vm;
-	struct bus_range range;
-	pthread_mutex_t lock; /* the registers */
+	struct isa_dev isa;
 	uint32_t up, down, ejected;
 	int eject_fd;
 	struct event_source *eject_src;
@@ -38,7 +36,7 @@ hotplug_read(void *arg, uint64_t offset, unsigned size)
 	struct hotplug *h = arg;
 	uint64_t value = 0;
 
-	scoped_lock(&h->lock);
+	scoped_lock(&h->isa.lock);
 	if (offset == UP && size == 4) {
 		value = h->up;
 		h->up = 0;
@@ -53,14 +51,13 @@ static void
 hotplug_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct hotplug *h = arg;
-	uint64_t one = 1;
 
 	if (offset != EJECT || size != 4)
 		return;
-	pthread_mutex_lock(&h->lock);
+	pthread_mutex_lock(&h->isa.lock);
 	h->ejected |= (uint32_t)value;
-	pthread_mutex_unlock(&h->lock);
-	(void)!write(h->eject_fd, &one, sizeof(one)); /* full means: rung already */
+	pthread_mutex_unlock(&h->isa.lock);
+	bell_ring(h->eject_fd);
 }
 
 /* Only what nobody else leans on can go. */
@@ -75,38 +72,25 @@ on_eject(struct event_source *s, int fd, uint32_t events, void *arg)
 {
 	struct hotplug *h = arg;
 	struct pci_dev *d;
-	uint64_t n;
 	uint32_t slots;
 
-	if (read(fd, &n, sizeof(n)) != sizeof(n))
+	if (!bell_hush(fd))
 		return;
-	pthread_mutex_lock(&h->lock);
+	pthread_mutex_lock(&h->isa.lock);
 	slots = h->ejected;
 	h->ejected = 0;
-	pthread_mutex_unlock(&h->lock);
+	pthread_mutex_unlock(&h->isa.lock);
 	for (unsigned slot = 1; slot < 31; slot++) {
-		d = slots >> slot & 1 ? pci_find(h->vm, 0, slot, 0) : NULL;
+		d = slots >> slot & 1 ? pci_find(h->isa.vm, 0, slot, 0) : NULL;
 		if (d && removable(d))
 			pci_remove(d);
 	}
 }
 
-static struct hotplug *
-find(struct vm *vm)
-{
-	struct vm_part *part;
-
-	list_for_each(part, &vm->parts, link) {
-		if (part->name && str_eq(part->name, "hotplug"))
-			return part->arg;
-	}
-	return NULL;
-}
-
 static int
 need(struct vm *vm, struct hotplug **ret, struct error *err)
 {
-	*ret = find(vm);
+	*ret = vm_find_part(vm, "hotplug");
 	return *ret ? 0 : error_set(err, ENOTSUP, "%s was not made for this: pci.hotplug is not set",
 				    vm->name);
 }
@@ -114,10 +98,10 @@ need(struct vm *vm, struct hotplug **ret, struct error *err)
 static void
 raise_slot(struct hotplug *h, uint32_t *reg, unsigned slot)
 {
-	pthread_mutex_lock(&h->lock);
+	pthread_mutex_lock(&h->isa.lock);
 	*reg |= 1U << slot;
-	pthread_mutex_unlock(&h->lock);
-	pm_raise_gpe(h->vm, GPE);
+	pthread_mutex_unlock(&h->isa.lock);
+	pm_raise_gpe(h->isa.vm, GPE);
 }
 
 int
@@ -164,15 +148,12 @@ hotplug_state(void *arg, struct state *s)
 }
 
 static void
-hotplug_free(void *arg)
+hotplug_done(void *arg)
 {
 	struct hotplug *h = arg;
 
-	bus_remove(&h->vm->pio, &h->range);
 	event_source_free(h->eject_src);
 	cleanup_closep(&h->eject_fd);
-	pthread_mutex_destroy(&h->lock);
-	free(h);
 }
 
 static int
@@ -184,17 +165,10 @@ hotplug_create(struct vm *vm, struct error *err)
 
 	if (r < 0 || !wanted)
 		return r;
-	h = xcalloc(1, sizeof(*h));
-	h->vm = vm;
-	pthread_mutex_init(&h->lock, NULL);
-	h->eject_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	h->range = (struct bus_range){.base = PORT, .size = SIZE, .read = hotplug_read,
-				      .write = hotplug_write, .dev = h};
-	bus_add(&vm->pio, &h->range);
-	vm_add_part(vm, &(struct vm_part){.name = "hotplug", .free = hotplug_free,
-					  .state = hotplug_state, .arg = h});
-	if (h->eject_fd < 0)
-		return error_set_errno(err, errno, "eventfd");
+	h = isa_new(vm, "hotplug", sizeof(*h), hotplug_state, hotplug_done);
+	h->eject_fd = -1;
+	isa_add_range(h, &vm->pio, PORT, SIZE, hotplug_read, hotplug_write);
+	TRY(bell_new(&h->eject_fd, err));
 	return vm->loop ? event_add_fd(vm->loop, h->eject_fd, EPOLLIN, on_eject, h, &h->eject_src,
 				       err)
 			: 0;
@@ -222,7 +196,7 @@ hotplug_aml_slots(struct vm *vm, struct aml *a)
 {
 	static const char *const fields[] = {"HPUP", "HPDN", "HPEJ", NULL};
 
-	if (!find(vm))
+	if (!vm_find_part(vm, "hotplug"))
 		return;
 	aml_io_region(a, "HPRG", PORT, SIZE);
 	aml_dword_fields(a, "HPRG", fields);
@@ -271,7 +245,7 @@ aml_notify_each(struct vm *vm, struct aml *a, const char *field, unsigned what)
 void
 hotplug_aml_events(struct vm *vm, struct aml *a)
 {
-	if (!find(vm))
+	if (!vm_find_part(vm, "hotplug"))
 		return;
 	aml_scope(a, "\\_GPE");
 	aml_method(a, "_E01", 0);

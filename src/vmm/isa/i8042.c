@@ -36,11 +36,9 @@ struct ps2 {
 };
 
 struct i8042 {
-	struct vm *vm;
-	struct bus_range data_port, command_port;
-	struct irq_pin kbd_pin, aux_pin;
+	struct isa_dev isa; /* its pin: the keyboard's */
+	struct irq_pin aux_pin;
 	struct input_sink sink;
-	pthread_mutex_t lock;
 	uint8_t config, command; /* command: of the controller, that wants a byte */
 	bool full, from_aux;	 /* the output buffer */
 	uint8_t out;
@@ -87,7 +85,7 @@ fill_output(struct i8042 *k)
 		k->full = true;
 		k->from_aux = from == &k->aux;
 	}
-	irq_pin_set(&k->kbd_pin, k->full && !k->from_aux && (k->config & CONFIG_IRQ1));
+	irq_pin_set(&k->isa.pin, k->full && !k->from_aux && (k->config & CONFIG_IRQ1));
 	irq_pin_set(&k->aux_pin, k->full && k->from_aux && (k->config & CONFIG_IRQ12));
 }
 
@@ -180,7 +178,7 @@ on_key(void *arg, unsigned key, bool down)
 	unsigned code, n = 0;
 	uint8_t bytes[3];
 
-	scoped_lock(&k->lock);
+	scoped_lock(&k->isa.lock);
 	if (k->set == 1 || (k->config & CONFIG_TRANSLATE)) {
 		code = key_to_set1(key);
 		if (code & 0x80)
@@ -313,7 +311,7 @@ on_pointer(void *arg, unsigned x, unsigned y, unsigned buttons)
 	struct i8042 *k = arg;
 	int dx, dy;
 
-	scoped_lock(&k->lock);
+	scoped_lock(&k->isa.lock);
 	dx = (int)(x / 32) - (int)k->x;
 	dy = (int)k->y - (int)(y / 32); /* up is positive */
 	k->x = x / 32;
@@ -366,7 +364,7 @@ controller_command(struct i8042 *k, uint8_t byte)
 	}
 	/* 0xf0 to 0xff pulse lines; line 0 is the reset. */
 	if (byte >= 0xf0 && !(byte & 1))
-		vm_end(k->vm, VM_END_REBOOT, NULL);
+		vm_end(k->isa.vm, VM_END_REBOOT, NULL);
 }
 
 static void
@@ -378,7 +376,7 @@ controller_argument(struct i8042 *k, uint8_t command, uint8_t byte)
 		return;
 	case 0xd1:
 		if (!(byte & 1))
-			vm_end(k->vm, VM_END_REBOOT, NULL);
+			vm_end(k->isa.vm, VM_END_REBOOT, NULL);
 		return;
 	case 0xd2:
 	case 0xd3:
@@ -398,11 +396,11 @@ data_read(void *arg, uint64_t offset, unsigned size)
 	struct i8042 *k = arg;
 	uint8_t v;
 
-	scoped_lock(&k->lock);
+	scoped_lock(&k->isa.lock);
 	v = k->out;
 	k->full = false;
 	/* Lines go down between two bytes: these interrupts are edges. */
-	irq_pin_set(&k->kbd_pin, false);
+	irq_pin_set(&k->isa.pin, false);
 	irq_pin_set(&k->aux_pin, false);
 	fill_output(k);
 	return v;
@@ -414,7 +412,7 @@ data_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 	struct i8042 *k = arg;
 	uint8_t command;
 
-	scoped_lock(&k->lock);
+	scoped_lock(&k->isa.lock);
 	command = k->command;
 	k->command = 0;
 	if (command) {
@@ -432,7 +430,7 @@ command_read(void *arg, uint64_t offset, unsigned size)
 	struct i8042 *k = arg;
 	uint8_t v;
 
-	scoped_lock(&k->lock);
+	scoped_lock(&k->isa.lock);
 	v = STATUS_SYSTEM | STATUS_UNLOCKED | (k->full ? STATUS_FULL : 0) |
 	    (k->full && k->from_aux ? STATUS_AUX : 0);
 	return v;
@@ -443,7 +441,7 @@ command_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct i8042 *k = arg;
 
-	scoped_lock(&k->lock);
+	scoped_lock(&k->isa.lock);
 	controller_command(k, (uint8_t)value);
 	fill_output(k);
 }
@@ -494,17 +492,6 @@ i8042_state(void *arg, struct state *s)
 		fill_output(k);
 }
 
-static void
-i8042_free(void *arg)
-{
-	struct i8042 *k = arg;
-
-	bus_remove(&k->vm->pio, &k->data_port);
-	bus_remove(&k->vm->pio, &k->command_port);
-	pthread_mutex_destroy(&k->lock);
-	free(k);
-}
-
 static int
 i8042_create(struct vm *vm, struct error *err)
 {
@@ -514,26 +501,18 @@ i8042_create(struct vm *vm, struct error *err)
 
 	if (r < 0 || !i8042_present(vm))
 		return r;
-	k = xcalloc(1, sizeof(*k));
-	k->vm = vm;
-	pthread_mutex_init(&k->lock, NULL);
+	k = isa_new(vm, "i8042", sizeof(*k), i8042_state, NULL);
 	k->config = CONFIG_TRANSLATE | CONFIG_KBD_OFF | CONFIG_AUX_OFF;
 	keyboard_defaults(k);
 	mouse_defaults(k);
 	k->kbd.on = true;
-	k->kbd_pin = (struct irq_pin){.irqs = &vm->irqs, .gsi = 1};
+	k->isa.pin.gsi = 1;
 	k->aux_pin = (struct irq_pin){.irqs = &vm->irqs, .gsi = 12};
-	k->data_port = (struct bus_range){.base = 0x60, .size = 1, .read = data_read,
-					  .write = data_write, .dev = k};
-	k->command_port = (struct bus_range){.base = 0x64, .size = 1, .read = command_read,
-					     .write = command_write, .dev = k};
-	bus_add(&vm->pio, &k->data_port);
-	bus_add(&vm->pio, &k->command_port);
+	isa_add_range(k, &vm->pio, 0x60, 1, data_read, data_write);
+	isa_add_range(k, &vm->pio, 0x64, 1, command_read, command_write);
 	k->sink = (struct input_sink){.ready = i8042_ready, .key = on_key, .pointer = on_pointer,
 				      .arg = k};
 	display_add_sink(display_of(vm), &k->sink);
-	vm_add_part(vm, &(struct vm_part){.name = "i8042", .state = i8042_state,
-				     .free = i8042_free, .arg = k});
 	return 0;
 }
 
@@ -542,20 +521,8 @@ i8042_aml(struct vm *vm, struct aml *a)
 {
 	if (!i8042_present(vm))
 		return;
-	aml_device(a, "KBD_");
-	aml_name_eisaid(a, "_HID", "PNP0303");
-	aml_name_resources(a, "_CRS");
-	aml_res_io(a, 0x60, 0x60, 1);
-	aml_res_io(a, 0x64, 0x64, 1);
-	aml_res_irq(a, 1);
-	aml_end_resources(a);
-	aml_end(a);
-	aml_device(a, "MOU_");
-	aml_name_eisaid(a, "_HID", "PNP0F13");
-	aml_name_resources(a, "_CRS");
-	aml_res_irq(a, 12);
-	aml_end_resources(a);
-	aml_end(a);
+	isa_aml_device(a, &(struct isa_acpi){"KBD_", "PNP0303", .io = {{0x60, 1}, {0x64, 1}}, .irq = 1});
+	isa_aml_device(a, &(struct isa_acpi){"MOU_", "PNP0F13", .irq = 12});
 }
 
 const struct isa_class isa_class_i8042 = {

@@ -12,6 +12,61 @@ static const struct isa_class *const classes[] = {
 };
 #undef ISA_CLASS_ROW
 
+static void
+isa_free(void *arg)
+{
+	struct isa_dev *d = arg;
+
+	for (unsigned i = 0; i < d->n_ranges; i++)
+		bus_remove(d->range[i].bus, &d->range[i].range);
+	if (d->done)
+		d->done(d);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+void *
+isa_new(struct vm *vm, const char *name, size_t size, state_fn *state, void (*done)(void *dev))
+{
+	struct isa_dev *d = xcalloc(1, size);
+
+	d->vm = vm;
+	d->pin.irqs = &vm->irqs;
+	d->done = done;
+	pthread_mutex_init(&d->lock, NULL);
+	vm_add_part(vm, &(struct vm_part){.name = name, .free = isa_free, .state = state, .arg = d});
+	return d;
+}
+
+void
+isa_add_range(void *dev, struct bus *bus, uint64_t base, uint64_t size, bus_read_fn *read,
+	      bus_write_fn *write)
+{
+	struct isa_dev *d = dev;
+	struct isa_range *r = &d->range[d->n_ranges++];
+
+	r->bus = bus;
+	r->range = (struct bus_range){.base = base, .size = size, .read = read, .write = write,
+				      .dev = dev};
+	bus_add(bus, &r->range);
+}
+
+void
+isa_aml_device(struct aml *a, const struct isa_acpi *d)
+{
+	aml_device(a, d->name);
+	aml_name_eisaid(a, "_HID", d->hid);
+	if (d->uid)
+		aml_name_int(a, "_UID", d->uid);
+	aml_name_resources(a, "_CRS");
+	for (size_t i = 0; i < ARRAY_SIZE(d->io) && d->io[i].len; i++)
+		aml_res_io(a, d->io[i].base, d->io[i].base, d->io[i].len);
+	if (d->irq)
+		aml_res_irq(a, d->irq);
+	aml_end_resources(a);
+	aml_end(a);
+}
+
 int
 isa_create_all(struct vm *vm, struct error *err)
 {

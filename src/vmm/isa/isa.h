@@ -1,17 +1,51 @@
 /*
- * Devices at fixed ports, behind the LPC bridge.  One file a device, one line
- * in isa/table.h.  A device registers its ranges itself and adds a vm_part
- * that frees it; its ACPI description, if the guest needs one, is its `aml`.
+ * Devices at fixed addresses, behind the LPC bridge.  One file a device, one line
+ * in isa/table.h.  Its struct begins with a struct isa_dev, which isa_new() makes
+ * and which ends with the machine; its ACPI description, if the guest needs one,
+ * is its `aml`.
  */
 #ifndef VMM_ISA_H
 #define VMM_ISA_H
 
-#include <stdbool.h>
+#include "vmm/device.h"
 
-#include "base/error.h"
-
-struct vm;
 struct aml;
+
+#define ISA_RANGES 3
+
+struct isa_dev {
+	struct vm *vm;
+	pthread_mutex_t lock; /* of its registers, for its own use */
+	struct irq_pin pin;
+	struct isa_range {
+		struct bus *bus;
+		struct bus_range range;
+	} range[ISA_RANGES];
+	unsigned n_ranges;
+	void (*done)(void *dev);
+};
+
+/*
+ * A part of the machine of that name: size zeroed bytes with an isa_dev in front.  state and
+ * done (what it holds beyond its memory) get it; both may be NULL.
+ */
+void *isa_new(struct vm *vm, const char *name, size_t size, state_fn *state,
+	      void (*done)(void *dev));
+/* It answers here; the handlers get it, too. */
+void isa_add_range(void *dev, struct bus *bus, uint64_t base, uint64_t size, bus_read_fn *read,
+		   bus_write_fn *write);
+
+/* What ACPI says of a device: its number, ports, and line. */
+struct isa_acpi {
+	const char *name, *hid;
+	unsigned uid; /* 0: none */
+	struct {
+		uint16_t base;
+		uint8_t len;
+	} io[2];
+	unsigned irq; /* 0: none */
+};
+void isa_aml_device(struct aml *a, const struct isa_acpi *d);
 
 struct isa_class {
 	const char *name;

@@ -13,8 +13,7 @@
 #define PORT92_A20 2
 
 struct misc {
-	struct vm *vm;
-	struct bus_range port92, apm, debugcon;
+	struct isa_dev isa;
 	struct chardev *console;
 };
 
@@ -30,7 +29,7 @@ port92_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 	struct misc *m = arg;
 
 	if (value & PORT92_RESET)
-		vm_end(m->vm, VM_END_REBOOT, NULL);
+		vm_end(m->isa.vm, VM_END_REBOOT, NULL);
 }
 
 static uint64_t
@@ -56,35 +55,22 @@ debugcon_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 }
 
 static void
-misc_free(void *arg)
+misc_done(void *arg)
 {
-	struct misc *m = arg;
-
-	bus_remove(&m->vm->pio, &m->port92);
-	bus_remove(&m->vm->pio, &m->apm);
-	bus_remove(&m->vm->pio, &m->debugcon);
-	chardev_free(m->console);
-	free(m);
+	chardev_free(((struct misc *)arg)->console);
 }
 
 static int
 misc_create(struct vm *vm, struct error *err)
 {
-	struct misc *m = xcalloc(1, sizeof(*m));
+	struct misc *m = isa_new(vm, "misc", sizeof(*m), NULL, misc_done);
 	const char *console = config_get(vm->config, "lpc.debugcon.path", NULL);
 
-	m->vm = vm;
-	vm_add_part(vm, &(struct vm_part){.name = "misc", .free = misc_free, .arg = m});
-	m->port92 = (struct bus_range){.base = 0x92, .size = 1, .read = port92_read,
-				       .write = port92_write, .dev = m};
-	m->apm = (struct bus_range){.base = 0xb2, .size = 2, .read = apm_read, .dev = m};
-	bus_add(&vm->pio, &m->port92);
-	bus_add(&vm->pio, &m->apm);
+	isa_add_range(m, &vm->pio, 0x92, 1, port92_read, port92_write);
+	isa_add_range(m, &vm->pio, 0xb2, 2, apm_read, NULL);
 	if (!console)
 		return 0;
-	m->debugcon = (struct bus_range){.base = 0x402, .size = 1, .read = debugcon_read,
-					 .write = debugcon_write, .dev = m};
-	bus_add(&vm->pio, &m->debugcon);
+	isa_add_range(m, &vm->pio, 0x402, 1, debugcon_read, debugcon_write);
 	return chardev_open(vm->loop, console, &(struct chardev_user){0}, &m->console, err);
 }
 

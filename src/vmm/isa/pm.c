@@ -20,10 +20,7 @@ enum { PM1_STS = 0, PM1_EN = 2, PM1_CNT = 4, PM_TMR = 8, GPE_STS = 0x20, GPE_EN 
 #define TIMER_HZ 3579545ULL
 
 struct pm {
-	struct vm *vm;
-	struct bus_range range;
-	pthread_mutex_t lock;
-	struct irq_pin sci;
+	struct isa_dev isa; /* its pin: the SCI */
 	uint16_t sts, en, cnt, gpe_sts, gpe_en;
 	uint64_t timer_base; /* ns: of a machine that ran elsewhere before */
 };
@@ -31,7 +28,7 @@ struct pm {
 static void
 sci_update(struct pm *pm)
 {
-	irq_pin_set(&pm->sci, (pm->sts & pm->en) || (pm->gpe_sts & pm->gpe_en));
+	irq_pin_set(&pm->isa.pin, (pm->sts & pm->en) || (pm->gpe_sts & pm->gpe_en));
 }
 
 static uint32_t
@@ -51,17 +48,17 @@ pm_read(void *arg, uint64_t offset, unsigned size)
 	if (offset >= PM_TMR && offset < PM_TMR + 4)
 		return timer(pm) >> (8 * (offset - PM_TMR));
 	if (offset >= GPE_STS && offset < GPE_STS + PM_GPE0_LEN) {
-		pthread_mutex_lock(&pm->lock);
+		pthread_mutex_lock(&pm->isa.lock);
 		value = (pm->gpe_sts | (uint64_t)pm->gpe_en << 16) >> (8 * (offset - GPE_STS));
-		pthread_mutex_unlock(&pm->lock);
+		pthread_mutex_unlock(&pm->isa.lock);
 		return value;
 	}
 	/* "SMM is set up already": there is none, and SeaBIOS need not look for it. */
 	if (offset >= PM_TMR)
 		return offset == SMI_EN ? SMI_APMC : 0;
-	pthread_mutex_lock(&pm->lock);
+	pthread_mutex_lock(&pm->isa.lock);
 	value = pm->sts | (uint64_t)pm->en << 16 | (uint64_t)(pm->cnt | CNT_SCI_EN) << 32;
-	pthread_mutex_unlock(&pm->lock);
+	pthread_mutex_unlock(&pm->isa.lock);
 	return value >> (8 * offset);
 }
 
@@ -86,7 +83,7 @@ pm_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 	struct pm *pm = arg;
 	uint16_t sleep = 0;
 
-	pthread_mutex_lock(&pm->lock);
+	pthread_mutex_lock(&pm->isa.lock);
 	/* 32-bit writes to the event block are legal and mean both registers. */
 	if (offset == PM1_STS) {
 		pm->sts &= (uint16_t)~value;
@@ -100,31 +97,19 @@ pm_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 	}
 	gpe_write(pm, offset, size, value);
 	sci_update(pm);
-	pthread_mutex_unlock(&pm->lock);
+	pthread_mutex_unlock(&pm->isa.lock);
 	if (sleep && CNT_SLP_TYP(value) == PM_SLP_TYP_S5)
-		vm_end(pm->vm, VM_END_POWEROFF, NULL);
-}
-
-static struct pm *
-find(struct vm *vm)
-{
-	struct vm_part *part;
-
-	list_for_each(part, &vm->parts, link) {
-		if (str_eq(part->name, "pm"))
-			return part->arg;
-	}
-	return NULL;
+		vm_end(pm->isa.vm, VM_END_POWEROFF, NULL);
 }
 
 void
 pm_raise_gpe(struct vm *vm, unsigned gpe)
 {
-	struct pm *pm = find(vm);
+	struct pm *pm = vm_find_part(vm, "pm");
 
 	if (!pm)
 		return;
-	scoped_lock(&pm->lock);
+	scoped_lock(&pm->isa.lock);
 	pm->gpe_sts |= (uint16_t)(1U << gpe);
 	sci_update(pm);
 }
@@ -132,12 +117,12 @@ pm_raise_gpe(struct vm *vm, unsigned gpe)
 bool
 pm_power_button(struct vm *vm)
 {
-	struct pm *pm = find(vm);
+	struct pm *pm = vm_find_part(vm, "pm");
 	bool listens;
 
 	if (!pm)
 		return false;
-	scoped_lock(&pm->lock);
+	scoped_lock(&pm->isa.lock);
 	listens = pm->en & EN_PWRBTN;
 	pm->sts |= STS_PWRBTN;
 	sci_update(pm);
@@ -157,29 +142,13 @@ pm_state(void *arg, struct state *s)
 	sci_update(pm);
 }
 
-static void
-pm_free(void *arg)
-{
-	struct pm *pm = arg;
-
-	bus_remove(&pm->vm->pio, &pm->range);
-	pthread_mutex_destroy(&pm->lock);
-	free(pm);
-}
-
 static int
 pm_create(struct vm *vm, struct error *err)
 {
-	struct pm *pm = xcalloc(1, sizeof(*pm));
+	struct pm *pm = isa_new(vm, "pm", sizeof(*pm), pm_state, NULL);
 
-	pm->vm = vm;
-	pm->sci = (struct irq_pin){.irqs = &vm->irqs, .gsi = PM_SCI};
-	pthread_mutex_init(&pm->lock, NULL);
-	pm->range = (struct bus_range){.base = PM_BASE, .size = PM_SIZE, .read = pm_read,
-				       .write = pm_write, .dev = pm};
-	bus_add(&vm->pio, &pm->range);
-	vm_add_part(vm, &(struct vm_part){.name = "pm", .free = pm_free, .state = pm_state,
-					  .arg = pm});
+	pm->isa.pin.gsi = PM_SCI;
+	isa_add_range(pm, &vm->pio, PM_BASE, PM_SIZE, pm_read, pm_write);
 	return 0;
 }
 

@@ -38,10 +38,7 @@ enum {
 #define RTC_IRQ 8
 
 struct rtc {
-	struct vm *vm;
-	struct bus_range range;
-	pthread_mutex_t lock;
-	struct irq_pin pin;
+	struct isa_dev isa;
 	uint8_t ram[128];
 	uint8_t index;
 	bool local;
@@ -120,7 +117,7 @@ read_register(struct rtc *r, uint8_t index)
 	case REG_C:
 		v = r->ram[REG_C];
 		r->ram[REG_C] = 0;
-		irq_pin_set(&r->pin, false);
+		irq_pin_set(&r->isa.pin, false);
 		return v;
 	case REG_D:
 		return D_VALID;
@@ -135,7 +132,7 @@ raise_flag(struct rtc *r, uint8_t flag)
 	/* Flags and enables stand at the same bits of C and B. */
 	if (r->ram[REG_C] & r->ram[REG_B] & (C_UF | C_AF | C_PF)) {
 		r->ram[REG_C] |= C_IRQF;
-		irq_pin_set(&r->pin, true);
+		irq_pin_set(&r->isa.pin, true);
 	}
 }
 
@@ -252,7 +249,7 @@ rtc_read(void *arg, uint64_t offset, unsigned size)
 
 	if (offset == 0)
 		return 0xff;
-	scoped_lock(&r->lock);
+	scoped_lock(&r->isa.lock);
 	return read_register(r, r->index);
 }
 
@@ -261,7 +258,7 @@ rtc_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct rtc *r = arg;
 
-	scoped_lock(&r->lock);
+	scoped_lock(&r->isa.lock);
 	if (offset == 0)
 		r->index = value & 0x7f; /* bit 7 masks the NMI on a PC */
 	else
@@ -279,12 +276,11 @@ static void
 on_second(struct event_source *s, int fd, uint32_t events, void *arg)
 {
 	struct rtc *r = arg;
-	uint64_t n;
 	struct tm tm;
 
-	if (read(fd, &n, sizeof(n)) != sizeof(n))
+	if (!bell_hush(fd))
 		return;
-	scoped_lock(&r->lock);
+	scoped_lock(&r->isa.lock);
 	if (!(r->ram[REG_B] & B_SET)) {
 		now(r, &tm);
 		raise_flag(r, C_UF);
@@ -299,18 +295,17 @@ static void
 on_period(struct event_source *s, int fd, uint32_t events, void *arg)
 {
 	struct rtc *r = arg;
-	uint64_t n;
 
-	if (read(fd, &n, sizeof(n)) != sizeof(n))
+	if (!bell_hush(fd))
 		return;
-	scoped_lock(&r->lock);
+	scoped_lock(&r->isa.lock);
 	raise_flag(r, C_PF);
 }
 
 static void
 describe_memory(struct rtc *r)
 {
-	uint64_t low = mem_low_size(&r->vm->mem), high = mem_high_size(&r->vm->mem);
+	uint64_t low = mem_low_size(&r->isa.vm->mem), high = mem_high_size(&r->isa.vm->mem);
 	uint64_t kib = low > (1 << 20) ? (low - (1 << 20)) >> 10 : 0;
 	uint64_t units = low > (16 << 20) ? (low - (16 << 20)) >> 16 : 0;
 
@@ -324,7 +319,7 @@ describe_memory(struct rtc *r)
 		r->ram[ABOVE_4G + i] = (uint8_t)(high >> (16 + 8 * i));
 	r->ram[0x15] = 640 & 0xff;
 	r->ram[0x16] = 640 >> 8;
-	r->ram[CPUS] = (uint8_t)(r->vm->topology.cpus - 1);
+	r->ram[CPUS] = (uint8_t)(r->isa.vm->topology.cpus - 1);
 }
 
 /* The battery's half lives on with the machine; the time is the host's, plus the guest's offset. */
@@ -341,42 +336,33 @@ rtc_state(void *arg, struct state *s)
 	r->held = (struct tm){.tm_sec = held[0], .tm_min = held[1], .tm_hour = held[2],
 			      .tm_mday = held[3], .tm_mon = held[4], .tm_year = held[5]};
 	timers_update(r);
-	irq_pin_set(&r->pin, r->ram[REG_C] & C_IRQF);
+	irq_pin_set(&r->isa.pin, r->ram[REG_C] & C_IRQF);
 }
 
 static void
-rtc_free(void *arg)
+rtc_done(void *arg)
 {
 	struct rtc *r = arg;
 
-	bus_remove(&r->vm->pio, &r->range);
 	event_source_free(r->second_src);
 	event_source_free(r->period_src);
 	cleanup_closep(&r->second_fd);
 	cleanup_closep(&r->period_fd);
-	pthread_mutex_destroy(&r->lock);
-	free(r);
 }
 
 static int
 rtc_create(struct vm *vm, struct error *err)
 {
-	struct rtc *r = xcalloc(1, sizeof(*r));
+	struct rtc *r = isa_new(vm, "rtc", sizeof(*r), rtc_state, rtc_done);
 	int e;
 
-	r->vm = vm;
-	r->pin = (struct irq_pin){.irqs = &vm->irqs, .gsi = RTC_IRQ};
+	r->isa.pin.gsi = RTC_IRQ;
 	r->ram[REG_A] = A_DEFAULT;
 	r->ram[REG_B] = B_24H;
-	pthread_mutex_init(&r->lock, NULL);
 	describe_memory(r);
 	r->second_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	r->period_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	r->range = (struct bus_range){.base = 0x70, .size = 2, .read = rtc_read,
-				      .write = rtc_write, .dev = r};
-	bus_add(&vm->pio, &r->range);
-	vm_add_part(vm, &(struct vm_part){.name = "rtc", .free = rtc_free, .state = rtc_state,
-					  .arg = r});
+	isa_add_range(r, &vm->pio, 0x70, 2, rtc_read, rtc_write);
 	if (r->second_fd < 0 || r->period_fd < 0)
 		return error_set_errno(err, errno, "timerfd");
 	/* With TZ set, libc reads the zone's file now and never again: vcpus may not open files. */
@@ -393,13 +379,7 @@ rtc_create(struct vm *vm, struct error *err)
 static void
 rtc_aml(struct vm *vm, struct aml *a)
 {
-	aml_device(a, "RTC_");
-	aml_name_eisaid(a, "_HID", "PNP0B00");
-	aml_name_resources(a, "_CRS");
-	aml_res_io(a, 0x70, 0x70, 2);
-	aml_res_irq(a, RTC_IRQ);
-	aml_end_resources(a);
-	aml_end(a);
+	isa_aml_device(a, &(struct isa_acpi){"RTC_", "PNP0B00", .io = {{0x70, 2}}, .irq = RTC_IRQ});
 }
 
 const struct isa_class isa_class_rtc = {.name = "rtc", .create = rtc_create, .aml = rtc_aml};

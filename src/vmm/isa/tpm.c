@@ -33,11 +33,9 @@ enum {
 #define STS_IDLE 2U
 
 struct tpm {
-	struct vm *vm;
-	struct bus_range range;
+	struct isa_dev isa;
 	int fd, kick_fd;
 	struct worker worker;
-	pthread_mutex_t lock;
 	bool granted, started;
 	uint32_t sts;
 	uint8_t buffer[BUFFER_SIZE];
@@ -90,7 +88,7 @@ execute(struct tpm *t)
 	bool ok = len >= HEADER && len <= BUFFER_SIZE && write_all(t->fd, t->buffer, len) &&
 		  read_answer(t->fd, t->buffer);
 
-	scoped_lock(&t->lock);
+	scoped_lock(&t->isa.lock);
 	/* "Failure mode": what a TPM says that cannot go on. */
 	if (!ok) {
 		memcpy(t->buffer, "\x80\x01\0\0\0\x0a\0\0\1\x01", HEADER);
@@ -105,17 +103,7 @@ work(void *arg)
 	struct tpm *t = arg;
 
 	while (worker_obey(&t->worker)) {
-		struct pollfd p[2] = {{.fd = t->worker.ctl_fd, .events = POLLIN},
-				      {.fd = t->kick_fd, .events = POLLIN}};
-		uint64_t count;
-
-		if (poll(p, ARRAY_SIZE(p), -1) < 0)
-			continue;
-		for (unsigned i = 0; i < ARRAY_SIZE(p); i++) {
-			if (p[i].revents)
-				(void)!read(p[i].fd, &count, sizeof(count)); /* nonblocking */
-		}
-		if (p[1].revents)
+		if (worker_wait(&t->worker, &t->kick_fd, 1, 1, -1))
 			execute(t);
 	}
 	return NULL;
@@ -152,8 +140,6 @@ reg_read(const struct tpm *t, unsigned at)
 static void
 reg_write(struct tpm *t, unsigned at, uint32_t v)
 {
-	uint64_t one = 1;
-
 	switch (at) {
 	case LOC_CTRL:
 		t->granted = v & 1 ? true : v & 2 ? false : t->granted;
@@ -168,7 +154,7 @@ reg_write(struct tpm *t, unsigned at, uint32_t v)
 		if (!(v & 1) || t->started || !t->granted || (t->sts & STS_IDLE))
 			return;
 		t->started = true;
-		(void)!write(t->kick_fd, &one, sizeof(one)); /* full: rung already */
+		bell_ring(t->kick_fd);
 		return;
 	}
 }
@@ -179,7 +165,7 @@ tpm_read(void *arg, uint64_t offset, unsigned size)
 	struct tpm *t = arg;
 	uint64_t v = 0;
 
-	scoped_lock(&t->lock);
+	scoped_lock(&t->isa.lock);
 	if (offset < AT_BUFFER) {
 		v = reg_read(t, (unsigned)offset & ~3U) >> (8 * (offset & 3));
 		if (size == 8)
@@ -195,7 +181,7 @@ tpm_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct tpm *t = arg;
 
-	scoped_lock(&t->lock);
+	scoped_lock(&t->isa.lock);
 	if (offset >= AT_BUFFER) {
 		if (!t->started)
 			memcpy(t->buffer + offset - AT_BUFFER, &value, size);
@@ -216,13 +202,11 @@ static int
 open_backend(struct tpm *t, struct error *err)
 {
 	static const char *const types[] = {"swtpm", "passthru", NULL};
-	const char *path = config_get(t->vm->config, "lpc.tpm.path", NULL);
-	const char *version = config_get(t->vm->config, "lpc.tpm.version", "2.0");
+	const char *path = config_get(t->isa.vm->config, "lpc.tpm.path", NULL);
+	const char *version = config_get(t->isa.vm->config, "lpc.tpm.version", "2.0");
 	unsigned type;
-	int r = config_enum(t->vm->config, "lpc.tpm.type", types, 0, &type, err);
 
-	if (r < 0)
-		return r;
+	TRY(config_enum(t->isa.vm->config, "lpc.tpm.type", types, 0, &type, err));
 	if (!path)
 		return error_set(err, EINVAL, "expected -l tpm,swtpm,SOCKET or -l tpm,passthru,DEVICE");
 	/* bhyve writes -l tpm,TYPE,PATH,version=2.0 */
@@ -236,19 +220,16 @@ open_backend(struct tpm *t, struct error *err)
 }
 
 static void
-tpm_free(void *arg)
+tpm_done(void *arg)
 {
 	struct tpm *t = arg;
 
-	bus_remove(&t->vm->mmio, &t->range);
 	/* A thread that waits for an answer is not waited for. */
 	if (t->fd >= 0)
 		shutdown(t->fd, SHUT_RDWR);
 	worker_done(&t->worker);
 	cleanup_closep(&t->fd);
 	cleanup_closep(&t->kick_fd);
-	pthread_mutex_destroy(&t->lock);
-	free(t);
 }
 
 /* Keys and counters are the back end's: a machine moved elsewhere would have another TPM. */
@@ -258,45 +239,23 @@ tpm_state(void *arg, struct state *s)
 	state_refuse(s, "a machine with a TPM");
 }
 
-static void
-tpm_pause(void *arg)
-{
-	worker_pause(&((struct tpm *)arg)->worker);
-}
-
-static void
-tpm_resume(void *arg)
-{
-	worker_resume(&((struct tpm *)arg)->worker);
-}
-
 static int
 tpm_create(struct vm *vm, struct error *err)
 {
 	struct tpm *t;
-	int r;
 
 	if (!tpm_present(vm))
 		return 0;
-	t = xcalloc(1, sizeof(*t));
-	t->vm = vm;
+	t = isa_new(vm, "tpm", sizeof(*t), tpm_state, tpm_done);
 	t->fd = t->kick_fd = -1;
 	t->sts = STS_IDLE;
-	pthread_mutex_init(&t->lock, NULL);
-	t->range = (struct bus_range){.base = TPM_BASE, .size = TPM_SIZE, .read = tpm_read,
-				      .write = tpm_write, .dev = t};
-	bus_add(&vm->mmio, &t->range);
-	vm_add_part(vm, &(struct vm_part){.name = "tpm", .pause = tpm_pause, .resume = tpm_resume,
-					  .state = tpm_state, .free = tpm_free, .arg = t});
-	if ((r = worker_init(&t->worker, NULL, t, err)) < 0 || (r = open_backend(t, err)) < 0)
-		return r;
-	t->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (t->kick_fd < 0)
-		return error_set_errno(err, errno, "eventfd");
-	r = worker_spawn(&t->worker, work, err);
-	if (r == 0)
-		worker_run(&t->worker);
-	return r;
+	isa_add_range(t, &vm->mmio, TPM_BASE, TPM_SIZE, tpm_read, tpm_write);
+	TRY(worker_init(&t->worker, NULL, t, err));
+	TRY(open_backend(t, err));
+	TRY(bell_new(&t->kick_fd, err));
+	TRY(worker_start(&t->worker, vm, "tpm", work, err));
+	worker_run(&t->worker);
+	return 0;
 }
 
 static void

@@ -41,11 +41,8 @@ static const struct {
 } coms[] = {{"com1", 0x3f8, 4}, {"com2", 0x2f8, 3}, {"com3", 0x3e8, 4}, {"com4", 0x2e8, 3}};
 
 struct uart {
-	struct vm *vm;
-	struct bus_range range;
-	struct irq_pin pin;
+	struct isa_dev isa;
 	struct chardev *line;
-	pthread_mutex_t lock;
 	uint8_t ier, lcr, mcr, scr, dll, dlm, fcr;
 	bool thre_pending; /* THRE interrupt not yet acknowledged */
 	bool blocked;	   /* the chardev took no more */
@@ -70,7 +67,7 @@ interrupt_id(const struct uart *u)
 static void
 update(struct uart *u)
 {
-	irq_pin_set(&u->pin, interrupt_id(u) != IIR_NONE);
+	irq_pin_set(&u->isa.pin, interrupt_id(u) != IIR_NONE);
 }
 
 static void
@@ -136,7 +133,7 @@ uart_read(void *arg, uint64_t offset, unsigned size)
 	bool dlab;
 	uint8_t v = 0;
 
-	scoped_lock(&u->lock);
+	scoped_lock(&u->isa.lock);
 	dlab = u->lcr & LCR_DLAB;
 	switch (offset) {
 	case RBR:
@@ -205,7 +202,7 @@ uart_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 	uint8_t v = (uint8_t)value;
 	bool dlab;
 
-	scoped_lock(&u->lock);
+	scoped_lock(&u->isa.lock);
 	dlab = u->lcr & LCR_DLAB;
 	switch (offset) {
 	case THR:
@@ -242,7 +239,7 @@ uart_room(void *arg)
 	struct uart *u = arg;
 	size_t room;
 
-	scoped_lock(&u->lock);
+	scoped_lock(&u->isa.lock);
 	room = (u->fcr & FCR_ENABLE ? FIFO_SIZE : 1U);
 	room = u->count < room ? room - u->count : 0;
 	return room;
@@ -253,7 +250,7 @@ uart_receive(void *arg, const uint8_t *data, size_t len)
 {
 	struct uart *u = arg;
 
-	scoped_lock(&u->lock);
+	scoped_lock(&u->isa.lock);
 	for (size_t i = 0; i < len; i++)
 		fifo_put(u, data[i]);
 	update(u);
@@ -264,7 +261,7 @@ uart_writable(void *arg)
 {
 	struct uart *u = arg;
 
-	scoped_lock(&u->lock);
+	scoped_lock(&u->isa.lock);
 	if (u->blocked) {
 		u->blocked = false;
 		u->thre_pending = true;
@@ -291,31 +288,20 @@ uart_state(void *arg, struct state *s)
 }
 
 static void
-uart_free(void *arg)
+uart_done(void *arg)
 {
-	struct uart *u = arg;
-
-	bus_remove(&u->vm->pio, &u->range);
-	chardev_free(u->line);
-	pthread_mutex_destroy(&u->lock);
-	free(u);
+	chardev_free(((struct uart *)arg)->line);
 }
 
 static int
 uart_add(struct vm *vm, unsigned n, const char *spec, struct error *err)
 {
-	struct uart *u = xcalloc(1, sizeof(*u));
+	struct uart *u = isa_new(vm, coms[n].name, sizeof(*u), uart_state, uart_done);
 	struct chardev_user user = {uart_room, uart_receive, uart_writable, u};
 	int r;
 
-	u->vm = vm;
-	u->pin = (struct irq_pin){.irqs = &vm->irqs, .gsi = coms[n].irq};
-	pthread_mutex_init(&u->lock, NULL);
-	u->range = (struct bus_range){.base = coms[n].port, .size = 8, .read = uart_read,
-				      .write = uart_write, .dev = u};
-	bus_add(&vm->pio, &u->range);
-	vm_add_part(vm, &(struct vm_part){.name = coms[n].name, .free = uart_free,
-					  .state = uart_state, .arg = u});
+	u->isa.pin.gsi = coms[n].irq;
+	isa_add_range(u, &vm->pio, coms[n].port, 8, uart_read, uart_write);
 	r = chardev_open(vm->loop, spec, &user, &u->line, err);
 	return r < 0 ? error_wrap(err, r, "lpc.%s.path", coms[n].name) : 0;
 }
@@ -350,14 +336,8 @@ uart_aml(struct vm *vm, struct aml *a)
 
 		char name[5] = {'C', 'O', 'M', (char)('1' + i), 0};
 
-		aml_device(a, name);
-		aml_name_eisaid(a, "_HID", "PNP0501");
-		aml_name_int(a, "_UID", i + 1);
-		aml_name_resources(a, "_CRS");
-		aml_res_io(a, coms[i].port, coms[i].port, 8);
-		aml_res_irq(a, coms[i].irq);
-		aml_end_resources(a);
-		aml_end(a);
+		isa_aml_device(a, &(struct isa_acpi){name, "PNP0501", i + 1, {{coms[i].port, 8}},
+						     coms[i].irq});
 	}
 }
 

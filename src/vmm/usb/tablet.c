@@ -1,10 +1,6 @@
 /* A HID tablet (HID 1.11): what lets a VNC client's pointer and the guest's be the same. */
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/lock.h"
-#include "base/str.h"
+#include "vmm/device.h"
 #include "vmm/display/display.h"
 #include "vmm/usb/usb.h"
 

@@ -133,13 +133,11 @@ set_status(struct virtio *v, uint8_t value)
 static void
 notify(struct virtio *v, unsigned queue)
 {
-	uint64_t one = 1;
-
 	if (queue >= v->n_queues)
 		return;
 	/* The kernel rings it as a rule; this is the way round when it could not be attached. */
 	if (v->queue[queue].kick_fd >= 0) {
-		(void)!write(v->queue[queue].kick_fd, &one, sizeof(one));
+		bell_ring(v->queue[queue].kick_fd);
 		return;
 	}
 	scoped_lock(&v->lock);
@@ -493,15 +491,13 @@ queue_state(struct virtio *v, struct virtq *q, struct state *s)
 static void
 start_again(struct virtio *v)
 {
-	uint64_t one = 1;
-
 	for (unsigned i = 0; i < v->n_queues; i++) {
 		struct virtq *q = &v->queue[i];
 
 		if (q->enabled && !q->broken && !virtq_start(q))
 			virtio_broken(v);
 		if (q->kick_fd >= 0)
-			(void)!write(q->kick_fd, &one, sizeof(one)); /* full means: rung already */
+			bell_ring(q->kick_fd);
 	}
 	set_running(v, true);
 }
@@ -591,10 +587,11 @@ add_queues(struct virtio *v, unsigned size, struct error *err)
 		virtq_reset(q);
 	}
 	for (unsigned i = 0; v->ops->doorbells && i < v->n_queues - v->ops->control_last; i++) {
-		int fd = v->queue[i].kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		int fd, r = bell_new(&v->queue[i].kick_fd, err);
 
-		if (fd < 0)
-			return error_set_errno(err, errno, "eventfd");
+		if (r < 0)
+			return r;
+		fd = v->queue[i].kick_fd;
 		if (v->modern)
 			pci_add_doorbell(&v->pci, BAR_MODERN, AT_NOTIFY + NOTIFY_STRIDE * i, 0,
 					 false, 0, fd);

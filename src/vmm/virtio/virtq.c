@@ -107,7 +107,6 @@ int
 virtq_pop(struct virtq *q, struct virtq_buf *ret)
 {
 	uint16_t available, head;
-	int r;
 
 	if (!q->desc || q->broken)
 		return q->broken ? -EINVAL : 0;
@@ -120,9 +119,7 @@ virtq_pop(struct virtq *q, struct virtq_buf *ret)
 	ret->head = head;
 	ret->n_read = ret->n_write = 0;
 	ret->read_len = ret->write_len = 0;
-	r = walk_chain(q, q->desc, q->size, head, false, ret);
-	if (r < 0)
-		return r;
+	TRY(walk_chain(q, q->desc, q->size, head, false, ret));
 	q->last_avail++;
 	if (q->event_idx && !q->kicks_off) {
 		/* The driver rings for the next one.  The caller looks again after this. */
