@@ -537,7 +537,7 @@ dt_macro(struct dt *dt, const char *name, int line, const char **ret_text, int64
 		return 0;
 	}
 	if (str_to_u64(name, 10, &index) < 0)
-		return (dt->confine ? dt->confine->macro(dt->confine->arg, name, ret_number)
+		return (dt->remote ? dt->remote->macro(dt->remote->arg, name, ret_number)
 				    : macro_value(name, ret_number))
 			       ? 0
 			       : d_error(err, line, "D_MACRO_UNDEF",

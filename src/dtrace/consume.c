@@ -107,7 +107,7 @@ show_freopen(struct dt *dt, const struct act *a, const char *data, struct error 
 	cleanup_free char *path = formatted(dt, a, data);
 	FILE *f;
 
-	if (dt->confine)
+	if (dt->remote)
 		return priv_deed(dt, DEED_REOPEN, path, err);
 	f = *path ? fopen(path, "ae") : NULL;
 	if (*path && !f)
@@ -127,7 +127,7 @@ show_ftruncate(struct dt *dt, struct error *err)
 {
 	struct stat st;
 
-	if (dt->confine)
+	if (dt->remote)
 		return priv_deed(dt, DEED_TRUNCATE, "", err);
 	fflush(dt->out);
 	/* Pipes and terminals have nothing that could be cut. */
@@ -155,7 +155,7 @@ show_setopt(struct dt *dt, const struct act *a, const char *data, struct error *
 static int
 show_panic(struct dt *dt, struct error *err)
 {
-	if (dt->confine) /* the compiler refused it */
+	if (dt->remote) /* the compiler refused it, or -w was */
 		abort();
 	return file_write("/proc/sysrq-trigger", "c", err);
 }
@@ -165,7 +165,7 @@ show_system(struct dt *dt, const struct act *a, const char *data, struct error *
 {
 	cleanup_free char *command = formatted(dt, a, data);
 
-	if (dt->confine)
+	if (dt->remote)
 		return priv_deed(dt, DEED_SYSTEM, command, err);
 	fflush(dt->out);
 	/* What system() runs is the D program's own text: destructive, so -w allowed it. */

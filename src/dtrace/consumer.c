@@ -6,8 +6,13 @@
  * (request.h) and with a struct confine around it (priv.c).  It keeps the capabilities that
  * programs in the kernel and looking at the zone's processes take, as a user that owns no
  * file, and may make no system call that starts a program, makes a socket, mounts or
- * changes who it is.  It ends with the broker, and with the zone's command: its connection
- * tells.
+ * gives it more than it has.  It ends with the broker, and with the zone's command: its
+ * connection tells.
+ *
+ * For a user that is not the zone's root it runs as that user, without what opens files
+ * that are not his; in the global zone without what looks at processes that are not his, too,
+ * so that there the kernel itself asks its questions.  Whether he may trace is said by the
+ * zone's files, which may be anything: they are read here, and not by the broker.
  */
 #include "dtrace/consumer.h"
 
@@ -20,17 +25,21 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "base/cli.h"
+#include "base/file.h"
 #include "dtrace/dtrace_main.h"
 #include "dtrace/request.h"
 #include "os/caps.h"
+#include "os/mount.h"
 #include "os/seccomp.h"
 
 #define REQUEST_SECONDS 10
 #define NOBODY 65534
+#define NO_PRIVILEGE "failed to initialize dtrace: DTrace requires additional privileges"
 #define FILES_MAX 16384
 
 struct consumer {
@@ -233,28 +242,51 @@ static const struct seccomp_rule allowed[] = {
 	{0},
 };
 
-static int
-drop_privileges(pid_t broker, struct error *err)
+/* Of users; those of the second row for as long as we do not know what the user has, or with dtrace_kernel. */
+#define USER_CAPS (CAP_BIT(CAP_BPF) | CAP_BIT(CAP_PERFMON) | CAP_BIT(CAP_SYS_ADMIN))
+#define KERNEL_CAPS (USER_CAPS | CAP_BIT(CAP_SYS_PTRACE) | CAP_BIT(CAP_DAC_READ_SEARCH) | CAP_BIT(CAP_SYSLOG))
+
+static uint64_t
+caps_for(const struct confine *z)
 {
-	static const struct seccomp_policy policy = {.rules = allowed, .otherwise = EPERM};
+	if (!z->owner_only)
+		return KEEP_CAPS;
+	/* The user namespace of a zone is another than ours, so the kernel wants this one in any case. */
+	return z->cgroup ? USER_CAPS | CAP_BIT(CAP_SYS_PTRACE) : KERNEL_CAPS;
+}
+
+static int
+drop_privileges(const struct confine *z, pid_t broker, struct error *err)
+{
 	struct rlimit files = {FILES_MAX, FILES_MAX}, none = {0, 0};
-	struct sock_fprog filter;
+	uid_t uid = z->owner_only ? z->owner : NOBODY;
+	gid_t gid = z->owner_only ? z->group : NOBODY;
 	int r;
 
 	setrlimit(RLIMIT_NOFILE, &files);
 	setrlimit(RLIMIT_CORE, &none);
-	if ((r = caps_drop_bounding(~KEEP_CAPS, err)) < 0)
+	if ((r = caps_drop_bounding(~caps_for(z), err)) < 0)
 		return r;
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setgroups(0, NULL) < 0 ||
-	    setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
+	    setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return error_set_errno(err, errno, "giving up root");
-	if ((r = caps_limit(KEEP_CAPS, err)) < 0)
+	if ((r = caps_limit(caps_for(z), err)) < 0)
 		return r;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set_errno(err, errno, "no_new_privs");
 	/* Behind the change of ids, which clears it; and the broker may be gone before we ask. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != broker)
 		return error_set(err, ECHILD, "the broker is gone");
+	return 0;
+}
+
+static int
+limit_calls(struct error *err)
+{
+	static const struct seccomp_policy policy = {.rules = allowed, .otherwise = EPERM};
+	struct sock_fprog filter;
+	int r;
+
 	if ((r = seccomp_compile(&policy, &filter, err)) < 0)
 		return r;
 	r = seccomp_install(&filter, err);
@@ -262,34 +294,77 @@ drop_privileges(pid_t broker, struct error *err)
 	return r;
 }
 
+/* --- what a user may */
+
+#define ACCOUNTS_MAX (1 << 20) /* bytes of passwd(5) or user_attr(5) */
+
+/* A file of that root that may be anything; "" if there is none that can be read.  The caller's. */
+static char *
+read_in_root(int root, const char *path)
+{
+	cleanup_free char *opened = NULL;
+	cleanup_close int fd = -1;
+	struct stat st;
+	char *text;
+
+	if (path_open_in(root, path, 0, &fd, NULL) < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return xstrdup("");
+	opened = str_printf("/proc/self/fd/%d", fd);
+	return file_read(opened, ACCOUNTS_MAX, &text, NULL, NULL) < 0 ? xstrdup("") : text;
+}
+
+/* What of z->privs the user has; z->privs becomes that. */
+static int
+take_grant(struct confine *z, bool sandbox, struct error *err)
+{
+	cleanup_free char *attr = NULL, *passwd = NULL, *name = NULL;
+
+	if (!z->owner_only)
+		return 0;
+	attr = read_in_root(z->root, "/etc/user_attr");
+	passwd = read_in_root(z->root, "/etc/passwd");
+	z->privs &= priv_of_user(attr, passwd, z->owner - z->uid_base, &name);
+	if (!name)
+		name = str_printf("%u", z->owner - z->uid_base);
+	if (!z->privs)
+		return error_set(err, EPERM,
+				 NO_PRIVILEGE " (root gives them to %s with a line in /etc/user_attr: "
+					      "%s::::type=normal;defaultpriv=basic,dtrace_user,dtrace_proc)",
+				 name, name);
+	return sandbox && !z->cgroup && !(z->privs & PRIV_DTRACE_KERNEL) ? caps_limit(USER_CAPS, err) : 0;
+}
+
+static int
+prepare(struct consumer *c, struct confine *z, bool sandbox, struct error *err)
+{
+	int r = sandbox ? drop_privileges(z, getppid(), err) : 0;
+
+	if (r < 0 || (r = take_grant(z, sandbox, err)) < 0 ||
+	    (sandbox && (r = limit_calls(err)) < 0) || (r = read_request(c, err)) < 0)
+		return r;
+	return watch_control(c->sock, err);
+}
+
 int
-consumer_run(int sock, struct confine *z, bool sandbox)
+consumer_run(int sock, struct confine *z, const char *library, bool sandbox)
 {
 	cleanup_error struct error err = ERROR_INIT;
 	struct consumer c = {.sock = sock};
+	struct remote remote = {.go = sock, .library = library, .arg = &c, .file = sent_file,
+				.deed = do_deed, .macro = sent_macro};
 	cleanup_free char **argv = NULL;
-	pid_t broker = getppid();
 	char status = CLI_FAILED;
-	int r = 0;
 
-	z->arg = &c;
-	z->go = sock;
-	z->file = sent_file;
-	z->deed = do_deed;
-	z->macro = sent_macro;
-	if (sandbox && ((r = drop_privileges(broker, &err)) < 0)) {
+	if (prepare(&c, z, sandbox, &err) < 0) {
 		consumer_refuse(sock, error_message(&err));
 		return CLI_FAILED;
 	}
-	if ((r = read_request(&c, &err)) < 0 || (r = watch_control(sock, &err)) < 0) {
-		consumer_refuse(sock, error_message(&err));
-		return CLI_FAILED;
-	}
-	z->target = c.request.pid;
+	remote.target = c.request.pid;
 	redirect(&c);
 	argv = xcalloc(c.request.args.n + 1, sizeof(*argv));
 	memcpy(argv, c.request.args.v, c.request.args.n * sizeof(*argv));
-	status = (char)dtrace_main((int)c.request.args.n, argv, z);
+	status = (char)dtrace_main((int)c.request.args.n, argv, &remote,
+				   z->privs & PRIV_DTRACE_KERNEL ? NULL : z);
 	fflush(stdout);
 	fflush(stderr);
 	send_deed(sock, DEED_EXIT, &status, 1);

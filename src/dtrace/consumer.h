@@ -6,10 +6,11 @@
 
 /*
  * Reads the request from sock, does it, and returns the exit status that was told there.
- * sandbox: drops what it does not need first.  z: what the broker found out about the zone; the
- * request's own parts are filled in.
+ * sandbox: drops what it does not need first.  z: what the broker found out about who asks; of a user
+ * (owner_only) z->privs is the most that he may have, and z->root's files say what of it he has.
+ * library: folder of the D library; NULL: the usual one.
  */
-int consumer_run(int sock, struct confine *z, bool sandbox);
+int consumer_run(int sock, struct confine *z, const char *library, bool sandbox);
 /* To sock: a message on standard error and the end; for requests that are not taken. */
 void consumer_refuse(int sock, const char *message);
 

@@ -339,7 +339,8 @@ struct dt {
 	struct ksyms *ksyms; /* dt_ksyms() */
 	struct usyms *usyms;
 	uint64_t zone_id; /* of -z: its cgroup's; 0: all are traced */
-	const struct confine *confine; /* priv.h: of a consumer that works for a zone; NULL: all is allowed */
+	const struct confine *confine; /* priv.h: of a consumer that works for others; NULL: all is allowed */
+	const struct remote *remote;   /* where that consumer's files and output are; NULL: here */
 	struct dt_proc *procs; /* of -c and -p */
 	struct uprobes *uprobes;
 };

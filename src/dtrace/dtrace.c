@@ -15,6 +15,7 @@
 #include "dtrace/priv.h"
 #include "dtrace/proc.h"
 #include "dtrace/usdt_make.h"
+#include "dtrace/usyms.h"
 
 static volatile sig_atomic_t interrupted;
 
@@ -445,7 +446,7 @@ open_output(struct dt *dt, const char *path, struct error *err)
 {
 	FILE *f;
 
-	if (dt->confine)
+	if (dt->remote)
 		return priv_deed(dt, DEED_OPEN, path, err);
 	f = fopen(path, "ae");
 	if (!f)
@@ -534,8 +535,8 @@ take_command_line(struct command *c, int argc, char **argv, struct error *err)
 	}
 	argv[n] = NULL;
 	while ((opt = getopt(n, argv, DTRACE_LETTERS)) != -1) {
-		if (c->dt->confine && !strchr(DTRACE_ZONE_LETTERS "?", opt))
-			return error_set(err, EPERM, "-%c works in the global zone alone", opt);
+		if (c->dt->remote && !strchr(c->dt->confine ? DTRACE_ZONE_LETTERS "?" : DTRACE_ZONE_LETTERS "?z", opt))
+			return error_set(err, EPERM, "-%c is for root of the global zone", opt);
 		if (opt == 'V') {
 			printf("dtrace: Sun D 1.13\n");
 			return 1;
@@ -598,7 +599,7 @@ make_one(struct command *c, const struct job *job, struct error *err)
 		return error_set(err, EINVAL, "-%c needs -s FILE", c->make);
 	if ((r = job_text(c->dt, job, &text, &size, err)) < 0)
 		return r;
-	if (c->dt->confine)
+	if (c->dt->remote)
 		return make_in_zone(c, job, text, size, path, err);
 	if (c->make == 'G')
 		return dt_usdt_object(c->dt, text, size, job->arg, &c->dt->args, path, err);
@@ -783,8 +784,8 @@ trace(struct command *c, struct error *err)
 
 	if (c->make)
 		return make_all(c, err);
-	if (c->anonymous && dt->confine)
-		return error_set(err, EPERM, "-%c works in the global zone alone", c->anonymous);
+	if (c->anonymous && dt->remote)
+		return error_set(err, EPERM, "-%c is for root of the global zone", c->anonymous);
 	if (c->anonymous)
 		return c->anonymous == 'A' ? save(c, err) : claim(c, err);
 	if ((c->output && (r = open_output(dt, c->output, err)) < 0) ||
@@ -801,7 +802,7 @@ trace(struct command *c, struct error *err)
 }
 
 int
-dtrace_main(int argc, char **argv, const struct confine *confine)
+dtrace_main(int argc, char **argv, const struct remote *remote, const struct confine *confine)
 {
 	cleanup_error struct error err = ERROR_INIT;
 	struct command c = {0};
@@ -814,14 +815,17 @@ dtrace_main(int argc, char **argv, const struct confine *confine)
 	}
 	if (dt_open(&c.dt, &err) < 0)
 		return cli_error(&err);
-	if (confine && confine->library) {
+	if (remote && remote->library) {
 		free(c.dt->opts.syslibdir);
-		c.dt->opts.syslibdir = xstrdup(confine->library);
+		c.dt->opts.syslibdir = xstrdup(remote->library);
 	}
+	c.dt->remote = remote;
 	c.dt->confine = confine;
+	if (confine)
+		usyms_limit(c.dt->usyms, priv_may_look, c.dt);
 	c.jobs = xcalloc((size_t)argc, sizeof(*c.jobs));
 	c.targets = xcalloc((size_t)argc, sizeof(*c.targets));
-	if (argc > 1 && !confine && str_eq(argv[1], "--serve-anonymous")) {
+	if (argc > 1 && !remote && str_eq(argv[1], "--serve-anonymous")) {
 		r = serve(&c, argc > 2 ? argv[2] : NULL, &err);
 		goto end;
 	}

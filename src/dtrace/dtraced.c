@@ -1,25 +1,31 @@
 /*
  * dtraced(8): the broker.  In the global zone it offers each zone of an operating system a
- * socket in the zone's /.zonecontrol, and for each connection that may trace forks a
- * consumer (consumer.c), which it watches and else leaves alone: it reads nothing that a zone
- * sends.
+ * socket in the zone's /.zonecontrol, and users of the global zone another, and for each
+ * connection forks a consumer (consumer.c), which it watches and else leaves alone: it reads nothing
+ * that a zone sends or keeps.
  *
- * Who asks is what the kernel says of the socket's other end: a process in the zone's cgroup, in
- * its user namespace (not one inside it), its root, with the capability to trace processes
- * there.  What the zone may is in its limit_priv, read when it asks.
+ * Who asks is what the kernel says of the socket's other end: a process in the zone's cgroup and in
+ * its user namespace (not one inside it).  The zone's root with the capability to trace
+ * processes there may what the zone may: its limit_priv, read when it asks.  Everybody else may what of
+ * that user_attr(5) of the zone gives him, with processes of his own (priv.c): those
+ * files the consumer reads, for they may be anything.
  *
  * A consumer ends with its connection and with the broker; all probes are its descriptors,
  * so the kernel takes them out however it ends.  It lives in the cgroup zones/NAME/dtrace:
- * its memory and time are the zone's, and a halted zone has none.
+ * its memory and time are the zone's, and a halted zone has none; those of users of the global zone are
+ * together in dtrace-users, with a limit.
  *
- * A zone that connects without end is not listened to for a second.
+ * A zone that connects without end is not listened to for a second.  A user who has many
+ * consumers leaves room for those of others.
  */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cli.h"
@@ -34,19 +40,25 @@
 #include "os/cgroup.h"
 #include "os/ns.h"
 #include "os/pidfd.h"
+#include "os/procmap.h"
 #include "zone/brand/brand.h"
 #include "zone/model.h"
 #include "zone/watch.h"
 #include "zone/zone.h"
 
-#define CONSUMERS_MAX 16 /* of a zone at a time */
-#define CONNECTS_MAX 32	 /* of a zone in a second */
+#define CONSUMERS_MAX 32 /* of a zone at a time */
+#define OF_USER_MAX 8	 /* those that are a user's */
+#define CONNECTS_MAX 64	 /* of a zone in a second */
+#define GLOBAL "global"
+#define USERS_CGROUP "dtrace-users"
+#define USERS_MEMORY (UINT64_C(256) << 20)
 
 #define NO_PRIVILEGE "failed to initialize dtrace: DTrace requires additional privileges"
 
 struct broker {
 	struct event_loop *loop;
 	struct map *zones; /* by name */
+	struct zone *global;
 	struct zone_watch *watch;
 };
 
@@ -63,6 +75,7 @@ struct zone {
 struct consumer {
 	struct list_head link;
 	struct zone *zone;
+	uid_t uid; /* who asked */
 	int conn, pidfd; /* pidfd: the loop's own */
 	struct event_source *end, *hangup;
 };
@@ -103,8 +116,25 @@ is_in_zone(pid_t pid, const char *zone)
 
 	if (cgroup_of_pid(pid, &path, NULL) < 0)
 		return false;
+	if (str_eq(zone, GLOBAL))
+		return !str_after(path[0] == '/' ? path + 1 : path, "zones/");
 	rest = str_after(path[0] == '/' ? path + 1 : path, prefix);
 	return rest && (!*rest || *rest == '/');
+}
+
+/* What holds for consumers of users of the global zone: most of it is ours. */
+static int
+global_facts(struct confine *ret, struct error *err)
+{
+	int r;
+
+	ret->privs = PRIV_OF_ZONES | PRIV_DTRACE_KERNEL;
+	ret->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (ret->root < 0)
+		return error_set_errno(err, errno, "/");
+	if ((r = namespace_number(getpid(), "user", &ret->user_ns, err)) < 0)
+		return r;
+	return ns_open(getpid(), "pid", &ret->pid_ns, err);
 }
 
 /* What holds for the zone's consumers, from its init and its configuration. */
@@ -125,8 +155,9 @@ zone_facts(const struct zone *z, struct confine *ret, struct error *err)
 	if (!zi.init_pid || !is_in_zone(zi.init_pid, z->name))
 		return error_set(err, ESRCH, "zone %s has no init", z->name);
 	ret->cgroup = cgroup_id(cgroup);
-	ret->privs = priv_parse(zone_config_get(config, "limitpriv"));
-	if ((r = namespace_number(zi.init_pid, "user", &ret->user_ns, err)) < 0)
+	ret->privs = priv_parse(zone_config_get(config, "limitpriv")) & PRIV_OF_ZONES;
+	if ((r = proc_root_open(zi.init_pid, &ret->root, err)) < 0 ||
+	    (r = namespace_number(zi.init_pid, "user", &ret->user_ns, err)) < 0)
 		return r;
 	return ns_open(zi.init_pid, "pid", &ret->pid_ns, err);
 }
@@ -146,13 +177,18 @@ check_peer(const struct zone *z, int conn, struct confine *ret, struct error *er
 	len = sizeof(pidfd);
 	if (getsockopt(conn, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len) < 0)
 		return error_set_errno(err, errno, "who connects");
-	if ((r = zone_facts(z, ret, err)) < 0)
+	if ((r = z == z->broker->global ? global_facts(ret, err) : zone_facts(z, ret, err)) < 0)
 		return r;
+	ret->owner = cred.uid;
+	ret->group = cred.gid;
+	ret->owner_only = !ret->cgroup || cred.uid != ret->uid_base ||
+			  !has_capability(cred.pid, CAP_SYS_PTRACE);
 	if (cred.pid <= 0 || !is_in_zone(cred.pid, z->name) ||
 	    namespace_number(cred.pid, "user", &user_ns, err) < 0 || user_ns != ret->user_ns ||
-	    cred.uid != ret->uid_base || !has_capability(cred.pid, CAP_SYS_PTRACE) ||
+	    (ret->cgroup && cred.uid - ret->uid_base >= 65536) ||
 	    pidfd_ended(pidfd) != 0 /* all that was of this process, not of one with its number */)
-		return error_set(err, EPERM, NO_PRIVILEGE);
+		return error_set(err, EPERM,
+				 NO_PRIVILEGE " (a container in a zone has none: trace it from the zone)");
 	return ret->privs ? 0
 			  : error_set(err, EPERM,
 				      NO_PRIVILEGE
@@ -200,17 +236,20 @@ on_hangup(struct event_source *s, int fd, uint32_t events, void *arg)
 static void
 run_consumer(int conn, struct confine *z)
 {
-	/* What is kept: the connection as 3, the zone's processes as 4. */
-	int pid_ns = fcntl(z->pid_ns, F_DUPFD, 5), sock = fcntl(conn, F_DUPFD, 5);
+	/* What is kept: the connection as 3, the zone's processes as 4, its files as 5. */
+	int pid_ns = fcntl(z->pid_ns, F_DUPFD, 6), sock = fcntl(conn, F_DUPFD, 6);
+	int root = fcntl(z->root, F_DUPFD, 6);
 	sigset_t none;
 
-	if (pid_ns < 0 || sock < 0 || dup2(sock, 3) < 0 || dup2(pid_ns, 4) < 0)
+	if (pid_ns < 0 || sock < 0 || root < 0 || dup2(sock, 3) < 0 || dup2(pid_ns, 4) < 0 ||
+	    dup2(root, 5) < 0)
 		_exit(CLI_FAILED);
-	close_range(5, ~0U, 0);
+	close_range(6, ~0U, 0);
 	z->pid_ns = 4;
+	z->root = 5;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	_exit(consumer_run(3, z, true));
+	_exit(consumer_run(3, z, NULL, true));
 }
 
 /* Its cgroup; where the zone's own arrangement allows none inside, none. */
@@ -218,8 +257,14 @@ static int
 open_cgroup(const struct zone *z, int *ret, struct error *err)
 {
 	cleanup_free char *zone = zone_cgroup_path(z->name), *path = str_printf("%s/dtrace", zone);
+	int r;
 
-	return cgroup_create(path, ret, err);
+	if (z != z->broker->global)
+		return cgroup_create(path, ret, err);
+	if ((r = cgroup_create(USERS_CGROUP, ret, err)) < 0 ||
+	    (r = cgroup_enable(USERS_CGROUP, "memory", err)) < 0)
+		return r;
+	return cgroup_write(*ret, err, "memory.max", "%" PRIu64, USERS_MEMORY);
 }
 
 static int
@@ -239,6 +284,7 @@ start_consumer(struct zone *z, int conn, struct confine *confine, struct error *
 		return (int)pid;
 	c = xcalloc(1, sizeof(*c));
 	c->zone = z;
+	c->uid = confine->owner;
 	c->conn = fcntl(conn, F_DUPFD_CLOEXEC, 3);
 	c->pidfd = pidfd;
 	list_add_tail(&z->consumers, &c->link);
@@ -253,19 +299,38 @@ start_consumer(struct zone *z, int conn, struct confine *confine, struct error *
 	return r;
 }
 
+/* The zone's root may have all, though users have theirs. */
+static int
+check_room(const struct zone *z, const struct confine *confine, struct error *err)
+{
+	const struct consumer *c;
+	size_t n = 0;
+
+	list_for_each(c, &z->consumers, link)
+		n += c->uid == confine->owner;
+	if (confine->owner_only && n >= OF_USER_MAX)
+		return error_set(err, EAGAIN, "%d of this user are tracing already: no more may",
+				 OF_USER_MAX);
+	if (z->n_consumers >= (confine->owner_only ? CONSUMERS_MAX / 2 : CONSUMERS_MAX))
+		return error_set(err, EAGAIN, "%zu are tracing in this zone already: no more may",
+				 z->n_consumers);
+	return 0;
+}
+
 static int
 serve(struct zone *z, int conn, struct error *err)
 {
-	struct confine confine = {.zone = z->name, .pid_ns = -1};
+	struct confine confine = {.zone = z->name, .pid_ns = -1, .root = -1};
 	int r = check_peer(z, conn, &confine, err);
 
-	if (r == 0 && z->n_consumers >= CONSUMERS_MAX)
-		r = error_set(err, EAGAIN, "%d are tracing in this zone already: no more may",
-			      CONSUMERS_MAX);
+	if (r == 0)
+		r = check_room(z, &confine, err);
 	if (r == 0)
 		r = start_consumer(z, conn, &confine, err);
 	if (confine.pid_ns >= 0)
 		close(confine.pid_ns);
+	if (confine.root >= 0)
+		close(confine.root);
 	return r;
 }
 
@@ -306,6 +371,8 @@ zone_free(void *p)
 	struct zone *z = p;
 	struct consumer *c, *next;
 
+	if (!z)
+		return;
 	list_for_each_safe(c, next, &z->consumers, link) {
 		pidfd_signal(c->pidfd, SIGKILL, NULL);
 		consumer_free(c);
@@ -318,10 +385,45 @@ zone_free(void *p)
 	free(z);
 }
 
+/* For users of the global zone. */
+static int
+global_listen(int *ret, struct error *err)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX, .sun_path = REQUEST_GLOBAL};
+	cleanup_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mode_t mask;
+	int r;
+
+	if (fd < 0)
+		return error_set_errno(err, errno, "socket");
+	unlink(REQUEST_GLOBAL);
+	mask = umask(0111);
+	r = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+	umask(mask);
+	if (r < 0 || listen(fd, 16) < 0)
+		return error_set_errno(err, r < 0 ? -r : errno, REQUEST_GLOBAL);
+	*ret = steal_fd(&fd);
+	return 0;
+}
+
+static struct zone *
+zone_new(struct broker *b, const char *name)
+{
+	struct zone *z = xcalloc(1, sizeof(*z));
+
+	z->broker = b;
+	z->name = xstrdup(name);
+	z->fd = -1;
+	list_init(&z->consumers);
+	return z;
+}
+
 static int
 zone_listen(struct zone *z, struct error *err)
 {
-	int r = zone_control_listen(z->name, REQUEST_SOCKET, SOCK_SEQPACKET, &z->fd, err);
+	int r = z == z->broker->global
+			? global_listen(&z->fd, err)
+			: zone_control_listen(z->name, REQUEST_SOCKET, SOCK_SEQPACKET, 0666, &z->fd, err);
 
 	if (r < 0 || (r = event_add_timer(z->broker->loop, 1000, on_pause, z, &z->pause, err)) < 0)
 		return r;
@@ -346,11 +448,7 @@ zone_add(void *arg, const char *name)
 	brand = brand_find(zone_config_get(config, "brand"));
 	if (!brand || brand->vm)
 		return;
-	z = xcalloc(1, sizeof(*z));
-	z->broker = b;
-	z->name = xstrdup(name);
-	z->fd = -1;
-	list_init(&z->consumers);
+	z = zone_new(b, name);
 	if (zone_listen(z, &err) < 0) {
 		log_error("%s: %s", name, error_message(&err));
 		zone_free(z);
@@ -385,6 +483,9 @@ start(struct broker *b, struct error *err)
 	    (r = event_add_signal(b->loop, SIGTERM, on_signal, b->loop, &term, err)) < 0 ||
 	    (r = event_add_signal(b->loop, SIGINT, on_signal, b->loop, &intr, err)) < 0)
 		return r;
+	b->global = zone_new(b, GLOBAL);
+	if ((r = zone_listen(b->global, err)) < 0)
+		return r;
 	return zone_watch_start(b->loop, b->zones, zone_add, zone_remove, b, &b->watch, err);
 }
 
@@ -404,6 +505,8 @@ main(int argc, char **argv)
 	log_info("serving");
 	r = event_run(b.loop);
 	map_free(b.zones);
+	zone_free(b.global);
+	unlink(REQUEST_GLOBAL);
 	zone_watch_free(b.watch);
 	event_free(b.loop);
 	return r < 0 ? CLI_FAILED : CLI_OK;

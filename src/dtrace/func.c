@@ -178,7 +178,7 @@ gen_progenyof(struct gen *g, struct node *n, struct error *err)
 		asm_call(&g->a, BPF_FUNC_get_current_task);
 	asm_mov(&g->a, R2, R0);
 	gen_pop(g, R3);
-	gen_rt(g, g->dt->confine ? "rt_zone_progenyof" : "rt_progenyof");
+	gen_rt(g, g->dt->confine && g->dt->confine->cgroup ? "rt_zone_progenyof" : "rt_progenyof");
 	return 0;
 }
 

@@ -226,7 +226,8 @@ no_macro(void *arg, const char *name, int64_t *ret)
 
 static const struct confine zone = {
 	.zone = (char *)(uintptr_t)"web", .privs = PRIV_DTRACE_USER | PRIV_DTRACE_PROC, .cgroup = 1,
-	.user_ns = 1, .uid_base = 100000, .pid_ns = -1, .macro = no_macro};
+	.user_ns = 1, .uid_base = 100000, .pid_ns = -1};
+static const struct remote client = {.macro = no_macro};
 
 /* FUZZ_LOAD=1: what compiles must pass the verifier, or be refused in words about D. */
 static int
@@ -254,6 +255,7 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 		return 0;
 	r = dt_set_option(dt, library[access("src/dtrace/lib", R_OK) != 0], &err);
 	dt->confine = getenv("FUZZ_ZONE") ? &zone : NULL;
+	dt->remote = dt->confine ? &client : NULL;
 	program = data[0] < 128 ? write_program(data + 1, size - 1)
 				: xstrndup((const char *)data + 1, size - 1);
 	if (getenv("FUZZ_SHOW"))

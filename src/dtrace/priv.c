@@ -21,6 +21,16 @@
  * Other processes.  A task that an argument shows (whom sched:::off-cpu makes room for)
  * is 0 if it is not the zone's, and what is read through 0 is 0 or "".
  *
+ * Users.  Who is not the zone's root (owner_only) sees what he could ptrace(2): processes whose
+ * real, effective and saved ids, of user and group, are all his, with no capability, in the zone's user
+ * namespace itself, whose memory is dumpable.  Each firing asks anew, so a process that executes a
+ * set-id program is lost at that moment (its credentials change before the program is mapped), and one
+ * that came from root by setuid(2) is not seen before it executes: until then the kernel keeps
+ * its memory undumpable, and so do we.  Processes that are named, not met (-p, pid probes, names
+ * in stacks), are asked the same by /proc/PID/status, and held ones once more when they stand still.
+ * The global zone's users are the same case without a cgroup.  dtrace_kernel, which no zone has,
+ * takes all this away (dt->confine is NULL), but for destructive actions.
+ *
  * Names.  pid, ppid, uid and the members of psinfo_t are the zone's own: priv_view() gives the
  * library their definitions.
  */
@@ -45,20 +55,22 @@
 #endif
 
 unsigned
-priv_parse(const char *limit_priv)
+priv_parse(const char *text)
 {
 	static const struct {
 		const char *name;
 		unsigned priv;
 	} rows[] = {{"dtrace_user", PRIV_DTRACE_USER},
 		    {"dtrace_proc", PRIV_DTRACE_PROC},
+		    {"dtrace_kernel", PRIV_DTRACE_KERNEL},
 		    /* of the brands lx and joyent, as on SmartOS */
-		    {"default", PRIV_DTRACE_USER | PRIV_DTRACE_PROC},
-		    {"all", PRIV_DTRACE_USER | PRIV_DTRACE_PROC}};
+		    {"default", PRIV_OF_ZONES},
+		    {"zone", PRIV_OF_ZONES},
+		    {"all", PRIV_OF_ZONES | PRIV_DTRACE_KERNEL}};
 	cleanup_strv struct strv words = STRV_INIT;
 	unsigned privs = 0;
 
-	strv_words(&words, limit_priv ? limit_priv : "default", ", ");
+	strv_words(&words, text ? text : "default", ", ");
 	for (size_t i = 0; i < words.n; i++) {
 		bool off = words.v[i][0] == '!' || words.v[i][0] == '-';
 
@@ -69,6 +81,51 @@ priv_parse(const char *limit_priv)
 		}
 	}
 	return privs;
+}
+
+/* One line of a file whose fields are between colons, of a user or with a third field of that number. */
+static bool
+find_line(const char *text, const char *name, uint32_t uid, struct strv *ret)
+{
+	while (text && *text) {
+		size_t len = strcspn(text, "\n");
+		cleanup_free char *line = xstrndup(text, len);
+		cleanup_strv struct strv fields = STRV_INIT;
+		uint64_t number;
+
+		text += len + (text[len] == '\n');
+		if (line[0] == '#' || line[0] == '\0')
+			continue;
+		strv_split(&fields, line, ":");
+		if (name ? !str_eq(fields.v[0], name)
+			 : fields.n < 3 || str_to_u64(fields.v[2], 10, &number) < 0 || number != uid)
+			continue;
+		*ret = fields;
+		fields = (struct strv)STRV_INIT;
+		return true;
+	}
+	return false;
+}
+
+unsigned
+priv_of_user(const char *user_attr, const char *passwd, uint32_t uid, char **ret_name)
+{
+	cleanup_strv struct strv user = STRV_INIT, row = STRV_INIT, attrs = STRV_INIT;
+
+	*ret_name = NULL;
+	if (!find_line(passwd, NULL, uid, &user))
+		return 0;
+	*ret_name = xstrdup(user.v[0]);
+	if (!find_line(user_attr, user.v[0], 0, &row) || row.n < 5)
+		return 0;
+	strv_split(&attrs, row.v[4], ";");
+	for (size_t i = 0; i < attrs.n; i++) {
+		const char *words = str_after(attrs.v[i], "defaultpriv=");
+
+		if (words)
+			return priv_parse(words);
+	}
+	return 0;
 }
 
 /* --- names that processes have */
@@ -82,12 +139,12 @@ static const char view_global[] =
 	"inline string d_zone_of[struct task_struct *t] = d_zonename(t);\n"
 	"inline string zonename = d_zonename(curthread);\n";
 
-/* Numbers of the zone are those of level 1; ids begin at its base. */
-static const char view_zone[] =
-	"inline int d_nr[struct pid *p] = p == 0 ? 0 : p->level < 1 ? 0 : p->numbers[1].nr;\n"
+/* Numbers of a zone are those of level 1; ids begin at its base. */
+static const char view_confined[] =
+	"inline int d_nr[struct pid *p] = p == 0 ? 0 : p->level < %u ? 0 : p->numbers[%u].nr;\n"
 	"inline int d_tgid[struct task_struct *t] = d_nr[t->signal->pids[1]];\n"
 	"inline int d_lwpid[struct task_struct *t] = d_nr[t->thread_pid];\n"
-	"inline unsigned int d_id[unsigned int id] = id - %u < 65536 ? id - %u : 65534;\n"
+	"inline unsigned int d_id[unsigned int id] = id - %u < %u ? id - %u : 65534;\n"
 	"inline uint64_t d_addr[uint64_t a] = 0;\n"
 	"inline string d_zone_of[struct task_struct *t] = t == 0 ? \"\" : \"%s\";\n"
 	"inline string zonename = \"%s\";\n"
@@ -102,7 +159,10 @@ priv_view(const struct dt *dt)
 {
 	const struct confine *z = dt->confine;
 
-	return z ? str_printf(view_zone, z->uid_base, z->uid_base, z->zone, z->zone)
+	unsigned level = z && z->cgroup ? 1 : 0, ids = level ? 65536 : UINT32_MAX;
+
+	return z ? str_printf(view_confined, level, level, z->uid_base, ids, z->uid_base, z->zone,
+			      z->zone)
 		 : xstrdup(view_global);
 }
 
@@ -112,6 +172,38 @@ translate(const struct confine *z, unsigned long request, pid_t pid)
 	int r = pid > 0 ? ioctl(z->pid_ns, request, (unsigned long)pid) : -1;
 
 	return r > 0 ? r : 0;
+}
+
+/* Are the first three numbers behind `name` in /proc/PID/status all `want`?  That is real, effective, saved. */
+static bool
+has_ids(const char *status, const char *name, uint32_t want)
+{
+	const char *line = strstr(status, name);
+	char *end;
+
+	if (!line)
+		return false;
+	line += strlen(name);
+	for (int i = 0; i < 3; i++, line = end)
+		if (strtoull(line, &end, 10) != want || end == line)
+			return false;
+	return true;
+}
+
+/* What gen_owner() asks, of a process that is only named; the owner of /proc/PID was looked at. */
+static bool
+is_of_owner(const struct confine *z, pid_t pid)
+{
+	cleanup_free char *path = str_printf("/proc/%d/status", (int)pid), *text = NULL;
+	cleanup_free char *ns = str_printf("/proc/%d/ns/user", (int)pid);
+	const char *caps;
+	struct stat st;
+
+	if (file_read(path, 65536, &text, NULL, NULL) < 0 || stat(ns, &st) < 0)
+		return false;
+	caps = strstr(text, "\nCapPrm:");
+	return st.st_ino == z->user_ns && has_ids(text, "\nUid:", z->owner) &&
+	       has_ids(text, "\nGid:", z->group) && caps && !strtoull(caps + 8, NULL, 16);
 }
 
 /*
@@ -126,7 +218,8 @@ is_of_zone(const struct confine *z, pid_t pid)
 
 	if (stat(path, &st) < 0)
 		return false;
-	return z->owner_only ? st.st_uid == z->owner : st.st_uid - z->uid_base < 65536;
+	return z->owner_only ? st.st_uid == z->owner && is_of_owner(z, pid)
+			     : st.st_uid - z->uid_base < 65536;
 }
 
 pid_t
@@ -146,6 +239,12 @@ priv_pid_shown(const struct dt *dt, pid_t pid)
 	if (!z)
 		return pid;
 	return is_of_zone(z, pid) ? translate(z, NS_GET_TGID_IN_PIDNS, pid) : 0;
+}
+
+bool
+priv_may_look(void *dt, pid_t pid)
+{
+	return priv_pid_shown(dt, pid) != 0;
 }
 
 /* --- compiling */
@@ -192,6 +291,8 @@ priv_check_option(const struct dt *dt, const char *name, struct error *err)
 {
 	uint64_t value;
 
+	if (dt->remote && !dt->confine && str_eq(name, "destructive"))
+		return error_set(err, EPERM, "destructive actions (-w) on all processes are root's");
 	if (!dt->confine)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
@@ -204,12 +305,13 @@ priv_check_option(const struct dt *dt, const char *name, struct error *err)
 		value = options[i].wide ? *(const uint64_t *)(const void *)at
 					: *(const unsigned *)(const void *)at;
 		if (value > options[i].max || value < options[i].min)
-			return error_set(err, EPERM, "option '%s' is from %llu to %llu in a zone", name,
+			return error_set(err, EPERM, "option '%s' is from %llu to %llu here", name,
 					 (unsigned long long)options[i].min,
 					 (unsigned long long)options[i].max);
 		return 0;
 	}
-	return error_set(err, EPERM, "option '%s' cannot be set in a zone", name);
+	return error_set(err, EPERM,
+			 "option '%s' cannot be set in a zone or without the privilege dtrace_kernel", name);
 }
 
 int
@@ -266,7 +368,7 @@ priv_check_name(const struct dt *dt, const struct node *n, const char *what, con
 				       : ctf_find(dt->types, is_tag ? full : name) != NULL;
 	if (taken)
 		return d_error(err, n->line, "D_PRIV",
-			       "%s: that name has a meaning already, which cannot be changed in a zone",
+			       "%s: that name has a meaning already, which cannot be changed here",
 			       full);
 	return 0;
 }
@@ -338,27 +440,37 @@ priv_is_process(enum builtin b)
 }
 
 /*
- * Of a user that is not the zone's root: all three ids are that user's, and the memory may be
- * looked at, as of no program that had other ids before.
+ * A user's own process (see above), r0 being the task: most events of a node are somebody else's
+ * and leave at the first number.
  */
 static void
 gen_owner(struct gen *g)
 {
-	static const char *const ids[] = {"uid", "euid", "suid"};
+	static const char *const ids[] = {"uid", "euid", "suid", "gid", "egid", "sgid"};
+	const struct confine *z = g->dt->confine;
 	int cred = member_offset(g->dt, "struct task_struct", "cred", NULL);
+	int cred_ns = member_offset(g->dt, "struct cred", "user_ns", NULL);
+	int number = member_offset(g->dt, "struct user_namespace", "ns", "inum");
+	int caps = member_offset(g->dt, "struct cred", "cap_permitted", NULL);
 	int mm = member_offset(g->dt, "struct task_struct", "mm", NULL);
 	int flags = member_offset(g->dt, "struct mm_struct", "flags", NULL);
 	struct asmb *a = &g->a;
 	int gone = asm_label(a);
 
-	if (flags < 0)
+	if (flags < 0 || caps < 0)
 		g->confine_lost = true;
-	asm_imm(a, R4, (int64_t)g->dt->confine->owner);
 	asm_load(a, 8, R1, R0, cred);
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		asm_imm(a, R4, (int64_t)(i < 3 ? z->owner : z->group));
 		asm_load(a, 4, R2, R1, member_offset(g->dt, "struct cred", ids[i], "val"));
 		asm_jcc(a, BPF_JNE, R2, R4, g->leave);
 	}
+	asm_load(a, 8, R2, R1, caps);
+	asm_jcci(a, BPF_JNE, R2, 0, g->leave);
+	asm_load(a, 8, R2, R1, cred_ns);
+	asm_load(a, 4, R3, R2, number);
+	asm_imm(a, R4, (int64_t)z->user_ns);
+	asm_jcc(a, BPF_JNE, R3, R4, g->leave);
 	asm_load(a, 8, R1, R0, mm);
 	asm_jcci(a, BPF_JEQ, R1, 0, gone);
 	asm_load(a, 8, R2, R1, flags);
@@ -384,11 +496,15 @@ gen_confine(struct gen *g)
 
 	if (mm < 0 || cred < 0 || mm_ns < 0 || cred_ns < 0 || number < 0 || parent < 0)
 		g->confine_lost = true; /* dt_generate() refuses */
-	asm_imm(a, R1, ZONE_LEVEL);
-	asm_call(a, BPF_FUNC_get_current_ancestor_cgroup_id);
-	asm_imm(a, R1, (int64_t)z->cgroup);
-	asm_jcc(a, BPF_JNE, R0, R1, g->leave);
+	if (z->cgroup) {
+		asm_imm(a, R1, ZONE_LEVEL);
+		asm_call(a, BPF_FUNC_get_current_ancestor_cgroup_id);
+		asm_imm(a, R1, (int64_t)z->cgroup);
+		asm_jcc(a, BPF_JNE, R0, R1, g->leave);
+	}
 	asm_call(a, BPF_FUNC_get_current_task_btf);
+	if (z->owner_only)
+		gen_owner(g);
 	asm_load(a, 8, R1, R0, mm);
 	asm_jcci(a, BPF_JEQ, R1, 0, gone);
 	asm_load(a, 8, R2, R1, mm_ns);
@@ -406,8 +522,6 @@ gen_confine(struct gen *g)
 	}
 	asm_jmp(a, g->leave);
 	asm_here(a, ours);
-	if (z->owner_only)
-		gen_owner(g);
 }
 
 bool
@@ -469,14 +583,20 @@ is_plain_arg(struct gen *g, unsigned i)
 int
 gen_arg_view(struct gen *g, const struct node *n, unsigned i, struct error *err)
 {
-	static const enum rt_offset offsets[] = {RT_TASK_CRED, RT_CRED_USER_NS, RT_USER_NS_INUM,
-						 RT_USER_NS_PARENT};
+	static const enum rt_offset offsets[] = {
+		RT_TASK_CRED,	RT_CRED_USER_NS, RT_USER_NS_INUM,   RT_USER_NS_PARENT,
+		/* of a user */
+		RT_TASK_MM,	RT_MM_FLAGS,	 RT_CRED_PERMITTED, RT_CRED_UID,
+		RT_CRED_EUID,	RT_CRED_SUID,	 RT_CRED_GID,	    RT_CRED_EGID,
+		RT_CRED_SGID};
+	const struct confine *z = g->dt->confine;
+	size_t n_offsets = z && z->owner_only ? ARRAY_SIZE(offsets) : 4;
 	const struct provider *ops = g->hook->probes[0]->ops;
 	struct asmb *a = &g->a;
 	int r;
 
 	/* The kernel's own arguments, on the way to those of a stable probe. */
-	if (!g->dt->confine || !ops->provide)
+	if (!z || !ops->provide)
 		return 0;
 	if (!n->library) {
 		if (!is_plain_arg(g, i))
@@ -493,12 +613,14 @@ gen_arg_view(struct gen *g, const struct node *n, unsigned i, struct error *err)
 	}
 	if ((r = gen_push(g, n, err)) < 0)
 		return r;
-	for (size_t k = 0; k < ARRAY_SIZE(offsets); k++)
+	for (size_t k = 0; k < n_offsets; k++)
 		if ((r = gen_rt_offset(g, n, offsets[k], err)) < 0)
 			return r;
 	gen_pop(g, R2);
-	asm_imm(a, R3, (int64_t)g->dt->confine->user_ns);
-	gen_rt(g, "rt_ours");
+	asm_imm(a, R3, (int64_t)z->user_ns);
+	if (z->owner_only)
+		asm_imm(a, R4, (int64_t)(z->owner | (uint64_t)z->group << 32));
+	gen_rt(g, z->owner_only ? "rt_owned" : "rt_ours");
 	return 0;
 }
 
@@ -511,14 +633,14 @@ gen_walk_check(struct gen *g, const struct node *n, struct error *err)
 int
 priv_read_file(struct dt *dt, const char *path, char **ret, size_t *ret_len, struct error *err)
 {
-	const struct confine *z = dt->confine;
+	const struct remote *m = dt->remote;
 
-	return z ? z->file(z->arg, path, ret, ret_len, err) : file_read(path, 0, ret, ret_len, err);
+	return m ? m->file(m->arg, path, ret, ret_len, err) : file_read(path, 0, ret, ret_len, err);
 }
 
 int
 priv_deed(struct dt *dt, enum deed deed, const char *text, struct error *err)
 {
 	fflush(dt->out);
-	return dt->confine->deed(dt->confine->arg, deed, text, strlen(text), err);
+	return dt->remote->deed(dt->remote->arg, deed, text, strlen(text), err);
 }

@@ -1,8 +1,10 @@
 /*
- * Privileges: what a consumer that works for a zone may see.  priv.c has the theory.
+ * Privileges: what a consumer that works for somebody else may see.  priv.c has the theory.
  *
  * A struct confine, once dt->confine points to it, holds for all that dt does; without
- * one everything is allowed, which is the global zone's case.
+ * one everything is allowed, which is the case of the global zone's root and of users with
+ * dtrace_kernel.  A struct remote, dt->remote, is where files, deeds and numbers of a
+ * consumer's client are; without one they are this process's own.
  */
 #ifndef DTRACE_PRIV_H
 #define DTRACE_PRIV_H
@@ -10,18 +12,23 @@
 #include "dtrace/gen.h"
 #include "dtrace/priv_deed.h"
 
-enum { PRIV_DTRACE_USER = 1, PRIV_DTRACE_PROC = 2 };
+enum { PRIV_DTRACE_USER = 1, PRIV_DTRACE_PROC = 2, PRIV_DTRACE_KERNEL = 4 };
+#define PRIV_OF_ZONES (PRIV_DTRACE_USER | PRIV_DTRACE_PROC) /* the most that a zone may have */
 
 struct confine {
-	char *zone;		/* the name its processes see */
+	char *zone;		/* the name its processes see; "global" */
 	unsigned privs;		/* PRIV_DTRACE_USER, PRIV_DTRACE_PROC */
-	uint64_t cgroup;	/* id of zones/NAME, two below the root */
+	uint64_t cgroup;	/* id of zones/NAME, two below the root; 0: the global zone */
 	uint32_t user_ns;	/* inode number of its user namespace */
 	uint32_t uid_base;	/* first of its ids on the node */
 	bool owner_only;	/* a user that is not the zone's root: only what is */
-	uint32_t owner;		/* this id's, as the node knows it */
+	uint32_t owner, group;	/* these ids', as the node knows them */
 	int pid_ns;		/* a descriptor of its pid namespace */
-	int64_t target;		/* the command held for -c in the zone's numbers; 0: none */
+	int root;		/* of a user: of the root directory whose /etc says what he may */
+};
+
+struct remote {
+	int64_t target;		/* the command held for -c in the client's numbers; 0: none */
 	int go;			/* where a byte lets it go on */
 	const char *library;	/* folder of the D library; NULL: the usual one */
 	void *arg;
@@ -32,8 +39,13 @@ struct confine {
 	bool (*macro)(void *arg, const char *name, int64_t *ret);
 };
 
-/* Words of limit_priv ("default,!dtrace_user") to PRIV_*; NULL is "default". */
-unsigned priv_parse(const char *limit_priv);
+/* Words of limit_priv or of a user's defaultpriv ("default,!dtrace_user") to PRIV_*; NULL is "default". */
+unsigned priv_parse(const char *words);
+/*
+ * What user_attr(5) and passwd(5), these texts, give the user `uid`; *ret_name, the caller's, is its
+ * name or NULL.  Both texts may be anybody's.
+ */
+unsigned priv_of_user(const char *user_attr, const char *passwd, uint32_t uid, char **ret_name);
 
 /* The definitions that translators and built-in variables see processes through, in D. */
 char *priv_view(const struct dt *dt);
@@ -53,6 +65,7 @@ bool priv_probe(const struct dt *dt, const struct probe *p);
 /* Processes: the zone's numbers and ours.  Both are the same without confinement; 0: none of ours. */
 pid_t priv_pid_here(const struct dt *dt, pid_t shown);
 pid_t priv_pid_shown(const struct dt *dt, pid_t pid);
+bool priv_may_look(void *dt, pid_t pid); /* into its memory, for names */
 
 /* Generating. */
 void gen_confine(struct gen *g); /* leaves the program unless the process is the zone's */

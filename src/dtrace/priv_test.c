@@ -20,6 +20,8 @@ no_macro(void *arg, const char *name, int64_t *ret)
 	return str_eq(name, "pid");
 }
 
+static const struct remote client = {.macro = no_macro};
+
 static const struct {
 	unsigned privs;
 	const char *text;
@@ -79,12 +81,12 @@ static const struct {
 	{BOTH, "inline int curthread = 5; BEGIN { }", "inline curthread: that name has a meaning"},
 	{BOTH, "inline int d_tgid = 5; BEGIN { }", "inline d_tgid: that name has a meaning"},
 	/* the node's files and sizes */
-	{BOTH, "#pragma D option libdir=/tmp\nBEGIN { }", "option 'libdir' cannot be set in a zone"},
-	{BOTH, "#pragma D option usdtfile=/bin/sh\nBEGIN { }", "option 'usdtfile' cannot be set in a zone"},
-	{BOTH, "#pragma D option zone=all\nBEGIN { }", "option 'zone' cannot be set in a zone"},
-	{BOTH, "#pragma D option nolibs\nBEGIN { }", "option 'nolibs' cannot be set in a zone"},
-	{BOTH, "#pragma D option bufsize=1g\nBEGIN { }", "option 'bufsize' is from 4096 to 16777216 in a zone"},
-	{BOTH, "#pragma D option strsize=8k\nBEGIN { }", "option 'strsize' is from 8 to 4096 in a zone"},
+	{BOTH, "#pragma D option libdir=/tmp\nBEGIN { }", "option 'libdir' cannot be set"},
+	{BOTH, "#pragma D option usdtfile=/bin/sh\nBEGIN { }", "option 'usdtfile' cannot be set in a zone or without"},
+	{BOTH, "#pragma D option zone=all\nBEGIN { }", "option 'zone' cannot be set in a zone or without"},
+	{BOTH, "#pragma D option nolibs\nBEGIN { }", "option 'nolibs' cannot be set in a zone or without"},
+	{BOTH, "#pragma D option bufsize=1g\nBEGIN { }", "option 'bufsize' is from 4096 to 16777216 here"},
+	{BOTH, "#pragma D option strsize=8k\nBEGIN { }", "option 'strsize' is from 8 to 4096 here"},
 };
 
 static struct dt *
@@ -99,6 +101,7 @@ open_confined(struct confine *z)
 	check_ok(dt_open(&dt, &err), &err);
 	check_ok(dt_set_option(dt, lib, &err), &err);
 	dt->confine = z;
+	dt->remote = &client;
 	return dt;
 }
 
@@ -106,8 +109,7 @@ TEST(programs_of_zones)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct confine z = {.zone = (char *)(uintptr_t)"web", .privs = rows[i].privs,
-				    .cgroup = 1, .user_ns = 1, .uid_base = 100000, .pid_ns = -1,
-				    .macro = no_macro};
+				    .cgroup = 1, .user_ns = 1, .uid_base = 100000, .pid_ns = -1};
 		cleanup_error struct error err = ERROR_INIT;
 		struct dt *dt = open_confined(&z);
 		int r = dt_compile(dt, rows[i].text, strlen(rows[i].text), "", &err);
@@ -123,6 +125,66 @@ TEST(programs_of_zones)
 	}
 }
 
+/* A user's program has more before it: that passes the verifier, too. */
+TEST(programs_of_users)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct confine z = {.zone = (char *)(uintptr_t)"global", .privs = rows[i].privs,
+				    .user_ns = 1, .pid_ns = -1, .owner_only = true,
+				    .owner = 3000000000, .group = 3000000001};
+		cleanup_error struct error err = ERROR_INIT;
+		struct dt *dt;
+		int r;
+
+		if (rows[i].says || geteuid() != 0)
+			continue;
+		dt = open_confined(&z);
+		r = dt_compile(dt, rows[i].text, strlen(rows[i].text), "", &err);
+		if ((r < 0 || (r = dt_enable(dt, &err)) < 0) &&
+		    !strstr(error_message(&err), "locked down in this kernel"))
+			test_fail(__FILE__, __LINE__, "%s: %s", rows[i].text, error_message(&err));
+		dt_close(dt);
+	}
+}
+
+/* With dtrace_kernel there is no confinement, but what changes others stays root's. */
+TEST(with_dtrace_kernel)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	struct dt *dt = open_confined(NULL);
+	const char *text = "BEGIN { trace(`jiffies); stack(); trace(curthread->tgid); }";
+
+	check_ok(dt_compile(dt, text, strlen(text), "", &err), &err);
+	check_int(dt_set_option(dt, "destructive", &err), ==, -EPERM);
+	check_has(error_message(&err), "destructive actions (-w) on all processes are root's");
+	dt_close(dt);
+}
+
+TEST(words_of_user_attr)
+{
+	static const char passwd[] = "root:x:0:0::/root:/bin/sh\n# no\nann:x:1000:1000::/:/bin/sh\n"
+				     "bob:x:1001:1001\n\nsix\nann2:x:1000:1000::/:/bin/sh\nodd:x:1x:1\nmax:x:4294967295:1";
+	static const char attr[] = "# comment\nroot::::type=normal\nann::::type=normal;defaultpriv=basic,dtrace_proc;x=y\n"
+				   "bob:::\nann::::defaultpriv=all\nmax::::defaultpriv=all,!dtrace_kernel";
+	static const struct {
+		uint32_t uid;
+		const char *name;
+		unsigned privs;
+	} users[] = {{0, "root", 0},	    {1000, "ann", PRIV_DTRACE_PROC},
+		     {1001, "bob", 0},	    {1, NULL, 0},
+		     {4294967295u, "max", PRIV_OF_ZONES}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(users); i++) {
+		cleanup_free char *name = NULL, *none = NULL, *none2 = NULL;
+
+		check_int(priv_of_user(attr, passwd, users[i].uid, &name), ==, users[i].privs);
+		check_str(name ? name : "-", users[i].name ? users[i].name : "-");
+		check_int(priv_of_user("", passwd, users[i].uid, &none), ==, 0);
+		check_int(priv_of_user(attr, "", users[i].uid, &none2), ==, 0);
+		check(!none2);
+	}
+}
+
 TEST(words_of_limit_priv)
 {
 	check_int(priv_parse(NULL), ==, BOTH);
@@ -132,6 +194,6 @@ TEST(words_of_limit_priv)
 	check_int(priv_parse("default,-dtrace_proc,-dtrace_user"), ==, 0);
 	check_int(priv_parse("basic"), ==, 0);
 	check_int(priv_parse("basic,dtrace_user"), ==, PRIV_DTRACE_USER);
-	check_int(priv_parse("all,-dtrace_proc"), ==, PRIV_DTRACE_USER);
-	check_int(priv_parse("dtrace_userx, dtrace_kernel"), ==, 0);
+	check_int(priv_parse("all,-dtrace_proc"), ==, PRIV_DTRACE_USER | PRIV_DTRACE_KERNEL);
+	check_int(priv_parse("dtrace_userx, dtrace_kernel"), ==, PRIV_DTRACE_KERNEL);
 }

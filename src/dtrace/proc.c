@@ -363,16 +363,16 @@ start_traced(struct dt_proc *p, const char *name, int go, int failed, struct err
 static int
 take_held(struct dt *dt, const char *name, struct error *err)
 {
-	const struct confine *z = dt->confine;
-	pid_t pid = priv_pid_here(dt, (pid_t)z->target);
+	const struct remote *remote = dt->remote;
+	pid_t pid = priv_pid_here(dt, (pid_t)remote->target);
 	struct dt_proc *p;
 	int r;
 
 	if (!pid)
 		return error_set(err, ESRCH, "failed to execute %s: its process is gone", name);
-	p = proc_new(dt, pid, (pid_t)z->target);
+	p = proc_new(dt, pid, (pid_t)remote->target);
 	p->created = true;
-	if ((r = start_traced(p, name, z->go, -1, err)) < 0)
+	if ((r = start_traced(p, name, remote->go, -1, err)) < 0)
 		return r;
 	return run_to_place(dt, p, err);
 }
@@ -388,7 +388,7 @@ dt_proc_create(struct dt *dt, const char *command, struct error *err)
 	strv_words(&words, command, " \t");
 	if (!words.n)
 		return error_set(err, EINVAL, "-c needs a command");
-	if (dt->confine)
+	if (dt->remote)
 		return take_held(dt, words.v[0], err);
 	if (pipe2(go, O_CLOEXEC) < 0)
 		return error_set_errno(err, errno, "pipe");
@@ -475,6 +475,10 @@ dt_proc_grab(struct dt *dt, pid_t shown, struct error *err)
 	p->pidfd = steal_fd(&fd);
 	if (stop_thread(pid, PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT)) {
 		p->traced = p->held = true;
+		/* What it was asked about it may have changed before it stood still. */
+		if (priv_pid_here(dt, shown) != pid)
+			return error_set(err, ESRCH, "failed to grab process %d: %s", (int)shown,
+					 strerror(ESRCH));
 		stop_threads(p);
 	}
 	return 0;

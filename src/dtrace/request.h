@@ -13,6 +13,7 @@
 #include "base/str.h"
 
 #define REQUEST_SOCKET "dtrace.sock" /* in the zone's /.zonecontrol, lx: /native/.zonecontrol */
+#define REQUEST_GLOBAL "/run/dtrace.sock" /* the same for users of the global zone */
 #define REQUEST_VERSION "dtrace 1"
 #define REQUEST_MAX (128 * 1024)
 #define REQUEST_FRAME (32 * 1024) /* bytes of output in a packet */

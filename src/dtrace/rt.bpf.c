@@ -732,6 +732,28 @@ rt_ours(rt_t *rt, u64 task, u64 inum)
 	return 0;
 }
 
+/*
+ * The task, if it is a plain process of the user whose uid and gid `who` holds (gid above), as
+ * gen_owner() asks of the current one; else 0.
+ */
+FUNC long
+rt_owned(rt_t *rt, u64 task, u64 inum, u64 who)
+{
+	u64 cred = load(task + rt->off[RT_TASK_CRED]), mm = load(task + rt->off[RT_TASK_MM]);
+
+	if (load4(load(cred + rt->off[RT_CRED_USER_NS]) + rt->off[RT_USER_NS_INUM]) != inum ||
+	    load(cred + rt->off[RT_CRED_PERMITTED]))
+		return 0;
+	if (load4(cred + rt->off[RT_CRED_UID]) != (u32)who ||
+	    load4(cred + rt->off[RT_CRED_EUID]) != (u32)who ||
+	    load4(cred + rt->off[RT_CRED_SUID]) != (u32)who ||
+	    load4(cred + rt->off[RT_CRED_GID]) != who >> 32 ||
+	    load4(cred + rt->off[RT_CRED_EGID]) != who >> 32 ||
+	    load4(cred + rt->off[RT_CRED_SGID]) != who >> 32)
+		return 0;
+	return mm && (load(mm + rt->off[RT_MM_FLAGS]) & 3) == 1 ? (long)task : 0;
+}
+
 /* The names noted in rt->names, last first, each behind a slash; dst is 2 * size. */
 INLINE void
 join_names(rt_t *rt, char *dst, u64 size)

@@ -122,6 +122,14 @@ gen_rt_offset(struct gen *g, const struct node *where, enum rt_offset which, str
 		[RT_CRED_USER_NS] = {"struct cred", "user_ns"},
 		[RT_USER_NS_INUM] = {"struct user_namespace", "ns.inum"},
 		[RT_USER_NS_PARENT] = {"struct user_namespace", "parent"},
+		[RT_CRED_UID] = {"struct cred", "uid"},
+		[RT_CRED_EUID] = {"struct cred", "euid"},
+		[RT_CRED_SUID] = {"struct cred", "suid"},
+		[RT_CRED_GID] = {"struct cred", "gid"},
+		[RT_CRED_EGID] = {"struct cred", "egid"},
+		[RT_CRED_SGID] = {"struct cred", "sgid"},
+		[RT_CRED_PERMITTED] = {"struct cred", "cap_permitted"},
+		[RT_MM_FLAGS] = {"struct mm_struct", "flags"},
 	};
 	const struct ctf_type *t = ctf_find(g->dt->kernel, rows[which].type);
 	cleanup_strv struct strv names = STRV_INIT;

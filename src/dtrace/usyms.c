@@ -60,6 +60,8 @@ struct usyms {
 	struct map *procs;   /* pid: struct uproc */
 	struct map *objects; /* "dev:inode": struct elfsyms, or NULL */
 	struct elfsyms *vdso;
+	bool (*may)(void *arg, pid_t pid);
+	void *arg;
 };
 
 static void
@@ -256,7 +258,7 @@ look(struct usyms *u, pid_t pid, struct uproc *proc)
 
 	proc->looked = now();
 	/* Gone, a zombie (no mappings), or another process by now: what is known stays. */
-	if (!start || (proc->start_time && proc->start_time != start) ||
+	if (!start || (u->may && !u->may(u->arg, pid)) || (proc->start_time && proc->start_time != start) ||
 	    procmaps_read(pid, &maps, NULL) < 0 || !maps.n || proc_root_open(pid, &root_fd, NULL) < 0) {
 		procmaps_done(&maps);
 		return;
@@ -286,6 +288,13 @@ proc_of(struct usyms *u, pid_t pid, bool again)
 	if (again || now() - proc->looked > LOOK_AGAIN)
 		look(u, pid, proc);
 	return proc;
+}
+
+void
+usyms_limit(struct usyms *u, bool (*may)(void *arg, pid_t pid), void *arg)
+{
+	u->may = may;
+	u->arg = arg;
 }
 
 void

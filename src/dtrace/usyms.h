@@ -16,6 +16,8 @@ struct usyms;
 
 struct usyms *usyms_new(void);
 void usyms_free(struct usyms *u);
+/* From now on only processes that `may` allows are looked at. */
+void usyms_limit(struct usyms *u, bool (*may)(void *arg, pid_t pid), void *arg);
 /* Reads what the process has mapped, so that its addresses can be told when it is gone. */
 void usyms_see(struct usyms *u, pid_t pid);
 /*

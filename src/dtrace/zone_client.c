@@ -1,10 +1,10 @@
 /*
- * dtrace(8) in a zone: asks the broker in the global zone (dtraced(8)) and does what has to
- * be done here: reads the D scripts, starts the command of -c, writes the output and the files,
- * runs the commands of system().  All with this process's own rights.
+ * dtrace(8) in a zone, and of users in the global zone: asks the broker (dtraced(8)) and does what
+ * has to be done here: reads the D scripts, starts the command of -c, writes the output and the
+ * files, runs the commands of system().  All with this process's own rights.
  *
- * A static program (/native/usr/sbin/dtrace in lx zones): it knows as much of the options as
- * names files.
+ * Zones have it as a static program (zone_main.c; /native/usr/sbin/dtrace in lx zones): it knows as much
+ * of the options as names files.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -134,7 +134,7 @@ static void
 connect_broker(void)
 {
 	static const char *const paths[] = {"/native/.zonecontrol/" REQUEST_SOCKET,
-					    "/.zonecontrol/" REQUEST_SOCKET};
+					    "/.zonecontrol/" REQUEST_SOCKET, REQUEST_GLOBAL};
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int size = 2 * REQUEST_MAX, error = ENOENT;
 
@@ -247,7 +247,7 @@ on_signal(int sig)
 }
 
 int
-main(int argc, char **argv)
+dtrace_client(int argc, char **argv)
 {
 	cleanup_strbuf struct strbuf request = STRBUF_INIT;
 	char *packet = xmalloc(REQUEST_FRAME + 4096);

@@ -100,7 +100,8 @@ zone_watch_free(struct zone_watch *w)
 }
 
 int
-zone_control_listen(const char *zone, const char *name, int type, int *ret_fd, struct error *err)
+zone_control_listen(const char *zone, const char *name, int type, mode_t mode, int *ret_fd,
+		    struct error *err)
 {
 	cleanup_free char *dir = zone_path_control(zone);
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -119,7 +120,7 @@ zone_control_listen(const char *zone, const char *name, int type, int *ret_fd, s
 	if (fd < 0)
 		return error_set_errno(err, errno, "socket");
 	unlinkat(dirfd, name, 0);
-	mask = umask(0177);
+	mask = umask(0777 & ~mode);
 	r = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
 	umask(mask);
 	if (r < 0 || listen(fd, 16) < 0)

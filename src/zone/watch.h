@@ -22,9 +22,10 @@ void zone_watch_free(struct zone_watch *w);
 
 /*
  * A listening, non-blocking socket `name` (type: SOCK_STREAM, SOCK_SEQPACKET) in the place of
- * whatever lay there.  The zone may write in that directory: nothing there is followed.
+ * whatever lay there; mode: 0600, or 0666 if users of the zone may connect.  The zone may write in that
+ * directory: nothing there is followed.
  */
-int zone_control_listen(const char *zone, const char *name, int type, int *ret_fd,
+int zone_control_listen(const char *zone, const char *name, int type, mode_t mode, int *ret_fd,
 			struct error *err);
 /* Takes its name away, and the directory if nothing else is in it. */
 void zone_control_remove(const char *zone, const char *name);

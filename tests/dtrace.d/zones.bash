@@ -38,7 +38,7 @@ like 'functions of the kernel' "$(dt $a -n fbt::vfs_read:entry)" 'probe descript
 like 'its variables' "$(dt $a -n 'BEGIN { trace(`jiffies); }')" 'jiffies: DTrace requires additional privileges'
 like 'its structures' "$(dt $a -n 'BEGIN { trace(curthread->tgid); }')" 'curthread: DTrace requires additional privileges'
 like 'its memory' "$(dt $a -qn 'BEGIN { trace(*(long *)0xffffffff81000000); } tick-1s { exit(0); }')" 'invalid kernel access \(0xffffffff81000000\)'
-like 'another zone' "$(dt $a -z "$b" -n BEGIN)" '-z works in the global zone alone'
+like 'another zone' "$(dt $a -z "$b" -n BEGIN)" '-z is for root of the global zone'
 like 'a process of another zone' "$(dt $a -p "$(pgrep -f '^sleep 1000')" -n BEGIN)" 'failed to grab process [0-9]+: No such process'
 like 'by its number there' "$(dt $a -n "pid$(pgrep -f '^sleep 1000'):::entry")" 'no process has the id'
 vmadm update $b limit_priv=default,-dtrace_user,-dtrace_proc >/dev/null 2>&1
@@ -47,7 +47,47 @@ vmadm update $b limit_priv=default,-dtrace_user >/dev/null 2>&1
 like 'a zone with one of them' "$(dt $b -n syscall:::entry)" 'does not match any probes'
 vmadm update $b limit_priv=default >/dev/null 2>&1
 in_zone $a sh -c 'grep -q ^plain: /etc/passwd || echo plain:x:1000:1000::/:/bin/sh >>/etc/passwd'
-like 'a user that is not root' "$(zlogin -l plain $a '/native/usr/sbin/dtrace -n BEGIN' 2>&1)" 'DTrace requires additional privileges'
+plain() { zlogin -l plain $a "timeout 60 /native/usr/sbin/dtrace $(printf '%q ' "$@")" 2>&1; }
+like 'a user that is not root' "$(plain -n BEGIN)" 'DTrace requires additional privileges .*plain::::type=normal;defaultpriv=basic,dtrace_user,dtrace_proc'
+
+# --- users, in a zone and in the global zone
+in_zone $a sh -c 'echo "plain::::type=normal;defaultpriv=basic,dtrace_proc" >/etc/user_attr'
+like 'a user with one privilege' "$(plain -n syscall:::entry)" 'does not match any probes'
+in_zone $a sh -c 'echo "plain::::type=normal;defaultpriv=basic,dtrace_user,dtrace_proc" >/etc/user_attr'
+zlogin -l plain $a 'while :; do /bin/busybox head -n 1 /etc/hostname; done' >/dev/null 2>&1 &
+seen=$(plain -qn 'syscall:::entry { @[execname, uid] = count(); } tick-5s { exit(0); }')
+like 'what he runs' "$seen" '(busybox|head) +1000'
+not 'and nothing of root, of the node' grep -qE ' 0 |cat|dtraced|zoneadmd|sshd' <<<"$seen"
+like 'by the clock, too' "$(plain -qn 'profile-499 { @[uid] = count(); } tick-3s { exit(0); }')" '^ *1000 +[0-9]+ *$'
+like 'his command' "$(plain -qn 'syscall::openat:entry /pid == $target/ { printf("%s %d", copyinstr(arg1), uid); exit(0); }' -c 'head -n 1 /etc/hostname')" '/.* 1000'
+like "root's processes are not his" "$(plain -p 1 -n BEGIN)" 'failed to grab process 1: No such process'
+vmadm update $a limit_priv=default,-dtrace_user >/dev/null 2>&1
+like 'he has no more than the zone' "$(plain -n syscall:::entry)" 'does not match any probes'
+vmadm update $a limit_priv=default >/dev/null 2>&1
+grep -q ^ann: /etc/passwd || echo 'ann:x:2001:2001::/:/bin/sh' >>/etc/passwd
+ann() { setpriv --reuid 2001 --regid 2001 --clear-groups timeout 60 /usr/sbin/dtrace "$@" 2>&1; }
+like 'a user of the global zone' "$(ann -n BEGIN)" 'DTrace requires additional privileges .*ann::::type=normal'
+like 'what takes no privilege' "$(ann -V)" 'Sun D'
+grant() { sed -i /^ann:/d /etc/user_attr; echo "ann::::type=normal;defaultpriv=basic,$1" >>/etc/user_attr; }
+grant dtrace_user,dtrace_proc
+setpriv --reuid 2001 --regid 2001 --clear-groups bash -c 'while :; do /bin/head -n 1 /etc/hostname; done' >/dev/null 2>&1 &
+anns=$!
+seen=$(ann -qn 'syscall:::entry { @[execname, uid] = count(); } tick-5s { exit(0); }')
+like 'his own' "$seen" 'head +2001'
+not 'and nothing else' grep -qE ' (0|[013-9][0-9]+) +[0-9]+$|busybox|dtraced|sshd' <<<"$seen"
+like 'his functions, with names' "$(ann -qn 'pid$target:libc.so.6:write:entry { ustack(2); exit(0); }' -c 'head -n 1 /etc/hostname')" 'libc.so.6`.*write'
+like 'no kernel for him' "$(ann -n fbt::vfs_read:entry)" 'does not match any probes'
+like 'nor root' "$(ann -p 1 -n BEGIN)" 'failed to grab process 1: No such process'
+cp /bin/head /var/tmp/head-suid && chmod 4755 /var/tmp/head-suid
+seen=$(ann -qn 'syscall:::entry { @[execname] = count(); }' -c '/var/tmp/head-suid -n 1 /etc/hostname')
+not 'nor what is root by set-uid' grep -q head-suid <<<"$seen"
+rm -f /var/tmp/head-suid
+grant dtrace_kernel
+like 'with dtrace_kernel, the kernel' "$(ann -qn 'fbt::vfs_read:entry { stack(2); exit(0); }')" 'vfs_read'
+like 'and everybody' "$(ann -qn 'syscall:::entry /uid == 0/ { printf("uid %d", uid); exit(0); }')" 'uid 0'
+like 'but changes nothing' "$(ann -wn BEGIN)" "destructive actions \(-w\) on all processes are root's"
+kill $anns
+sed -i /^ann:/d /etc/user_attr
 
 # --- a program with probes of its own, and the node's libc to run it
 root=/zones/$a/root

@@ -263,7 +263,7 @@ guest_free(void *p)
 static int
 guest_bind(struct guest *g, struct error *err)
 {
-	int r = zone_control_listen(g->uuid, SOCKET, SOCK_STREAM, &g->fd, err);
+	int r = zone_control_listen(g->uuid, SOCKET, SOCK_STREAM, 0600, &g->fd, err);
 
 	return r < 0 ? r
 		     : event_add_fd(g->agent->loop, g->fd, EPOLLIN, guest_accept, g, &g->source,
