@@ -659,7 +659,10 @@ ctf_open_module(struct ctf *parent, const char *module, struct ctf **ret, struct
 uint32_t
 ctf_kernel_id(struct ctf *c, enum ctf_kind kind, const char *name)
 {
-	uint32_t of = kind == CTF_FUNCTION ? BTF_KIND_FUNC : BTF_KIND_TYPEDEF;
+	static const uint32_t kind_in_btf[] = {[CTF_FUNCTION] = BTF_KIND_FUNC,
+					       [CTF_TYPEDEF] = BTF_KIND_TYPEDEF,
+					       [CTF_STRUCT] = BTF_KIND_STRUCT};
+	uint32_t of = kind_in_btf[kind];
 	struct btf_source *s = unnoted_source(c);
 
 	if (!s->base && !s->noted && s->walks++ < FEW_WALKS)

@@ -83,8 +83,8 @@ typedef bool ctf_function_fn(const char *name, const struct ctf_type *type, void
 void ctf_each_function(struct ctf *c, ctf_function_fn *fn, void *arg);
 
 /*
- * The number by which the kernel knows a function (CTF_FUNCTION) or typedef (CTF_TYPEDEF) of c,
- * which is the kernel's or a module's BTF; 0: it has none of that name.
+ * The number by which the kernel knows a function (CTF_FUNCTION), typedef (CTF_TYPEDEF) or structure
+ * (CTF_STRUCT, the name alone) of c, which is the kernel's or a module's BTF; 0: it has none of that name.
  */
 uint32_t ctf_kernel_id(struct ctf *c, enum ctf_kind kind, const char *name);
 

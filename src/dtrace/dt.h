@@ -310,6 +310,8 @@ struct dt {
 	/* The scratch area: clause-local variables, record, struct rt, alloca()'s, slots. */
 	size_t rt_off, alloca_off, slots_off, scratch_size;
 	bool uses_rt, uses_alloca;
+	bool direct_asked, direct; /* direct.c: can kernel memory be loaded?  And by what: */
+	uint32_t cast_function, cast_type;
 	int globals_fd, scratch_fd, level_fd, ring_fd, zeros_fd, names_fd;
 	int *var_fds; /* maps of self-> variables and associative arrays */
 	size_t n_var_fds;

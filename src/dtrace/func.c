@@ -99,8 +99,7 @@ load_member(struct gen *g, const struct node *n, const char *type, const char *m
 		return d_error(err, n->line, "D_UNKNOWN", "this kernel has no %s.%s, which %s( ) needs",
 			       type, member, n->name);
 	asm_alui(&g->a, BPF_ADD, R0, (int32_t)(m.bit_offset / 8));
-	gen_read(g, (struct place){R10, STACK_VALUE}, size, false);
-	asm_load(&g->a, (unsigned)size, R0, R10, STACK_VALUE);
+	gen_load_kernel(g, (unsigned)size);
 	return 0;
 }
 

@@ -90,6 +90,8 @@ struct place gen_slot(struct gen *g, size_t size);	/* scratch; freed at the stat
 void gen_zero(struct gen *g, struct place p, size_t size);
 /* r0: address.  Reads size bytes to `to`; a bad address ends the clause. */
 void gen_read(struct gen *g, struct place to, size_t size, bool is_user);
+/* direct.c: r0: an address in the kernel; the 1, 2, 4 or 8 bytes there into r0. */
+void gen_load_kernel(struct gen *g, unsigned size);
 struct place gen_record_at(struct gen *g, size_t off);
 void gen_agg_drop(struct gen *g);
 /* gen_act.c: the act that the checker made for this action; *next moves on */

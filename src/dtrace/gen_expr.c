@@ -85,8 +85,12 @@ gen_load_value(struct gen *g, const struct node *n)
 			 (int32_t)(64 - n->bit_size));
 		return;
 	}
-	gen_read(g, tmp, size, n->is_user);
-	asm_load(&g->a, size, R0, R10, STACK_VALUE);
+	if (n->is_user) {
+		gen_read(g, tmp, size, true);
+		asm_load(&g->a, size, R0, R10, STACK_VALUE);
+	} else {
+		gen_load_kernel(g, size);
+	}
 	if (size < 8 && ctf_is_signed(t))
 		asm_extend(&g->a, R0, size, true);
 }
