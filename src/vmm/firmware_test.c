@@ -11,6 +11,7 @@
 #include "base/test.h"
 #include "os/run.h"
 #include "vmm/acpi/acpi.h"
+#include "vmm/boot/boot.h"
 #include "vmm/flash.h"
 #include "vmm/fwcfg.h"
 #include "vmm/isa/isa.h"
@@ -212,23 +213,36 @@ select_file(struct vm *vm, const char *name)
 
 TEST(fw_cfg_through_ports_and_dma)
 {
-	struct vm *vm = machine("pci.0.4.0.device=virtio-rnd\npci.0.4.0.bootindex=1\n"
-				"pci.0.5.0.device=virtio-rnd\npci.0.5.0.bootindex=0\n"
-				"fwcfg.0.name=opt/x\nfwcfg.0.string=hello");
+	cleanup_free char *disk = str_printf("%s/disk", test_tmpdir());
+	cleanup_free char *keys =
+		str_printf("pci.0.4.0.device=virtio-rnd\npci.0.4.0.bootindex=1\n"
+				"pci.0.5.0.device=ahci\npci.0.5.0.bootindex=0\n"
+				"pci.0.5.0.port.1.path=%s\npci.0.5.0.port.1.type=cd\n"
+			   "fwcfg.0.name=opt/x\nfwcfg.0.string=hello\nlpc.com1.path=file,/dev/null",
+			   disk);
 	cleanup_error struct error err = ERROR_INIT;
+	struct vm *vm;
 	struct {
 		uint32_t control, len;
 		uint64_t address;
 	} dma = {htobe32(0x00000000 | 8 | 2), htobe32(4), htobe64(0x2000)};
-	char text[64] = "";
+	char text[80] = "";
 	int64_t size;
 
+	check_ok(file_write_atomic(disk, text, sizeof(text), 0600, &err), &err);
+	check(truncate(disk, 4096) == 0);
+	vm = machine(keys);
 	check_ok(fwcfg_describe(fwcfg_new(vm), &err), &err);
 	out(vm, 0x510, 2, 0);
 	for (unsigned i = 0; i < 4; i++)
 		text[i] = (char)in(vm, 0x511, 1);
 	check_str(text, "QEMU");
 	check_int(in(vm, 0x511, 1), ==, 0);
+	/* Another item of SeaBIOS, not the first again; the bit below means nothing. */
+	out(vm, 0x510, 2, 0x8000);
+	check_int(in(vm, 0x511, 1), ==, 0);
+	out(vm, 0x510, 2, 0x4000);
+	check_int(in(vm, 0x511, 1), ==, 'Q');
 	check_int(select_file(vm, "opt/x"), ==, 5);
 	check_int(in(vm, 0x511, 1), ==, 'h');
 	check(select_file(vm, "etc/acpi/tables") > 500);
@@ -236,11 +250,14 @@ TEST(fw_cfg_through_ports_and_dma)
 	check_int(select_file(vm, "etc/table-loader") % 128, ==, 0);
 	check_int(select_file(vm, "etc/smbios/smbios-anchor"), ==, 24);
 	check_int(select_file(vm, "etc/e820"), ==, 20);
+	/* No screen: SeaBIOS may use the serial port. */
+	check_int(select_file(vm, "etc/sercon-port"), ==, 2);
+	check_int(in(vm, 0x511, 1) | in(vm, 0x511, 1) << 8, ==, 0x3f8);
 	size = select_file(vm, "bootorder");
 	require(size > 0 && size < (int64_t)sizeof(text));
 	for (int64_t i = 0; i < size; i++)
 		text[i] = (char)in(vm, 0x511, 1);
-	check_str(text, "/pci@i0cf8/*@5\n/pci@i0cf8/*@4\n");
+	check_str(text, "/pci@i0cf8/pci8086,2922@5/drive@1/disk@0\n/pci@i0cf8/device@4\n");
 	/* DMA: selects item 0 and reads it. */
 	mem_write(&vm->mem, 0x1000, &dma, sizeof(dma));
 	out(vm, 0x518, 4, htobe32(0x1000));
@@ -305,6 +322,23 @@ TEST(flash_keeps_what_is_written)
 	check_int(pread(fd, &v, 1, 4095), ==, 1);
 	check_int(v & 0xff, ==, 0x5a);
 	close(fd);
+}
+
+/* By what is in the file, whatever its name. */
+TEST(each_firmware_has_its_ecam)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_free char *rom = str_printf("%s/rom", test_tmpdir());
+	cleanup_free char *key = str_printf("lpc.bootrom=%s", rom);
+	struct config *c = config_new();
+
+	check(boot_ecam_base(c) == PCI_ECAM_BASE);
+	check_ok(config_parse(c, key, &err), &err);
+	check_ok(file_write_atomic(rom, "...SeaBIOS (version 1", 21, 0600, &err), &err);
+	check(boot_ecam_base(c) == 0xb0000000);
+	check_ok(file_write_atomic(rom, "OVMF", 4, 0600, &err), &err);
+	check(boot_ecam_base(c) == PCI_ECAM_BASE);
+	config_free(c);
 }
 
 TEST(firmware_images_of_odd_sizes_are_refused)

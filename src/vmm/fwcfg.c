@@ -1,6 +1,7 @@
 #include "vmm/fwcfg.h"
 
 #include <endian.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "vmm/acpi/acpi.h"
@@ -14,6 +15,8 @@ enum {
 
 #define MAX_FILES 64
 #define NAME_LEN 56
+/* A bit of the selector that once meant writing; the one above it makes other items (of SeaBIOS on a PC). */
+#define KEY_WRITE 0x4000
 #define ID_TRADITIONAL 1
 #define ID_DMA 2
 
@@ -47,7 +50,7 @@ select_item(struct fwcfg *f, uint16_t key)
 	f->selected = NULL;
 	f->at = 0;
 	for (unsigned i = 0; i < f->n; i++) {
-		if (f->item[i].key == (key & 0x3fff))
+		if (f->item[i].key == (key & ~KEY_WRITE))
 			f->selected = &f->item[i];
 	}
 }
@@ -309,6 +312,40 @@ add_smbios(struct fwcfg *f)
 	smbios_done(&s);
 }
 
+/* Disks behind a controller are named one by one, in the way that SeaBIOS and OVMF know them. */
+static const struct controller {
+	const char *class, *name, *list, *before, *after;
+} controllers[] = {
+	{"ahci", "pci8086,2922", "port", "/drive@", "/disk@0"},
+	{"ahci-hd", "pci8086,2922", "port", "/drive@", "/disk@0"},
+	{"ahci-cd", "pci8086,2922", "port", "/drive@", "/disk@0"},
+	{"virtio-scsi", "scsi", "target", "/channel@0/disk@", ",0"},
+};
+
+/* Any other device is named by its address; OVMF wants some name, and SeaBIOS takes each. */
+static void
+add_boot_path(struct strbuf *b, const struct pci_dev *d, struct config *node)
+{
+	const struct controller *c = NULL;
+	struct config *list = NULL;
+	cleanup_free char *fn = d->fn ? str_printf(",%x", d->fn) : xstrdup("");
+	int disk;
+
+	for (size_t i = 0; i < ARRAY_SIZE(controllers); i++)
+		if (str_eq(controllers[i].class, d->class->name))
+			c = &controllers[i];
+	if (c)
+		list = config_find(node, c->list);
+	if (!list) {
+		strbuf_addf(b, "/pci@i0cf8/device@%x%s\n", d->slot, fn);
+		return;
+	}
+	for (struct config *n = NULL; (n = config_next(list, n));)
+		if (str_to_int(config_name(n), &disk) == 0)
+			strbuf_addf(b, "/pci@i0cf8/%s@%x%s%s%x%s\n", c->name, d->slot, fn,
+				    c->before, (unsigned)disk, c->after);
+}
+
 /* Open Firmware paths of the devices with a bootindex, lowest first. */
 static int
 add_boot_order(struct fwcfg *f, struct error *err)
@@ -318,21 +355,43 @@ add_boot_order(struct fwcfg *f, struct error *err)
 
 	for (uint64_t next = 0; next <= 255; next++) {
 		list_for_each(d, &f->isa.vm->pci->devs, link) {
-			cleanup_free char *key = str_printf("pci.%u.%u.%u.bootindex", d->bus,
-							    d->slot, d->fn);
-			uint64_t index;
+			cleanup_free char *path = str_printf("pci.%u.%u.%u", d->bus, d->slot, d->fn);
+			struct config *node = config_find(f->isa.vm->config, path);
+			uint64_t index = 256;
 
-			TRY(config_u64(f->isa.vm->config, key, 0, 255, 256, &index, err));
-			if (index != next)
-				continue;
-			strbuf_addf(&b, "/pci@i0cf8/*@%x", d->slot);
-			if (d->fn)
-				strbuf_addf(&b, ",%x", d->fn);
-			strbuf_addc(&b, '\n');
+			if (node)
+				TRY(config_u64(node, "bootindex", 0, 255, 256, &index, err));
+			if (index == next)
+				add_boot_path(&b, d, node);
 		}
 	}
 	if (b.len)
 		fwcfg_add_file(f, "bootorder", b.data, b.len + 1);
+	return 0;
+}
+
+#define VGA_BIOS "/usr/share/seabios/vgabios-bochs-display.bin"
+
+/* SeaBIOS writes to the first serial port what it, boot loaders and DOS write to a screen, if there is none. */
+static int
+add_bios_console(struct fwcfg *f, struct error *err)
+{
+	static const uint8_t port[2] = {0xf8, 0x03};
+	cleanup_free char *rom = NULL;
+	struct pci_dev *d;
+	size_t len;
+
+	list_for_each(d, &f->isa.vm->pci->devs, link) {
+		if (!str_eq(d->class->name, "fbuf"))
+			continue;
+		if (access(VGA_BIOS, R_OK) < 0)
+			return 0;
+		TRY(file_read(VGA_BIOS, 0, &rom, &len, err));
+		fwcfg_add_file(f, "pci1234,1111.rom", rom, len);
+		return 0;
+	}
+	if (config_get(f->isa.vm->config, "lpc.com1.path", NULL))
+		fwcfg_add_file(f, "etc/sercon-port", port, sizeof(port));
 	return 0;
 }
 
@@ -379,6 +438,7 @@ fwcfg_describe(struct fwcfg *f, struct error *err)
 	add_acpi(f);
 	add_smbios(f);
 	TRY(add_boot_order(f, err));
+	TRY(add_bios_console(f, err));
 	TRY(add_user_files(f, err));
 	add_directory(f);
 	return 0;

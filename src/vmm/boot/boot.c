@@ -1,7 +1,9 @@
 #include "vmm/boot/boot.h"
 
+#include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/str.h"
 #include "vmm/flash.h"
 #include "vmm/fwcfg.h"
@@ -11,6 +13,7 @@
 #define OVMF "/usr/share/OVMF/OVMF_CODE_4M.fd"
 #define SEABIOS "/usr/share/seabios/bios-256k.bin"
 #define SEABIOS_ECAM_BASE 0xb0000000ULL
+#define ROM_MAX 0x40000 /* SeaBIOS is not larger */
 
 /*
  * Names SmartOS uses for its ROMs, and where Debian keeps what does the same.
@@ -35,12 +38,18 @@ find_rom(const char *name)
 	return name;
 }
 
+/* SeaBIOS and OVMF want the ECAM area in different places, wherever their files come from. */
 uint64_t
 boot_ecam_base(struct config *config)
 {
 	const char *name = config ? config_get(config, "lpc.bootrom", NULL) : NULL;
+	cleanup_free char *rom = NULL;
+	size_t len;
 
-	return name && str_eq(find_rom(name), SEABIOS) ? SEABIOS_ECAM_BASE : PCI_ECAM_BASE;
+	/* A file that cannot be read is an error of boot_load(). */
+	if (!name || file_read(find_rom(name), ROM_MAX, &rom, &len, NULL) < 0)
+		return PCI_ECAM_BASE;
+	return memmem(rom, len, "SeaBIOS", 7) ? SEABIOS_ECAM_BASE : PCI_ECAM_BASE;
 }
 
 static int
