@@ -181,8 +181,26 @@ TEST(what_is_not_there_is_refused)
 	cleanup_error struct error err = ERROR_INIT;
 
 	need_kvm();
-	check(RUN_OUTPUT(&output, &err, program, "-o", "domains=1", "-m", "16", "vm") < 0);
-	check_has(error_message(&err), "domains (-n) is not supported");
+	static const struct {
+		const char *option, *says;
+	} refused[] = {
+		{"-odomains=1", "NUMA domains (-n) are not supported"},
+		{"-olpc.pc-testdev=true", "there is no test device"},
+		{"-olpc.pcireg.vendor=host", "lpc.pcireg: "},
+		{"-Kgerman", "keyboard.layout: there is no \"german\""},
+		{"-lfwcfg,x", "lpc.fwcfg: \"x\" is not qemu or bhyve"},
+		{"-s4,virtio-net,netgraph", "netgraph is not there"},
+		{"-s4,virtio-net,vale0:1", "vale is not there"},
+		{"-s4,virtio-input,/dev/input/event0", "\"/dev/input/event0\" is not keyboard or tablet"},
+		{"-s4,nvme,ram=1,dsm=perhaps", "\"perhaps\" is not auto, enable or disable"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		free(steal_ptr(&output));
+		check(RUN_OUTPUT(&output, &err, program, refused[i].option, "-m", "16", "vm") < 0);
+		check_has(error_message(&err), refused[i].says);
+		error_done(&err);
+	}
 }
 
 TEST(what_cannot_boot_says_why)

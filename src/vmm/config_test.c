@@ -56,7 +56,13 @@ static const struct {
 	 "fwcfg.0.name=opt/a/b\nfwcfg.0.string=c\nfwcfg.1.name=opt/d\nfwcfg.1.file=/e\nname=vm0\n"},
 	{"bhyve -G w127.0.0.1:1234 vm0",
 	 "gdb.wait=true\ngdb.address=127.0.0.1\ngdb.port=1234\nname=vm0\n"},
+	{"bhyve -G wunix=/run/gdb vm0", "gdb.wait=true\ngdb.port=unix=/run/gdb\nname=vm0\n"},
 	{"bhyve -p 0:3 vm0", "vcpu.0.cpuset=3\nname=vm0\n"},
+	{"bhyve -s 0,amd_hostbridge vm0", "pci.0.0.0.device=amd_hostbridge\nname=vm0\n"},
+	{"bhyve -s 4,nvme,/d,maxq=2,qsz=64,ioslots=8,sectsz=4096,eui64=0x1122,dsm=auto vm0",
+	 "pci.0.4.0.device=nvme\npci.0.4.0.path=/d\npci.0.4.0.maxq=2\npci.0.4.0.qsz=64\n"
+	 "pci.0.4.0.ioslots=8\npci.0.4.0.sectsz=4096\npci.0.4.0.eui64=0x1122\npci.0.4.0.dsm=auto\n"
+	 "name=vm0\n"},
 
 	{"bhyve", "error: expected the machine's name (-h lists the options)"},
 	{"bhyve a b", "error: expected one name, not \"b\" too"},
@@ -94,7 +100,17 @@ TEST(unknown_devices_are_named_with_what_there_is)
 {
 	cleanup_free char *got = parse("bhyve -s 4,floppy vm0");
 
-	check_has(got, "no device \"floppy\"; there are hostbridge, lpc");
+	check_has(got, "no device \"floppy\"; there are hostbridge, amd_hostbridge, lpc");
+}
+
+/* Devices of other bhyves that are not here say what stands in their place. */
+TEST(absent_devices_say_so)
+{
+	cleanup_free char *uart = parse("bhyve -s 4,uart,stdio vm0");
+	cleanup_free char *hda = parse("bhyve -s 4,hda vm0");
+
+	check_has(uart, "no device \"uart\": serial ports are com1 to com4");
+	check_has(hda, "no device \"hda\": there is no sound");
 }
 
 TEST(files_of_keys)

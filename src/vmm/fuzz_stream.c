@@ -1,6 +1,7 @@
 /*
  * libFuzzer target: hostile peers at the machine's sockets.  The first byte chooses: a node that
- * sends a machine (migrate.c; bit 1 begins the stream as it should be), or a VNC client.
+ * sends a machine (migrate.c; bit 1 begins the stream as it should be), a VNC client (bit 0), or a
+ * debugger (bit 2).
  * fuzz_stream_test.c runs it with made-up input.
  */
 #include <pthread.h>
@@ -14,6 +15,7 @@
 #include "base/file.h"
 #include "base/sock.h"
 #include "base/str.h"
+#include "vmm/gdb.h"
 #include "vmm/isa/isa.h"
 #include "vmm/migrate.h"
 #include "vmm/pci.h"
@@ -95,14 +97,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct vm *vm = NULL;
 	uint8_t what = size ? *data : 0;
 	struct peer p = {.data = data + (size > 0), .size = size - (size > 0), .polite = what & 2};
-	bool vnc = what & 1;
+	bool gdb = what & 4, vnc = !gdb && (what & 1);
 
 	if (place[strlen(place) - 1] == 'X') {
 		if (!mkdtemp(place))
 			abort();
 		atexit(leave_place);
 	}
-	p.path = str_printf("%s/%s", place, vnc ? "vnc" : "move");
+	p.path = str_printf("%s/%s", place, gdb ? "gdb" : vnc ? "vnc" : "move");
 
 	cleanup_free char *unix_key = str_printf("pci.0.3.0.unix=%s", vnc ? p.path : "");
 	const char *keys[] = {"name=fuzz", "lpc.com1.path=file,/dev/null", "pci.0.2.0.device=virtio-rnd",
@@ -118,7 +120,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (isa_create_all(vm, NULL) < 0 || pci_create_all(vm, NULL) < 0 ||
 	    pci_assign(vm, true, NULL) < 0)
 		abort();
-	if (vnc) {
+	if (gdb) {
+		cleanup_free char *address = str_printf("unix=%s", p.path);
+
+		/* A processor that answers nothing. */
+		vm->vcpu = xcalloc(1, sizeof(*vm->vcpu));
+		*vm->vcpu = (struct vcpu){.vm = vm, .fd = -1};
+		if (gdb_start(vm, address, false, NULL) < 0)
+			abort();
+	}
+	if (vnc || gdb) {
 		p.polite = false;
 		look(loop, &p);
 	} else {

@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define DEVICES 17
+#define DEVICES 18
 #define VIRTIO_DEVICES 8
 
 struct op {

@@ -615,17 +615,22 @@ gdb_free(void *arg)
 int
 gdb_start(struct vm *vm, const char *address, bool wait, struct error *err)
 {
+	const char *path;
 	struct gdb *g;
 
 	if (vm->debug_fd >= 0)
 		return error_set(err, EBUSY, "%s waits for a debugger already", vm->name);
-	if (!kvm_cap(vm->kvm_fd, KVM_CAP_SET_GUEST_DEBUG))
+	if (vm->kvm_fd >= 0 && !kvm_cap(vm->kvm_fd, KVM_CAP_SET_GUEST_DEBUG))
 		return error_set(err, ENOTSUP, "this kernel cannot debug guests");
 	g = xcalloc(1, sizeof(*g));
 	*g = (struct gdb){.vm = vm, .fd = -1, .listen_fd = -1, .hit_fd = -1};
 	vm_add_part(vm, &(struct vm_part){.name = "gdb", .free = gdb_free, .arg = g});
 	TRY(bell_new(&g->hit_fd, err));
-	TRY(sock_tcp_listen(address, 0, &g->listen_fd, err));
+	path = str_after(address, "unix=");
+	if (path)
+		TRY(sock_unix_listen(path, 0, &g->listen_fd, err));
+	else
+		TRY(sock_tcp_listen(address, 0, &g->listen_fd, err));
 	TRY(event_add_fd(vm->loop, g->hit_fd, EPOLLIN, on_hit, g, &g->hit_src, err));
 	TRY(event_add_fd(vm->loop, g->listen_fd, EPOLLIN, on_connect, g, &g->listen_src, err));
 	vm->debug_fd = g->hit_fd;
@@ -639,7 +644,9 @@ gdb_start_configured(struct vm *vm, struct error *err)
 {
 	const char *port = config_get(vm->config, "gdb.port", NULL);
 	const char *address = config_get(vm->config, "gdb.address", "");
-	cleanup_free char *where = str_printf("%s:%s", address, port ? port : "");
+	cleanup_free char *where = str_after(port ? port : "", "unix=")
+					   ? xstrdup(port)
+					   : str_printf("%s:%s", address, port ? port : "");
 	bool wait;
 	int r = config_bool(vm->config, "gdb.wait", false, &wait, err);
 

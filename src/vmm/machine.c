@@ -14,20 +14,34 @@
 #include "vmm/migrate.h"
 #include "vmm/snapshot.h"
 
-/* Keys whose meaning is known and not there yet: better refused than passed over. */
+/* Keys that other bhyves know and this one has nothing for: better refused than passed over. */
 static const struct {
-	const char *key, *option;
-} unsupported[] = {{"domains", "-n"}};
+	const char *key, *why;
+} unsupported[] = {
+	{"domains", "NUMA domains (-n) are not supported"},
+	{"lpc.pc-testdev", "there is no test device"},
+	{"lpc.pcireg", "the LPC bridge's ids are those the firmware knows"},
+	{"x86.ioapic", "a guest without the I/O APIC has no serial port"},
+};
 
 static int
 refuse_unsupported(struct vm *vm, struct error *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(unsupported); i++) {
 		if (config_find(vm->config, unsupported[i].key))
-			return error_set_path(err, ENOTSUP, unsupported[i].key,
-					      "%s (%s) is not supported", unsupported[i].key,
-					      unsupported[i].option);
+			return error_set_path(err, ENOTSUP, unsupported[i].key, "%s: %s",
+					      unsupported[i].key, unsupported[i].why);
 	}
+
+	const char *layout = config_get(vm->config, "keyboard.layout", "us");
+	const char *fwcfg = config_get(vm->config, "lpc.fwcfg", "qemu");
+
+	/* bhyve's own firmware asks fwctl; stock firmware, which runs here, asks fw_cfg. */
+	if (!str_eq(fwcfg, "qemu") && !str_eq(fwcfg, "bhyve"))
+		return error_set(err, EINVAL, "lpc.fwcfg: \"%s\" is not qemu or bhyve", fwcfg);
+	if (!str_after(layout, "us") && !str_eq(layout, "default"))
+		return error_set(err, ENOTSUP, "keyboard.layout: there is no \"%s\"; VNC clients that "
+				 "send scan codes need none, the others have a US keyboard", layout);
 	return 0;
 }
 

@@ -161,7 +161,7 @@ opt_uuid(struct config *c, const char *arg, struct error *err)
 	return config_set(c, "uuid", arg, err);
 }
 
-/* [w][address:]port */
+/* [w][address:]port or [w]unix=path */
 static int
 opt_gdb(struct config *c, const char *arg, struct error *err)
 {
@@ -173,6 +173,8 @@ opt_gdb(struct config *c, const char *arg, struct error *err)
 		r = config_set(c, "gdb.wait", "true", err);
 		p++;
 	}
+	if (r == 0 && str_after(p, "unix=/"))
+		return config_set(c, "gdb.port", p, err);
 	colon = strrchr(p, ':');
 	if (colon && r == 0) {
 		cleanup_free char *address = xstrndup(p, (size_t)(colon - p));
@@ -181,7 +183,7 @@ opt_gdb(struct config *c, const char *arg, struct error *err)
 	}
 	p = colon ? colon + 1 : p;
 	if (r == 0 && (str_to_u64(p, 10, &port) < 0 || port == 0 || port > 65535))
-		return error_set(err, EINVAL, "expected [w][address:]port");
+		return error_set(err, EINVAL, "expected [w][address:]port or [w]unix=/PATH");
 	return r < 0 ? r : config_set(c, "gdb.port", p, err);
 }
 

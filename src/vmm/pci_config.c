@@ -46,8 +46,18 @@ pci_list_classes(FILE *out)
 static int
 unknown_class(const char *name, struct error *err)
 {
+	static const struct {
+		const char *name, *why;
+	} absent[] = {
+		{"uart", "serial ports are com1 to com4 (-l)"},
+		{"hda", "there is no sound"},
+	};
 	cleanup_strbuf struct strbuf b = STRBUF_INIT;
 
+	for (size_t i = 0; i < ARRAY_SIZE(absent); i++) {
+		if (str_eq(absent[i].name, name))
+			return error_set(err, ENOTSUP, "no device \"%s\": %s", name, absent[i].why);
+	}
 	for (size_t i = 0; pci_classes[i]; i++)
 		strbuf_addf(&b, "%s%s", i ? ", " : "", pci_classes[i]->name);
 	return error_set(err, EINVAL, "no device \"%s\"; there are %s", name, b.data);
@@ -216,8 +226,9 @@ has_class(struct vm *vm, const char *name)
 {
 	struct pci_dev *d;
 
+	/* amd_hostbridge is a host bridge, too. */
 	list_for_each(d, &vm->pci->devs, link) {
-		if (str_eq(d->class->name, name))
+		if (str_eq(d->class->name, name) || str_eq(str_after(d->class->name, "amd_"), name))
 			return true;
 	}
 	return false;

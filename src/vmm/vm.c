@@ -144,7 +144,6 @@ vm_new_fake(struct config *config, uint64_t ram_size, struct vm **ret, struct er
 	cleanup_vm struct vm *vm = vm_alloc(config, NULL);
 
 	vm->topology = (struct vm_topology){1, 1, 1, 1};
-	vm->ioapic = true;
 	TRY(create_common(vm, ram_size, &(struct mem_opts){0}, err));
 	*ret = steal_ptr(&vm);
 	return 0;
@@ -180,7 +179,6 @@ vm_new(struct config *config, struct event_loop *loop, struct vm **ret, struct e
 	    (r = config_bool(config, "memory.guest_in_core", false, &opts.in_core, err)) < 0 ||
 	    (r = config_bool(config, "memory.hugepages", false, &opts.huge, err)) < 0 ||
 	    (r = config_bool(config, "memory.thp", !vm_inside_tcg(), &opts.thp, err)) < 0 ||
-	    (r = config_bool(config, "x86.ioapic", true, &vm->ioapic, err)) < 0 ||
 	    (r = config_bool(config, "x86.strictio", false, &vm->strict_io, err)) < 0 ||
 	    (r = config_bool(config, "x86.strictmsr", true, &vm->strict_msr, err)) < 0 ||
 	    (r = create_kvm(vm, err)) < 0 || (r = create_common(vm, ram_size, &opts, err)) < 0)

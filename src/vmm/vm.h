@@ -89,7 +89,6 @@ struct vm {
 	struct vm_topology topology;
 	struct vcpu *vcpu;
 	bool strict_io, strict_msr;
-	bool ioapic; /* the guest is told of it */
 
 	/* Running, pausing, ending. */
 	pthread_mutex_t state_lock;

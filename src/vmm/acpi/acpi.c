@@ -367,11 +367,8 @@ build_madt(struct vm *vm, struct acpi *a)
 		uint8_t lint;
 	} __attribute__((packed)) nmi = {4, 6, 0xff, 0, 1};
 
-	/* x86.ioapic=false: the two PICs do, and what needs more has messages. */
-	if (vm->ioapic) {
-		strbuf_add(&a->tables, &ioapic, sizeof(ioapic));
-		strbuf_add(&a->tables, overrides, sizeof(overrides));
-	}
+	strbuf_add(&a->tables, &ioapic, sizeof(ioapic));
+	strbuf_add(&a->tables, overrides, sizeof(overrides));
 	strbuf_add(&a->tables, &nmi, sizeof(nmi));
 	table_end(a, at);
 	return at;

@@ -118,6 +118,8 @@ take_fds(struct net *n, struct config *node, bool *ret_taken, struct error *err)
 int
 net_open(struct event_loop *loop, struct config *node, unsigned n_pairs, struct net *ret, struct error *err)
 {
+	/* What FreeBSD has: netgraph(4), netmap(4), and a user-mode network. */
+	static const char *const elsewhere[] = {"netgraph", "netmap:", "vale", "slirp"};
 	const char *backend = config_get(node, "backend", NULL);
 	const char *path;
 	bool vhost, user, taken = false;
@@ -131,7 +133,12 @@ net_open(struct event_loop *loop, struct config *node, unsigned n_pairs, struct 
 		return r;
 	if (!backend)
 		return error_set(err, EINVAL, "no backend; expected an interface, unix=PATH or user");
-	r = config_bool(node, "vhost", true, &vhost, err);
+	for (size_t i = 0; i < ARRAY_SIZE(elsewhere); i++) {
+		if (str_after(backend, elsewhere[i]))
+			return error_set(err, ENOTSUP, "%s: %s is not there; expected an interface, "
+					 "unix=PATH or user", backend, elsewhere[i]);
+	}
+	TRY(config_bool(node, "vhost", true, &vhost, err));
 	if (r < 0)
 		return r;
 	path = str_after(backend, "unix=");

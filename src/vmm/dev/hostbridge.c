@@ -43,6 +43,13 @@ hostbridge_init(struct pci_dev *d, struct config *node, struct error *err)
 	return 0;
 }
 
+static int
+amd_init(struct pci_dev *d, struct config *node, struct error *err)
+{
+	TRY(config_set(node, "model", "amd", err));
+	return hostbridge_init(d, node, err);
+}
+
 static const struct pci_opt opts[] = {
 	{"model", "q35|i440fx|amd|netapp", "which bridge the guest sees"},
 	{"vendor", "ID", "PCI vendor id"},
@@ -56,5 +63,14 @@ const struct pci_class pci_class_hostbridge = {
 	.opts = opts,
 	.size = sizeof(struct pci_dev),
 	.init = hostbridge_init,
+	.state = state_none,
+};
+
+const struct pci_class pci_class_amd_hostbridge = {
+	.name = "amd_hostbridge",
+	.summary = "the same with model=amd",
+	.opts = opts,
+	.size = sizeof(struct pci_dev),
+	.init = amd_init,
 	.state = state_none,
 };

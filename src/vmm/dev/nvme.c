@@ -760,11 +760,23 @@ static int
 nvme_init(struct pci_dev *p, struct config *node, struct error *err)
 {
 	struct nvme *n = (struct nvme *)p;
-	uint64_t queues;
+	enum { DSM_AUTO, DSM_ENABLE, DSM_DISABLE };
+	static const char *const dsm_words[] = {"auto", "enable", "disable", NULL};
+	const char *sector = config_get(node, "sectsz", NULL);
+	uint64_t queues, eui;
+	unsigned dsm;
 
 	pthread_mutex_init(&n->lock, NULL);
 	TRY(config_u64(node, "maxq", 1, MAX_IO_QUEUES, MAX_IO_QUEUES, &queues, err));
+	TRY(config_u64(node, "eui64", 0, UINT64_MAX, 0, &eui, err));
+	TRY(config_enum(node, "dsm", dsm_words, DSM_AUTO, &dsm, err));
+	if (sector)
+		TRY(config_set(node, "sectorsize", sector, err));
+	if (dsm == DSM_DISABLE)
+		TRY(config_set(node, "nodelete", "true", err));
 	TRY(blk_open(node, &n->blk, err));
+	if (dsm == DSM_ENABLE && !blk_info(n->blk)->discard)
+		return error_set(err, ENOTSUP, "dsm=enable: this disk cannot discard");
 	n->n_queues = (unsigned)queues + 1;
 	n->write_cache = blk_info(n->blk)->write_cache;
 	snprintf(n->serial, sizeof(n->serial), "%s", blk_info(n->blk)->serial);
@@ -773,6 +785,10 @@ nvme_init(struct pci_dev *p, struct config *node, struct error *err)
 	memcpy(n->eui, "\0\xa0\x98", 3);
 	for (const char *s = n->serial; *s; s++)
 		n->eui[3 + (s - n->serial) % 5] ^= *s;
+	if (eui) {
+		put_be32((uint8_t *)n->eui, (uint32_t)(eui >> 32));
+		put_be32((uint8_t *)n->eui + 4, (uint32_t)eui);
+	}
 	pci_set_ids(p, PCI_VENDOR_REDHAT, 0x0010, PCI_CLASS_STORAGE_NVME, 2);
 	pci_set_subsystem(p, PCI_VENDOR_REDHAT, 0x1100);
 	pci_add_bar(p, 0, PCI_BAR_MEM64, 0x4000);
@@ -851,6 +867,11 @@ nvme_state(struct pci_dev *d, struct state *s)
 static const struct pci_opt opts[] = {
 	BLK_PCI_OPTS,
 	{"maxq", "N", "I/O queues, 16 at most"},
+	{"sectsz", "N", "sectorsize, as other bhyves call it here"},
+	{"eui64", "N", "the namespace's identifier; made of the serial number if it is not given"},
+	{"dsm", "auto|enable|disable", "whether the guest may discard blocks (auto: if the disk can)"},
+	{"qsz", "N", "accepted: a queue has up to 2048 entries"},
+	{"ioslots", "N", "accepted: 128 commands are done at a time"},
 	{"bootindex", "N", "firmware boots from the lowest"},
 	{0},
 };

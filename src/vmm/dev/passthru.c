@@ -409,11 +409,21 @@ passthru_init(struct pci_dev *d, struct config *node, struct error *err)
 {
 	struct passthru *p = (struct passthru *)d;
 	const char *host = config_get(node, "host", NULL), *rom = config_get(node, "rom", NULL);
-	uint64_t group;
+	uint64_t group, at[3];
 	bool wired;
 	int r;
 
 	p->dev.fd = p->intx_fd = p->unmask_fd = p->msi_fd = -1;
+	if (config_get(node, "pptdev", NULL))
+		return error_set(err, ENOTSUP, "pptdev: expected host, the device's PCI address");
+	if (!host && config_get(node, "bus", NULL)) { /* as bhyve_config(5) has it */
+		TRY(config_u64(node, "bus", 0, 255, 0, &at[0], err));
+		TRY(config_u64(node, "slot", 0, 31, 0, &at[1], err));
+		TRY(config_u64(node, "func", 0, 7, 0, &at[2], err));
+		TRY(config_setf(node, "host", err, "0000:%02x:%02x.%u", (unsigned)at[0],
+				(unsigned)at[1], (unsigned)at[2]));
+		host = config_get(node, "host", NULL);
+	}
 	if (!host)
 		return error_set(err, EINVAL, "expected the address of a PCI device of the host's: "
 				 "BUS/SLOT/FUNCTION, or [DOMAIN:]BUS:SLOT.FUNCTION in hexadecimal");

@@ -1,5 +1,6 @@
 /* Every PCI device of the machine, one line each; see struct pci_class in vmm/pci.h. */
 PCI_CLASS_ROW(hostbridge)
+PCI_CLASS_ROW(amd_hostbridge)
 PCI_CLASS_ROW(lpc)
 PCI_CLASS_ROW(virtio_blk)
 PCI_CLASS_ROW(virtio_console)

@@ -252,6 +252,20 @@ add_port(struct vcons *c, const char *key, const char *value, struct error *err)
 	return 0;
 }
 
+/* port.N.name and port.N.path, as bhyve_config(5) has them. */
+static int
+add_numbered(struct vcons *c, struct config *ports, struct error *err)
+{
+	for (struct config *n = NULL; (n = config_next(ports, n));) {
+		cleanup_free char *key = str_printf("port.%s", config_name(n));
+		cleanup_free char *value = str_printf("%s=%s", config_get(n, "name", config_name(n)),
+						      config_get(n, "path", ""));
+
+		TRY(add_port(c, key, value, err));
+	}
+	return 0;
+}
+
 static int
 vcons_init(struct pci_dev *d, struct config *node, struct error *err)
 {
@@ -260,7 +274,9 @@ vcons_init(struct pci_dev *d, struct config *node, struct error *err)
 	int r = 0;
 
 	for (struct config *n = NULL; r == 0 && (n = config_next(node, n));) {
-		if (str_after(config_name(n), "port"))
+		if (config_is_branch(n) && str_eq(config_name(n), "port"))
+			r = add_numbered(c, n, err);
+		else if (str_after(config_name(n), "port"))
 			r = add_port(c, config_name(n), config_get(n, "", ""), err);
 	}
 	if (r < 0)

@@ -812,12 +812,19 @@ static int
 xhci_init(struct pci_dev *d, struct config *node, struct error *err)
 {
 	struct xhci *x = (struct xhci *)d;
+	struct config *slots = config_find(node, "slot");
 	bool tablet;
-	int r = config_bool(node, "tablet", false, &tablet, err);
+	int r;
 
 	pthread_mutex_init(&x->lock, NULL);
-	if (r < 0)
-		return r;
+	TRY(config_bool(node, "tablet", false, &tablet, err));
+	/* slot.N.device, as bhyve_config(5) has it */
+	for (struct config *n = NULL; slots && (n = config_next(slots, n));) {
+		if (tablet || !str_eq(config_get(n, "device", ""), "tablet"))
+			return error_set(err, EINVAL, "slot.%s.device: expected one tablet",
+					 config_name(n));
+		tablet = true;
+	}
 	pci_set_ids(d, PCI_VENDOR_REDHAT, 0x000d, PCI_CLASS_USB_XHCI, 1);
 	pci_set_subsystem(d, PCI_VENDOR_REDHAT, 0x1100);
 	d->cfg[0x60] = 0x30; /* USB 3.0 */

@@ -10,6 +10,7 @@
 #include <linux/virtio_pci.h>
 
 #include "vmm/backend/blk_worker.h"
+#include "vmm/regs.h"
 
 enum { BAR_LEGACY = 0, BAR_MSIX = 1, BAR_MODERN = 4 };
 enum { AT_COMMON = 0, AT_ISR = 0x1000, AT_DEVICE = 0x2000, AT_NOTIFY = 0x3000, BLOCK = 0x1000 };
@@ -147,134 +148,122 @@ notify(struct virtio *v, unsigned queue)
 
 /* ---- registers of virtio 1.x ---- */
 
-static uint64_t
-common_read(struct virtio *v, uint64_t offset)
-{
-	struct virtq *q = v->queue_sel < v->n_queues ? &v->queue[v->queue_sel] : NULL;
-
-	switch (offset) {
-	case VIRTIO_PCI_COMMON_DFSELECT:
-		return v->features_sel;
-	case VIRTIO_PCI_COMMON_DF:
-		return v->features_sel < 2 ? (uint32_t)(v->features >> (32 * v->features_sel)) : 0;
-	case VIRTIO_PCI_COMMON_GFSELECT:
-		return v->driver_features_sel;
-	case VIRTIO_PCI_COMMON_GF:
-		return v->driver_features_sel < 2
-			       ? (uint32_t)(v->driver_features >> (32 * v->driver_features_sel))
-			       : 0;
-	case VIRTIO_PCI_COMMON_MSIX:
-		return v->cfg_vector;
-	case VIRTIO_PCI_COMMON_NUMQ:
-		return v->n_queues;
-	case VIRTIO_PCI_COMMON_STATUS:
-		return v->status;
-	case VIRTIO_PCI_COMMON_CFGGENERATION:
-		return v->generation;
-	case VIRTIO_PCI_COMMON_Q_SELECT:
-		return v->queue_sel;
-	case VIRTIO_PCI_COMMON_Q_SIZE:
-		return q ? q->size : 0;
-	}
-	if (!q)
-		return 0;
-	switch (offset) {
-	case VIRTIO_PCI_COMMON_Q_MSIX:
-		return q->vector;
-	case VIRTIO_PCI_COMMON_Q_ENABLE:
-		return q->enabled;
-	case VIRTIO_PCI_COMMON_Q_NOFF:
-		return q->index;
-	case VIRTIO_PCI_COMMON_Q_DESCLO:
-		return (uint32_t)q->desc_gpa;
-	case VIRTIO_PCI_COMMON_Q_DESCHI:
-		return q->desc_gpa >> 32;
-	case VIRTIO_PCI_COMMON_Q_AVAILLO:
-		return (uint32_t)q->avail_gpa;
-	case VIRTIO_PCI_COMMON_Q_AVAILHI:
-		return q->avail_gpa >> 32;
-	case VIRTIO_PCI_COMMON_Q_USEDLO:
-		return (uint32_t)q->used_gpa;
-	case VIRTIO_PCI_COMMON_Q_USEDHI:
-		return q->used_gpa >> 32;
-	}
-	return 0;
-}
-
 static uint16_t
 valid_vector(struct virtio *v, uint64_t value)
 {
 	return value < v->pci.msix.n ? (uint16_t)value : VIRTIO_MSI_NO_VECTOR;
 }
 
-static void
-queue_write(struct virtio *v, struct virtq *q, uint64_t offset, unsigned size, uint64_t value)
+static uint32_t
+get_features(const void *dev)
 {
-	if (offset == VIRTIO_PCI_COMMON_Q_MSIX) {
-		q->vector = valid_vector(v, value);
-		return;
-	}
-	/* The rest is fixed once the queue runs. */
-	if (q->enabled || v->running)
-		return;
-	switch (offset) {
-	case VIRTIO_PCI_COMMON_Q_SIZE:
-		if (value && value <= q->max_size && !(value & (value - 1)))
-			q->size = (uint16_t)value;
-		return;
-	case VIRTIO_PCI_COMMON_Q_ENABLE:
-		q->enabled = value == 1;
-		return;
-	case VIRTIO_PCI_COMMON_Q_DESCLO:
-		q->desc_gpa = size == 8 ? value : with_low(q->desc_gpa, value);
-		return;
-	case VIRTIO_PCI_COMMON_Q_DESCHI:
-		q->desc_gpa = with_high(q->desc_gpa, value);
-		return;
-	case VIRTIO_PCI_COMMON_Q_AVAILLO:
-		q->avail_gpa = size == 8 ? value : with_low(q->avail_gpa, value);
-		return;
-	case VIRTIO_PCI_COMMON_Q_AVAILHI:
-		q->avail_gpa = with_high(q->avail_gpa, value);
-		return;
-	case VIRTIO_PCI_COMMON_Q_USEDLO:
-		q->used_gpa = size == 8 ? value : with_low(q->used_gpa, value);
-		return;
-	case VIRTIO_PCI_COMMON_Q_USEDHI:
-		q->used_gpa = with_high(q->used_gpa, value);
-		return;
-	}
+	const struct virtio *v = dev;
+
+	return v->features_sel < 2 ? (uint32_t)(v->features >> (32 * v->features_sel)) : 0;
+}
+
+static uint32_t
+get_driver_features(const void *dev)
+{
+	const struct virtio *v = dev;
+	unsigned word = v->driver_features_sel;
+
+	return word < 2 ? (uint32_t)(v->driver_features >> (32 * word)) : 0;
 }
 
 static void
-common_write(struct virtio *v, uint64_t offset, unsigned size, uint64_t value)
+set_driver_features(void *dev, uint32_t value)
 {
-	unsigned shift = 32 * v->driver_features_sel;
+	struct virtio *v = dev;
 
-	switch (offset) {
-	case VIRTIO_PCI_COMMON_DFSELECT:
-		v->features_sel = (uint32_t)value;
+	if (v->status & VIRTIO_CONFIG_S_FEATURES_OK)
 		return;
-	case VIRTIO_PCI_COMMON_GFSELECT:
-		v->driver_features_sel = (uint32_t)value;
-		return;
-	case VIRTIO_PCI_COMMON_GF:
-		if (v->driver_features_sel < 2 && !(v->status & VIRTIO_CONFIG_S_FEATURES_OK))
-			v->driver_features = (v->driver_features & ~(0xffffffffULL << shift)) |
-					     (value & 0xffffffff) << shift;
-		return;
-	case VIRTIO_PCI_COMMON_MSIX:
-		v->cfg_vector = valid_vector(v, value);
-		return;
-	case VIRTIO_PCI_COMMON_STATUS:
-		set_status(v, (uint8_t)value);
-		return;
-	case VIRTIO_PCI_COMMON_Q_SELECT:
-		v->queue_sel = (uint16_t)value;
-		return;
-	}
-	if (v->queue_sel < v->n_queues)
-		queue_write(v, &v->queue[v->queue_sel], offset, size, value);
+	if (v->driver_features_sel == 0)
+		v->driver_features = with_low(v->driver_features, value);
+	else if (v->driver_features_sel == 1)
+		v->driver_features = with_high(v->driver_features, value);
+}
+
+static void
+set_cfg_vector(void *dev, uint32_t value)
+{
+	struct virtio *v = dev;
+
+	v->cfg_vector = valid_vector(v, value);
+}
+
+static void
+write_status(void *dev, uint32_t value)
+{
+	set_status(dev, (uint8_t)value);
+}
+
+static const struct reg common[] = {
+	REG(struct virtio, VIRTIO_PCI_COMMON_DFSELECT, features_sel, .write = ~0U),
+	{.at = VIRTIO_PCI_COMMON_DF, .get = get_features},
+	REG(struct virtio, VIRTIO_PCI_COMMON_GFSELECT, driver_features_sel, .write = ~0U),
+	{.at = VIRTIO_PCI_COMMON_GF, .get = get_driver_features, .set = set_driver_features},
+	REG(struct virtio, VIRTIO_PCI_COMMON_MSIX, cfg_vector, .set = set_cfg_vector),
+	REG(struct virtio, VIRTIO_PCI_COMMON_NUMQ, n_queues),
+	REG(struct virtio, VIRTIO_PCI_COMMON_STATUS, status, .set = write_status),
+	REG(struct virtio, VIRTIO_PCI_COMMON_CFGGENERATION, generation),
+	REG(struct virtio, VIRTIO_PCI_COMMON_Q_SELECT, queue_sel, .write = 0xffff),
+};
+
+static void
+set_queue_size(void *queue, uint32_t value)
+{
+	struct virtq *q = queue;
+
+	if (value && value <= q->max_size && !(value & (value - 1)))
+		q->size = (uint16_t)value;
+}
+
+static void
+set_queue_enabled(void *queue, uint32_t value)
+{
+	((struct virtq *)queue)->enabled = value == 1;
+}
+
+/* Of the queue that is selected. */
+static const struct reg queue_regs[] = {
+	REG(struct virtq, VIRTIO_PCI_COMMON_Q_SIZE, size, .set = set_queue_size),
+	REG(struct virtq, VIRTIO_PCI_COMMON_Q_MSIX, vector),
+	REG(struct virtq, VIRTIO_PCI_COMMON_Q_ENABLE, enabled, .set = set_queue_enabled),
+	REG(struct virtq, VIRTIO_PCI_COMMON_Q_NOFF, index),
+	REG64(struct virtq, VIRTIO_PCI_COMMON_Q_DESCLO, desc_gpa, ~0U),
+	REG64(struct virtq, VIRTIO_PCI_COMMON_Q_AVAILLO, avail_gpa, ~0U),
+	REG64(struct virtq, VIRTIO_PCI_COMMON_Q_USEDLO, used_gpa, ~0U),
+};
+
+static struct virtq *
+selected(struct virtio *v)
+{
+	return v->queue_sel < v->n_queues ? &v->queue[v->queue_sel] : NULL;
+}
+
+static uint64_t
+common_read(struct virtio *v, unsigned offset)
+{
+	struct virtq *q = selected(v);
+
+	if (offset < VIRTIO_PCI_COMMON_Q_SIZE)
+		return regs_read(common, ARRAY_SIZE(common), v, offset);
+	return q ? regs_read(queue_regs, ARRAY_SIZE(queue_regs), q, offset) : 0;
+}
+
+static void
+common_write(struct virtio *v, unsigned offset, uint32_t value)
+{
+	struct virtq *q = selected(v);
+
+	if (offset < VIRTIO_PCI_COMMON_Q_SIZE)
+		regs_write(common, ARRAY_SIZE(common), v, offset, value);
+	else if (q && offset == VIRTIO_PCI_COMMON_Q_MSIX)
+		q->vector = valid_vector(v, value);
+	/* The rest is fixed once the queue runs. */
+	else if (q && !q->enabled && !v->running)
+		regs_write(queue_regs, ARRAY_SIZE(queue_regs), q, offset, value);
 }
 
 /* ---- device configuration ---- */
@@ -328,7 +317,7 @@ legacy_set_pfn(struct virtio *v, struct virtq *q, uint32_t pfn)
 static uint64_t
 legacy_read(struct virtio *v, uint64_t offset, unsigned size)
 {
-	struct virtq *q = v->queue_sel < v->n_queues ? &v->queue[v->queue_sel] : NULL;
+	struct virtq *q = selected(v);
 	unsigned header = legacy_header(v);
 
 	if (offset >= header)
@@ -359,7 +348,7 @@ legacy_read(struct virtio *v, uint64_t offset, unsigned size)
 static void
 legacy_write(struct virtio *v, uint64_t offset, unsigned size, uint64_t value)
 {
-	struct virtq *q = v->queue_sel < v->n_queues ? &v->queue[v->queue_sel] : NULL;
+	struct virtq *q = selected(v);
 	unsigned header = legacy_header(v);
 
 	if (offset >= header) {
@@ -402,7 +391,7 @@ virtio_bar_read(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size)
 	if (bar == BAR_LEGACY)
 		value = legacy_read(v, offset, size);
 	else if (offset < AT_ISR)
-		value = common_read(v, offset);
+		value = common_read(v, (unsigned)offset);
 	else if (offset < AT_DEVICE)
 		value = offset == AT_ISR ? read_isr(v) : 0;
 	else if (offset < AT_NOTIFY)
@@ -424,12 +413,15 @@ virtio_bar_write(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size
 		return;
 	}
 	scoped_lock(&v->lock);
-	if (bar == BAR_LEGACY)
+	if (bar == BAR_LEGACY) {
 		legacy_write(v, offset, size, value);
-	else if (offset < AT_ISR)
-		common_write(v, offset, size, value);
-	else if (offset >= AT_DEVICE)
+	} else if (offset < AT_ISR) {
+		common_write(v, (unsigned)offset, (uint32_t)value);
+		if (size == 8)
+			common_write(v, (unsigned)offset + 4, (uint32_t)(value >> 32));
+	} else if (offset >= AT_DEVICE) {
 		device_write(v, offset - AT_DEVICE, size, value);
+	}
 }
 
 /* ---- the configuration access capability: BAR accesses through configuration space ---- */
