@@ -12,6 +12,7 @@
 
 #include "base/sorted.h"
 #include "base/str.h"
+#include "ctf/elf_impl.h"
 
 #define MAX_SECTION (256u << 20)
 #define MAX_SYMS (4u << 20)
@@ -55,9 +56,8 @@ elfsyms_free(struct elfsyms *e)
 	free(e);
 }
 
-/* A section's bytes, if it has a size that can be true. */
-static Elf_Data *
-section_data(Elf_Scn *scn)
+Elf_Data *
+elf_section_data(Elf_Scn *scn)
 {
 	GElf_Shdr sh;
 
@@ -66,8 +66,8 @@ section_data(Elf_Scn *scn)
 	return elf_getdata(scn, NULL);
 }
 
-static Elf_Scn *
-section_named(Elf *elf, const char *name, GElf_Shdr *ret)
+Elf_Scn *
+elf_section_named(Elf *elf, const char *name, GElf_Shdr *ret)
 {
 	Elf_Scn *scn = NULL;
 	size_t strings;
@@ -96,7 +96,7 @@ rank_of(unsigned bind, const char *name)
 static void
 add_table(struct elfsyms *e, Elf *elf, Elf_Scn *scn)
 {
-	Elf_Data *data = section_data(scn);
+	Elf_Data *data = elf_section_data(scn);
 	GElf_Shdr sh;
 	size_t n;
 
@@ -218,7 +218,7 @@ read_build_id(Elf *elf, unsigned char *id, size_t *ret_len)
 		Elf_Data *data;
 		GElf_Nhdr nh;
 
-		if (!gelf_getshdr(scn, &sh) || sh.sh_type != SHT_NOTE || !(data = section_data(scn)))
+		if (!gelf_getshdr(scn, &sh) || sh.sh_type != SHT_NOTE || !(data = elf_section_data(scn)))
 			continue;
 		while ((off = gelf_getnote(data, off, &nh, &name, &desc)) > 0) {
 			if (nh.n_type != NT_GNU_BUILD_ID || nh.n_namesz != 4 || nh.n_descsz > 64 ||
@@ -269,8 +269,8 @@ find_debug(struct elfsyms *e, int root_fd, const char *path)
 	by_id = str_printf("/usr/lib/debug/.build-id/%.2s/%s.debug", hex, hex + 2);
 	if (try_debug(e, root_fd, by_id))
 		return;
-	scn = section_named(e->elf, ".gnu_debuglink", &sh);
-	data = scn ? section_data(scn) : NULL;
+	scn = elf_section_named(e->elf, ".gnu_debuglink", &sh);
+	data = scn ? elf_section_data(scn) : NULL;
 	if (!data || !data->d_size || !memchr(data->d_buf, 0, data->d_size) || !slash)
 		return;
 	link = xstrdup(data->d_buf);
@@ -344,14 +344,14 @@ static void
 read_notes(struct elfsyms *e)
 {
 	GElf_Shdr sh, base;
-	Elf_Scn *scn = section_named(e->elf, ".note.stapsdt", &sh);
-	Elf_Data *data = scn ? section_data(scn) : NULL;
+	Elf_Scn *scn = elf_section_named(e->elf, ".note.stapsdt", &sh);
+	Elf_Data *data = scn ? elf_section_data(scn) : NULL;
 	size_t off = 0, name, desc;
 	GElf_Nhdr nh;
 
 	if (!data)
 		return;
-	if (!section_named(e->elf, ".stapsdt.base", &base))
+	if (!elf_section_named(e->elf, ".stapsdt.base", &base))
 		base.sh_addr = 0;
 	while ((off = gelf_getnote(data, off, &nh, &name, &desc)) > 0)
 		if (nh.n_type == 3 && nh.n_namesz == 8 &&
@@ -391,8 +391,8 @@ static void
 keep_section(struct elfsyms *e, size_t i)
 {
 	GElf_Shdr sh;
-	Elf_Scn *scn = section_named(e->elf, kept_sections[i], &sh);
-	Elf_Data *data = scn && sh.sh_size <= 1 << 20 ? section_data(scn) : NULL;
+	Elf_Scn *scn = elf_section_named(e->elf, kept_sections[i], &sh);
+	Elf_Data *data = scn && sh.sh_size <= 1 << 20 ? elf_section_data(scn) : NULL;
 
 	if (!data || !data->d_buf)
 		return;

@@ -388,6 +388,8 @@ check_builtin(struct checker *c, struct node *n, const struct ident *row, struct
 	if (r < 0)
 		return r;
 	n->ident = (struct ident *)(uintptr_t)row;
+	if (row->builtin == B_UCALLER || row->builtin == B_USTACKDEPTH)
+		c->dt->uses_rt = c->dt->takes_ustacks = true;
 	if (row->builtin == B_ARGS)
 		return d_error(err, n->line, "D_IDENT_BADREF",
 			       "args[] needs an index: args[0] is the first argument");

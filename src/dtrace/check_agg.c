@@ -54,6 +54,9 @@ stack_rec(struct checker *c, struct node *n, enum action action, struct rec *ret
 {
 	struct dt *dt = c->dt;
 	unsigned frames = action == A_STACK ? dt->opts.stackframes : dt->opts.ustackframes;
+
+	if (action != A_STACK)
+		dt->uses_rt = dt->takes_ustacks = true;
 	int r;
 
 	if (n->args) {

@@ -13,6 +13,7 @@
 #include "dtrace/keep.h"
 #include "dtrace/priv.h"
 #include "dtrace/show.h"
+#include "dtrace/unwinder.h"
 
 /* Walks the values of one act. */
 struct values {
@@ -343,6 +344,10 @@ on_record(void *ctx, void *data, size_t size)
 	const struct rec_head *h = data;
 	uint32_t clause = h->clause & ~DT_FAULT;
 
+	if (size >= sizeof(struct unwind_miss) && h->clause == DT_MISS && dt->unwinder) {
+		unwinder_miss(dt, data);
+		return 0;
+	}
 	/* After exit() what was under way elsewhere is not shown any more. */
 	if (dt->exiting && !dt->ending)
 		return 0;

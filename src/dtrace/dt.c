@@ -12,6 +12,7 @@
 #include "dtrace/parse.h"
 #include "dtrace/priv.h"
 #include "dtrace/proc.h"
+#include "dtrace/unwinder.h"
 #include "dtrace/uprobe.h"
 #include "dtrace/usyms.h"
 
@@ -210,6 +211,7 @@ dt_close(struct dt *dt)
 	map_free(dt->untyped);
 	ctf_free(dt->kernel);
 	ksyms_free(dt->ksyms);
+	unwinder_close(dt);
 	usyms_free(dt->usyms);
 	uprobes_free(dt);
 	strv_done(&dt->args);
@@ -281,6 +283,7 @@ enum opt_type {
 	OPT_POLICY,
 	OPT_EVALTIME,
 	OPT_STDC,
+	OPT_UNWIND,
 	OPT_FRAMES,
 	OPT_CPU,
 	OPT_LINKMODE,
@@ -348,6 +351,7 @@ static const struct {
 	{"unsetenv", OPT_LIST, AT(env), false},
 	{"usdtfile", OPT_LIST, AT(usdtfiles), false},
 	{"ustackframes", OPT_FRAMES, AT(ustackframes), false},
+	{"ustackunwind", OPT_UNWIND, AT(ustackunwind), false},
 	{"version", OPT_VERSION, 0, false},
 	{"zdefs", OPT_FLAG, AT(zdefs), false},
 	{"zone", OPT_STR, AT(zone), false},
@@ -433,6 +437,7 @@ set_option(struct dt *dt, size_t i, const char *value)
 {
 	static const char *const policies[] = {
 		[BUF_SWITCH] = "switch", [BUF_FILL] = "fill", [BUF_RING] = "ring"};
+	static const char *const unwinds[] = {[UNWIND_AUTO] = "auto", [UNWIND_FP] = "fp"};
 	static const char *const evaltimes[] = {[EVAL_PREINIT] = "preinit", [EVAL_EXEC] = "exec",
 						[EVAL_POSTINIT] = "postinit", [EVAL_MAIN] = "main"};
 	static const char *const stdcs[] = {
@@ -470,6 +475,8 @@ set_option(struct dt *dt, size_t i, const char *value)
 		return 0;
 	case OPT_POLICY:
 		return parse_word(value, policies, ARRAY_SIZE(policies), at);
+	case OPT_UNWIND:
+		return parse_word(value, unwinds, ARRAY_SIZE(unwinds), at);
 	case OPT_EVALTIME:
 		return parse_word(value, evaltimes, ARRAY_SIZE(evaltimes), at);
 	case OPT_STDC:

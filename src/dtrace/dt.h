@@ -49,6 +49,9 @@ enum stdc { STDC_A, STDC_C, STDC_S, STDC_T };
 /* What becomes of records: shown as they come; the first, or the last, bufsize bytes at the end. */
 enum buf_policy { BUF_SWITCH, BUF_FILL, BUF_RING };
 
+/* How user stacks are walked: with tables where there are such (unwind.c), or by frame pointers. */
+enum ustackunwind { UNWIND_AUTO, UNWIND_FP };
+
 struct dt_opts {
 	unsigned strsize;    /* bytes of a string, NUL included */
 	uint64_t bufsize;    /* of the ring buffer */
@@ -77,6 +80,7 @@ struct dt_opts {
 	int aggsortpos, aggsortkeypos;
 	int evaltime; /* enum evaltime */
 	bool nouprobemulti;
+	int ustackunwind; /* enum ustackunwind */
 };
 
 enum spec_state { SPEC_FREE, SPEC_ACTIVE, SPEC_ENDED /* by commit() or discard() */ };
@@ -340,6 +344,8 @@ struct dt {
 	bool header_shown;
 	struct ksyms *ksyms; /* dt_ksyms() */
 	struct usyms *usyms;
+	bool takes_ustacks;
+	struct unwinder *unwinder; /* unwind.c; NULL: by frame pointers */
 	uint64_t zone_id; /* of -z: its cgroup's; 0: all are traced */
 	const struct confine *confine; /* priv.h: of a consumer that works for others; NULL: all is allowed */
 	const struct remote *remote;   /* where that consumer's files and output are; NULL: here */
@@ -422,6 +428,8 @@ int dt_find_zone(struct dt *dt, struct error *err);
 /* enable.c */
 int dt_enable(struct dt *dt, struct error *err);
 void dt_disable(struct dt *dt);
+int dt_make_map(int type, const char *name, uint32_t key, uint32_t value, uint64_t entries,
+		uint32_t flags, int *ret, struct error *err);
 void dt_stop(struct dt *dt); /* probes fire no more, but END may */
 
 /* For providers: load the program; attach it; keep an fd with the hook. */

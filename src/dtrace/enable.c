@@ -13,12 +13,13 @@
 #include <unistd.h>
 
 #include "dtrace/gen.h"
+#include "dtrace/unwinder.h"
 
 #define LOG_SIZE (1 << 20)
 #define RING_HEAD 8 /* of a record in a BPF ring buffer */
 
-static int
-make_map(int type, const char *name, uint32_t key, uint32_t value, uint64_t entries, uint32_t flags,
+int
+dt_make_map(int type, const char *name, uint32_t key, uint32_t value, uint64_t entries, uint32_t flags,
 	 int *ret, struct error *err)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = flags);
@@ -56,7 +57,7 @@ place_dynamic(struct dt *dt, struct ident *v, struct error *err)
 		key += dt_is_string(dt, v->keys[i]) ? dt->opts.strsize : 8;
 	entries = dt->opts.dynvarsize / (key + value + 48);
 	dt->var_fds = xreallocarray(dt->var_fds, dt->n_var_fds + 1, sizeof(int));
-	r = make_map(BPF_MAP_TYPE_HASH, "dt_var", key, value < 8 ? 8 : value,
+	r = dt_make_map(BPF_MAP_TYPE_HASH, "dt_var", key, value < 8 ? 8 : value,
 		     entries ? entries : 1, BPF_F_NO_PREALLOC,
 		     &dt->var_fds[dt->n_var_fds], err);
 	if (r == 0)
@@ -136,14 +137,14 @@ make_aggs(struct dt *dt, struct error *err)
 		a->key_size = off;
 		if (8 * a->n_words > zeros)
 			zeros = 8 * a->n_words;
-		r = make_map(a->n_keys ? BPF_MAP_TYPE_PERCPU_HASH : BPF_MAP_TYPE_PERCPU_ARRAY,
+		r = dt_make_map(a->n_keys ? BPF_MAP_TYPE_PERCPU_HASH : BPF_MAP_TYPE_PERCPU_ARRAY,
 			     "dt_agg", a->n_keys ? (uint32_t)off : 4, (uint32_t)(8 * a->n_words),
 			     agg_entries(dt, a, dark), a->n_keys && !dark ? BPF_F_NO_PREALLOC : 0,
 			     &a->fd, err);
 		if (r < 0)
 			return r;
 	}
-	return make_map(BPF_MAP_TYPE_ARRAY, "dt_zeros", 4, (uint32_t)zeros, 1, 0, &dt->zeros_fd,
+	return dt_make_map(BPF_MAP_TYPE_ARRAY, "dt_zeros", 4, (uint32_t)zeros, 1, 0, &dt->zeros_fd,
 			err);
 }
 
@@ -177,13 +178,15 @@ make_maps(struct dt *dt, struct error *err)
 	/* Twice: a read of DT_ALLOCA bytes may be asked for at its last byte. */
 	dt->slots_off = dt->alloca_off + (dt->uses_alloca ? 2 * DT_ALLOCA : 0);
 	dt->scratch_size = dt->slots_off;
-	if ((r = make_map(BPF_MAP_TYPE_ARRAY, "dt_globals", 4, align8(dt->globals_size), 1,
+	if ((r = dt_make_map(BPF_MAP_TYPE_ARRAY, "dt_globals", 4, align8(dt->globals_size), 1,
 			  BPF_F_MMAPABLE, &dt->globals_fd, err)) < 0 ||
 	    /* nesting level, records sent */
-	    (r = make_map(BPF_MAP_TYPE_PERCPU_ARRAY, "dt_level", 4, 8, 1, 0, &dt->level_fd, err)) <
+	    (r = dt_make_map(BPF_MAP_TYPE_PERCPU_ARRAY, "dt_level", 4, 8, 1, 0, &dt->level_fd, err)) <
 		    0 ||
-	    (r = make_map(BPF_MAP_TYPE_RINGBUF, "dt_records", 0, 0,
+	    (r = dt_make_map(BPF_MAP_TYPE_RINGBUF, "dt_records", 0, 0,
 			  round_up_pages(dt->opts.bufsize), 0, &dt->ring_fd, err)) < 0)
+		return r;
+	if ((r = unwinder_open(dt, err)) < 0)
 		return r;
 	shared = mmap(NULL, round_up_pages(align8(dt->globals_size)), PROT_READ | PROT_WRITE,
 			   MAP_SHARED, dt->globals_fd, 0);
@@ -205,7 +208,7 @@ dt_names(struct dt *dt, struct error *err)
 
 	if (dt->names_fd >= 0)
 		return 0;
-	r = make_map(BPF_MAP_TYPE_HASH, "dt_names", 4, sizeof(names), dt->n_probes + 1,
+	r = dt_make_map(BPF_MAP_TYPE_HASH, "dt_names", 4, sizeof(names), dt->n_probes + 1,
 			 BPF_F_NO_PREALLOC, &dt->names_fd, err);
 
 	for (size_t i = 0; r == 0 && i < dt->n_probes; i++) {
@@ -288,7 +291,7 @@ int
 hook_table(struct hook *h, const void *data, size_t size, struct error *err)
 {
 	uint32_t zero = 0;
-	int r = make_map(BPF_MAP_TYPE_ARRAY, "dt_table", 4, (uint32_t)size, 1, 0, &h->table_fd, err);
+	int r = dt_make_map(BPF_MAP_TYPE_ARRAY, "dt_table", 4, (uint32_t)size, 1, 0, &h->table_fd, err);
 
 	if (r == 0 && bpf_map_update_elem(h->table_fd, &zero, data, BPF_ANY) < 0)
 		return error_set_errno(err, errno, "cannot fill a probe table");
@@ -460,7 +463,7 @@ make_scratch(struct dt *dt, struct error *err)
 		if (r < 0)
 			return r;
 	}
-	return make_map(BPF_MAP_TYPE_ARRAY, "dt_scratch", 4, align8(dt->scratch_size + 8),
+	return dt_make_map(BPF_MAP_TYPE_ARRAY, "dt_scratch", 4, align8(dt->scratch_size + 8),
 			(uint64_t)cpus * DT_LEVELS, 0, &dt->scratch_fd, err);
 }
 
@@ -512,6 +515,7 @@ dt_enable(struct dt *dt, struct error *err)
 	if ((r = dt_find_zone(dt, err)) < 0 || (r = compile_aux(dt, err)) < 0 ||
 	    (r = make_maps(dt, err)) < 0)
 		return r;
+	unwinder_preload(dt);
 	group_probes(dt);
 	if ((r = make_scratch(dt, err)) < 0)
 		return r;

@@ -141,6 +141,10 @@ int gen_copy(struct gen *g, struct node *to, struct node *from, struct error *er
 /* Makes an offset known to the functions. */
 int gen_rt_offset(struct gen *g, const struct node *where, enum rt_offset which,
 		  struct error *err);
+void gen_rt_offset_to(struct gen *g, enum rt_offset which, uint32_t offset);
+bool rt_offset_of(struct dt *dt, enum rt_offset which, uint32_t *ret); /* of this kernel; false: there is none */
+/* unwind.c: frames of the process by its tables, to `to`; their number into r0 */
+void gen_unwind(struct gen *g, struct place to, size_t size);
 /* gen_act.c: stack(n) and ustack(n): addresses, zeros behind the last; a user's behind its process */
 void gen_stack(struct gen *g, struct place to, size_t size, bool user);
 void gen_pid_to(struct gen *g, struct place to);

@@ -73,6 +73,10 @@ gen_stack(struct gen *g, struct place to, size_t size, bool user)
 		to.off += 8;
 		size -= 8;
 	}
+	if (user && g->dt->unwinder) {
+		gen_unwind(g, to, size);
+		return;
+	}
 	/* The frame pointer still is the caller's there: its frame is put in by hand. */
 	caller = user && g->hook->at_entry && size >= 16;
 	if (caller) {

@@ -97,6 +97,10 @@ gen_depth(struct gen *g, struct node *n, struct error *err)
 	struct asmb *a = &g->a;
 	int some = asm_label(a);
 
+	if (user && g->dt->unwinder) {
+		gen_unwind(g, frames, 8 * MAX_DEPTH);
+		return 0;
+	}
 	asm_mov(a, R1, R6);
 	gen_place(g, R2, frames);
 	asm_imm(a, R3, 8 * MAX_DEPTH);
@@ -144,6 +148,14 @@ gen_caller(struct gen *g, struct node *n, struct error *err)
 	struct asmb *a = &g->a;
 	int none, done;
 
+	if (user && g->dt->unwinder) {
+		struct place frames = gen_slot(g, 16);
+
+		gen_zero(g, frames, 16);
+		gen_unwind(g, frames, 16);
+		asm_load(a, 8, R0, frames.reg, frames.off + 8);
+		return 0;
+	}
 	if (user && g->hook->at_entry) {
 		gen_return_address(g, (struct place){R10, STACK_VALUE});
 		asm_load(a, 8, R0, R10, STACK_VALUE);

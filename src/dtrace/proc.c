@@ -585,6 +585,16 @@ dt_procs_wait(struct dt *dt, int timeout_ms)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
+pid_t
+dt_procs_pid(const struct dt *dt, size_t i)
+{
+	const struct dt_proc *p = dt->procs;
+
+	while (p && i--)
+		p = p->next;
+	return p ? p->pid : 0;
+}
+
 bool
 dt_procs_over(struct dt *dt)
 {

@@ -24,6 +24,8 @@ int dt_procs_go(struct dt *dt, struct error *err);
 bool dt_procs_over(struct dt *dt);
 /* Waits until there are records, a process changed, a signal came, or the time is over. */
 void dt_procs_wait(struct dt *dt, int timeout_ms);
+/* The i-th of them; 0 behind the last. */
+pid_t dt_procs_pid(const struct dt *dt, size_t i);
 /* Lets go of those grabbed, ends those started.  Done by dt_close() too. */
 void dt_procs_release(struct dt *dt);
 

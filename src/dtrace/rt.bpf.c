@@ -1,53 +1,14 @@
 /*
  * What subroutines do at run time: compiled here once, and copied instruction by
  * instruction behind the programs that call them (rt.c).  So each function stands
- * alone: no maps, no globals, no calls but helpers'.
+ * alone: no globals, no calls but helpers'.
  *
- * The verifier walks a loop only until it sees a state again.  may_goto lets it
- * widen numbers, unless they decided a branch: so whatever a loop carries lives in
- * struct rt, in map memory, of which the verifier knows nothing, and every access
- * to text goes through get() and put(), which look at the bound.
+ * How loops are written for the verifier's sake stands in rt_bpf.h.
  *
  * Texts are buffers of `size` bytes (strsize) with a NUL; results go to buffers of
  * twice that where a helper writes at an offset.
  */
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
-
-#include "rt.h"
-
-#define FUNC __attribute__((noinline, used))
-#define INLINE static inline __attribute__((always_inline))
-
-#define can_loop                                                         \
-	({                                                               \
-		__label__ l_break, l_on;                                 \
-		int yes = 1;                                             \
-		asm volatile goto("may_goto %l[l_break]" : : : : l_break); \
-		goto l_on;                                               \
-	l_break:                                                         \
-		yes = 0;                                                 \
-	l_on:;                                                           \
-		yes;                                                     \
-	})
-#define opaque(v) asm volatile("" : "+r"(v))
-
-typedef volatile struct rt rt_t;
-
-INLINE u64
-get(const char *s, u64 i, u64 size)
-{
-	opaque(i);
-	return i < size ? (u8)s[i] : 0;
-}
-
-INLINE void
-put(char *s, u64 i, u64 size, u64 c)
-{
-	opaque(i);
-	if (i < size)
-		s[i] = (char)c;
-}
+#include "rt_bpf.h"
 
 INLINE u64
 length(const char *s, u64 size)
@@ -395,13 +356,6 @@ rt_strtoll(rt_t *rt, const char *s, u64 base, u64 size)
 }
 
 INLINE void
-add(rt_t *rt, char *dst, u64 size, u64 c)
-{
-	put(dst, rt->j, size, c);
-	rt->j = rt->j + 1;
-}
-
-INLINE void
 add_decimal(rt_t *rt, char *dst, u64 size, u64 n)
 {
 	if (n >= 100)
@@ -664,24 +618,6 @@ rt_json(rt_t *rt, char *dst, const char *s, const char *path, u64 size)
 
 /* --- the kernel's structures; rt->off says where their members are */
 
-INLINE u64
-load(u64 addr)
-{
-	u64 v = 0;
-
-	bpf_probe_read_kernel(&v, 8, (const void *)addr);
-	return v;
-}
-
-INLINE u64
-load4(u64 addr)
-{
-	u32 v = 0;
-
-	bpf_probe_read_kernel(&v, 4, (const void *)addr);
-	return v;
-}
-
 /* Is the task, or one of its ancestors, process pid? */
 FUNC long
 rt_progenyof(rt_t *rt, u64 task, u64 pid)
@@ -754,76 +690,11 @@ rt_owned(rt_t *rt, u64 task, u64 inum, u64 who)
 	return mm && (load(mm + rt->off[RT_MM_FLAGS]) & 3) == 1 ? (long)task : 0;
 }
 
-/* The names noted in rt->names, last first, each behind a slash; dst is 2 * size. */
-INLINE void
-join_names(rt_t *rt, char *dst, u64 size)
-{
-	rt->j = 0;
-	while (can_loop && rt->k > 0) {
-		u64 at, k = rt->k - 1;
-		long n;
-
-		rt->k = k;
-		opaque(k);
-		if (k >= RT_NAMES)
-			break;
-		add(rt, dst, size, '/');
-		at = rt->j;
-		opaque(at);
-		if (at >= size)
-			break;
-		n = bpf_probe_read_kernel_str(dst + at, (u32)size, (const void *)rt->names[k]);
-		if (n > 1)
-			rt->j = rt->j + (u64)n - 1;
-	}
-	if (!rt->j)
-		add(rt, dst, size, '/');
-	put(dst, rt->j < size ? rt->j : size - 1, size, 0);
-}
-
-INLINE void
-note_name(rt_t *rt, u64 name)
-{
-	u64 k = rt->k;
-
-	opaque(k);
-	if (k < RT_NAMES) {
-		rt->names[k] = name;
-		rt->k = k + 1;
-	}
-}
-
 /* A struct path's name as its mount namespace sees it; dst is 2 * size. */
 FUNC long
 rt_path(rt_t *rt, char *dst, u64 path, u64 size)
 {
-	rt->k = 0;
-	rt->a = load(path + rt->off[RT_PATH_DENTRY]);
-	rt->b = load(path + rt->off[RT_PATH_MNT]) - rt->off[RT_MOUNT_MNT]; /* struct mount */
-	if (!rt->a) {
-		put(dst, 0, size, 0);
-		return 0;
-	}
-	for (rt->i = 0; can_loop && rt->i < 2 * RT_NAMES && rt->a; rt->i++) {
-		u64 root = load(rt->b + rt->off[RT_MOUNT_MNT] + rt->off[RT_VFSMOUNT_ROOT]);
-		u64 parent = load(rt->a + rt->off[RT_DENTRY_PARENT]);
-
-		if (rt->a == root) {
-			parent = load(rt->b + rt->off[RT_MOUNT_PARENT]);
-			if (parent == rt->b || !parent)
-				break;
-			rt->a = load(rt->b + rt->off[RT_MOUNT_POINT]);
-			rt->b = parent;
-			continue;
-		}
-		if (parent == rt->a) { /* of no mount: "socket:[12]", a pipe */
-			note_name(rt, load(rt->a + rt->off[RT_DENTRY_NAME]));
-			break;
-		}
-		note_name(rt, load(rt->a + rt->off[RT_DENTRY_NAME]));
-		rt->a = parent;
-	}
-	join_names(rt, dst, size);
+	path_name(rt, dst, path, size);
 	return 0;
 }
 

@@ -2,14 +2,7 @@
 #ifndef DTRACE_RT_H
 #define DTRACE_RT_H
 
-#ifdef __bpf__
-typedef __u8 u8;
-typedef __u32 u32;
-typedef __u64 u64;
-#else
-#include <stdint.h>
-typedef uint64_t u64;
-#endif
+#include "unwind.h"
 
 /* Offsets of members of the kernel's structures, found in BTF (rt.c). */
 enum rt_offset {
@@ -20,7 +13,9 @@ enum rt_offset {
 	RT_KN_NAME, RT_TASK_SIGNAL, RT_SIGNAL_PIDS, RT_PID_LEVEL, RT_PID_NUMBERS, RT_TASK_CRED,
 	RT_CRED_USER_NS, RT_USER_NS_INUM, RT_USER_NS_PARENT, RT_CRED_UID, RT_CRED_EUID,
 	RT_CRED_SUID, RT_CRED_GID, RT_CRED_EGID, RT_CRED_SGID, RT_CRED_PERMITTED, RT_MM_FLAGS,
-	RT_N_OFFSETS
+	RT_MM_TREE, RT_MM_VDSO, RT_MM_XOL, RT_XOL_ADDR, RT_TASK_UTASK, RT_UTASK_RETURNS, RT_RETURN_NEXT,
+	RT_RETURN_STACK, RT_RETURN_ADDR, RT_VMA_START, RT_VMA_END, RT_VMA_OFFSET, RT_VMA_FLAGS,
+	RT_VMA_FILE, RT_FILE_INODE, RT_FILE_PATH, RT_INODE_SB, RT_INODE_INO, RT_SB_DEV, RT_N_OFFSETS
 };
 
 #define RT_NAMES 32 /* components of a path */
@@ -34,6 +29,7 @@ struct rt {
 	u64 error[6];	 /* arguments of ERROR; [0] keeps the failed probe's id */
 	u64 off[RT_N_OFFSETS];
 	u64 names[RT_NAMES];
+	struct unwind uw;
 };
 
 #endif

@@ -181,6 +181,68 @@ TEST(stacks_of_processes_have_names)
 	check_has(keys, "dtrace-victim`victim_outer ");
 }
 
+static const char *
+stack_victim(void)
+{
+	return program("src/dtrace/dtrace-victim-stack");
+}
+
+TEST(stacks_without_frame_pointers_are_whole)
+{
+	cleanup_free char *out = NULL, *keys = NULL, *signals = NULL, *depth = NULL;
+
+	need_root();
+	out = DTRACE("-c", stack_victim(), "-n",
+		     "syscall::getppid:entry/pid == $target/ { ustack(); exit(0) }");
+	check_has(out, "stack`stack_compare+0x");
+	check_has(out, "libc.so.6`qsort");
+	check_has(out, "stack`stack_sort+0x");
+	check_has(out, "stack`main+0x");
+	check_has(out, "libc.so.6`__libc_start_main+0x");
+	check_has(out, "stack`_start+0x");
+	/* As keys, which are shown when the process is gone; with return probes under way. */
+	keys = DTRACE("-c", stack_victim(), "-n",
+		      "pid$target:a.out:stack_compare:entry, pid$target:a.out:stack_sort:return"
+		      "{ @[probefunc, ustack(40)] = count() }");
+	check_has(keys, "stack`stack_compare\n");
+	check_has(keys, "stack`stack_sort+0x");
+	check_has(keys, "stack`main+0x");
+	check(!strstr(keys, "[uprobes]") && !strstr(keys, "`0x7ffffffff"));
+	signals = DTRACE("-c", stack_victim(), "-n",
+			 "pid$target:a.out:stack_handler:entry { ustack() }");
+	check_has(signals, "stack`stack_handler\n");
+	check_has(signals, "libc.so.6`raise+0x");
+	check_has(signals, "stack`stack_raise+0x");
+	check_has(signals, "stack`_start+0x");
+	depth = DTRACE("-c", stack_victim(), "-n",
+		       "pid$target:a.out:stack_sort:entry { printf(\"%d\", ustackdepth); ufunc(ucaller) }");
+	check_has(depth, "5");
+	check_has(depth, "stack`main");
+}
+
+TEST(frame_pointers_alone_are_an_option)
+{
+	cleanup_free char *out = NULL;
+
+	need_root();
+	out = DTRACE("-xustackunwind=fp", "-c", victim(), "-n",
+		     "pid$target:a.out:victim_sum:entry { ustack(3); exit(0) }");
+	check_has(out, "dtrace-victim`victim_sum\n");
+	check_has(out, "dtrace-victim`victim_outer+0x");
+}
+
+/* A child that is gone long before its record is shown: what the walk noted has its names. */
+TEST(a_process_that_nobody_looked_at_has_names)
+{
+	cleanup_free char *command = str_printf("%s fork", stack_victim()), *out = NULL;
+
+	need_root();
+	out = DTRACE("-c", command, "-n",
+		     "syscall::getppid:entry/ppid == $target/ { @[ustack(30)] = count() }");
+	check_has(out, "stack`stack_sort+0x");
+	check_has(out, "stack`_start+0x");
+}
+
 TEST(memory_of_a_process_is_read)
 {
 	cleanup_free char *out = NULL;

@@ -62,6 +62,8 @@ struct usyms {
 	struct elfsyms *vdso;
 	bool (*may)(void *arg, pid_t pid);
 	void *arg;
+	usyms_noted_fn *noted;
+	void *noted_arg;
 };
 
 static void
@@ -141,22 +143,60 @@ load_object(struct usyms *u, pid_t pid, const struct procmap *m, int root_fd)
 	map_set(u->objects, key, syms);
 }
 
-/* The kernel's page of code is in no file: ours is everybody's. */
-static const struct elfsyms *
-vdso(struct usyms *u)
+/* It is in no file: ours is everybody's. */
+int
+usyms_vdso_image(void)
 {
 	const char *image = (const char *)(uintptr_t)getauxval(AT_SYSINFO_EHDR);
 	cleanup_procmaps struct procmaps maps = {0};
 	cleanup_close int fd = -1;
 	const struct procmap *m;
 
-	if (u->vdso || !image || procmaps_read(getpid(), &maps, NULL) < 0)
-		return u->vdso;
+	if (!image || procmaps_read(getpid(), &maps, NULL) < 0)
+		return -1;
 	m = procmaps_at(&maps, (uint64_t)(uintptr_t)image);
 	fd = memfd_create("vdso", MFD_CLOEXEC);
-	if (m && fd >= 0 && fd_write_all(fd, image, m->end - m->start) == 0)
+	if (!m || fd < 0 || fd_write_all(fd, image, m->end - m->start) < 0)
+		return -1;
+	return steal_fd(&fd);
+}
+
+static const struct elfsyms *
+vdso(struct usyms *u)
+{
+	cleanup_close int fd = u->vdso ? -1 : usyms_vdso_image();
+
+	if (fd >= 0)
 		elfsyms_open(fd, -1, "[vdso]", &u->vdso, NULL);
 	return u->vdso;
+}
+
+void
+usyms_set_noted(struct usyms *u, usyms_noted_fn *fn, void *arg)
+{
+	u->noted = fn;
+	u->noted_arg = arg;
+}
+
+/* The mapping of a process that ended early, and the key of its file's symbols. */
+static bool
+noted_map(struct usyms *u, pid_t pid, uint64_t addr, struct procmap *ret, char **ret_key)
+{
+	struct elfsyms *syms = NULL;
+	cleanup_free char *key = NULL;
+	int fd;
+
+	if (!u->noted || !u->noted(u->noted_arg, pid, addr, ret, &fd))
+		return false;
+	/* The kernel's numbers of the file, which are not stat(2)'s everywhere. */
+	key = str_printf("kernel %llx:%llu", (unsigned long long)ret->dev, (unsigned long long)ret->inode);
+	if (!map_has(u->objects, key)) {
+		if (fd >= 0)
+			elfsyms_open(fd, AT_FDCWD, ret->path, &syms, NULL);
+		map_set(u->objects, key, syms);
+	}
+	*ret_key = steal_ptr(&key);
+	return true;
 }
 
 /* --- code made at run time */
@@ -357,12 +397,16 @@ usyms_show(struct usyms *u, pid_t pid, uint64_t addr, bool is_return, enum usym_
 {
 	struct uproc *proc = proc_of(u, pid, false);
 	const struct procmap *m = procmaps_at(&proc->maps, addr);
-	cleanup_free char *module = m ? module_name(m) : NULL, *key = m ? object_key(m) : NULL;
-	struct found f = {.module = module};
+	cleanup_free char *module = NULL, *key = m ? object_key(m) : NULL;
 	const struct jit_sym *j;
+	struct procmap noted;
+	struct found f = {0};
 
+	if (!m && noted_map(u, pid, addr, &noted, &key))
+		m = &noted;
 	if (!m)
 		return str_printf("0x%llx", (unsigned long long)addr);
+	f.module = module = module_name(m);
 	if (m->inode) {
 		find_in(map_get(u->objects, key), addr - m->start + m->offset, is_return, &f);
 	} else if (str_eq(m->path, "[vdso]")) {
