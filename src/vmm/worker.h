@@ -17,7 +17,7 @@
 
 struct vm;
 
-#define WORKER_FDS 4 /* that worker_wait() takes, at the most */
+#define WORKER_FDS 24 /* that worker_wait() takes, at the most */
 
 struct worker {
 	pthread_t thread;

@@ -182,6 +182,22 @@ net_configure(struct net *n, unsigned hdr_len, unsigned offloads, struct error *
 	return 0;
 }
 
+int
+net_use_pairs(struct net *n, unsigned pairs, struct error *err)
+{
+	for (unsigned i = 1; i < n->n_pairs; i++) {
+		bool off = i >= pairs;
+		struct ifreq ifr = {.ifr_flags = off ? IFF_DETACH_QUEUE : IFF_ATTACH_QUEUE};
+
+		if (off == n->off[i])
+			continue;
+		if (ioctl(n->fd[i], TUNSETQUEUE, &ifr) < 0)
+			return error_set_errno(err, errno, "cannot change the interface's queues");
+		n->off[i] = off;
+	}
+	return 0;
+}
+
 void
 net_make_mac(const char *name, uint8_t mac[6])
 {

@@ -21,6 +21,7 @@ struct net {
 	unsigned n_pairs;
 	int fd[NET_MAX_PAIRS];	  /* frames, with a virtio_net_hdr in front if vnet_hdr */
 	int vhost[NET_MAX_PAIRS]; /* /dev/vhost-net, or -1 */
+	bool off[NET_MAX_PAIRS];  /* net_use_pairs(): no frames come there */
 	bool vnet_hdr;
 	uint8_t mac[6];
 	bool have_mac; /* the interface's own */
@@ -43,6 +44,8 @@ int net_open(struct event_loop *loop, struct config *node, unsigned n_pairs, str
 void net_close(struct net *n);
 /* Header length (10 or 12) and the offloads the guest takes: TUN_F_*. */
 int net_configure(struct net *n, unsigned hdr_len, unsigned offloads, struct error *err);
+/* Frames come to the first so many pairs; at the start to all. */
+int net_use_pairs(struct net *n, unsigned pairs, struct error *err);
 /* net_user.c: *ret_fd is the NIC's end of the wire, the caller's. */
 int net_user_new(struct event_loop *loop, int *ret_fd, struct net_user **ret, struct error *err);
 void net_user_free(struct net_user *u);

@@ -29,7 +29,7 @@
 struct vnet {
 	struct virtio v;
 	struct net net;
-	unsigned n_pairs;
+	unsigned n_pairs, used_pairs;
 	unsigned hdr_len;
 	bool vhost, paused, moved; /* moved: loaded, and not resumed since */
 	uint64_t offloads; /* VIRTIO_NET_F_GUEST_*, as the guest asked for last */
@@ -38,6 +38,7 @@ struct vnet {
 	struct event_source *call_src[2 * NET_MAX_PAIRS];
 	struct virtq_buf control;
 	struct worker worker;
+	bool stalled[NET_MAX_PAIRS]; /* the driver has no room: its doorbell is waited for */
 	struct virtq_buf buf;
 	uint8_t frame[FRAME_MAX];
 };
@@ -145,9 +146,9 @@ on_call(struct event_source *s, int fd, uint32_t events, void *arg)
 /* ---- our own data path ---- */
 
 static void
-transmit(struct vnet *n)
+transmit(struct vnet *n, unsigned pair)
 {
-	struct virtq *q = &n->v.queue[1];
+	struct virtq *q = &n->v.queue[2 * pair + 1];
 	size_t skip = n->net.vnet_hdr ? 0 : n->hdr_len;
 
 	do {
@@ -158,7 +159,7 @@ transmit(struct vnet *n)
 
 			/* A frame the host cannot take now is dropped, as on a wire. */
 			if (len)
-				(void)!write(n->net.fd[0], n->frame, len);
+				(void)!write(n->net.fd[pair], n->frame, len);
 			virtq_push(q, n->buf.head, 0);
 		}
 	} while (virtq_enable_kicks(q));
@@ -170,9 +171,8 @@ transmit(struct vnet *n)
  * if the guest has none now.
  */
 static bool
-deliver(struct vnet *n, const uint8_t *frame, size_t len)
+deliver(struct vnet *n, struct virtq *q, const uint8_t *frame, size_t len)
 {
-	struct virtq *q = &n->v.queue[0];
 	bool merge = virtio_has(&n->v, VIRTIO_NET_F_MRG_RXBUF);
 	uint8_t *count_at = NULL;
 	uint16_t count = 0;
@@ -213,52 +213,58 @@ deliver(struct vnet *n, const uint8_t *frame, size_t len)
 }
 
 static void
-receive(struct vnet *n, bool *stalled)
+receive(struct vnet *n, unsigned pair)
 {
+	struct virtq *q = &n->v.queue[2 * pair];
 	size_t skip = n->net.vnet_hdr ? 0 : n->hdr_len;
 
 	for (unsigned i = 0; i < 64; i++) {
 		ssize_t len;
 
 		/* Look first: a frame taken off the wire must have somewhere to go. */
-		if (virtq_pop(&n->v.queue[0], &n->buf) <= 0) {
-			if (virtq_enable_kicks(&n->v.queue[0]))
+		if (virtq_pop(q, &n->buf) <= 0) {
+			if (virtq_enable_kicks(q))
 				continue;
-			*stalled = true;
+			n->stalled[pair] = true;
 			break;
 		}
-		virtq_unpop(&n->v.queue[0]);
-		len = read(n->net.fd[0], n->frame + skip, sizeof(n->frame) - skip);
+		virtq_unpop(q);
+		len = read(n->net.fd[pair], n->frame + skip, sizeof(n->frame) - skip);
 		if (len <= 0)
 			break;
 		memset(n->frame, 0, skip);
-		if (!deliver(n, n->frame, skip + (size_t)len)) {
-			*stalled = true;
+		if (!deliver(n, q, n->frame, skip + (size_t)len)) {
+			n->stalled[pair] = true;
 			break;
 		}
 	}
-	virtio_flush(&n->v, &n->v.queue[0]);
+	virtio_flush(&n->v, q);
 }
 
+/* One thread for all pairs: vhost-net is there for those who want more. */
 static void *
 work(void *arg)
 {
 	struct vnet *n = arg;
-	bool stalled = false;
+	unsigned kicks = 2 * n->n_pairs, ready;
+	int fds[3 * NET_MAX_PAIRS];
 
 	while (worker_obey(&n->worker)) {
-		int fds[3] = {n->v.queue[1].kick_fd, n->v.queue[0].kick_fd,
-			      stalled ? -1 : n->net.fd[0]};
-		unsigned ready;
-
-		transmit(n);
-		if (n->v.queue[0].broken || n->v.queue[1].broken)
-			virtio_broken(&n->v);
-		ready = worker_wait(&n->worker, fds, 3, 2, -1);
-		if (ready & 2)
-			stalled = false;
-		if (ready & 4)
-			receive(n, &stalled);
+		for (unsigned i = 0; i < kicks; i++) {
+			if (i % 2)
+				transmit(n, i / 2);
+			if (n->v.queue[i].broken)
+				virtio_broken(&n->v);
+			fds[i] = n->v.queue[i].kick_fd;
+		}
+		for (unsigned p = 0; p < n->n_pairs; p++)
+			fds[kicks + p] = n->stalled[p] ? -1 : n->net.fd[p];
+		ready = worker_wait(&n->worker, fds, kicks + n->n_pairs, kicks, -1);
+		for (unsigned p = 0; p < n->n_pairs; p++) {
+			n->stalled[p] = n->stalled[p] && !(ready >> (2 * p) & 1);
+			if (ready >> (kicks + p) & 1)
+				receive(n, p);
+		}
 	}
 	return NULL;
 }
@@ -292,9 +298,11 @@ control(struct vnet *n, const struct virtio_net_ctrl_hdr *h, const uint8_t *data
 			memcpy(n->v.cfg, data, 6);
 		return true;
 	case VIRTIO_NET_CTRL_MQ:
-		return h->cmd == VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET && len == 2 &&
-		       (data[0] | data[1] << 8) >= 1 &&
-		       (unsigned)(data[0] | data[1] << 8) <= n->n_pairs;
+		if (h->cmd != VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET || len != 2 || get_le16(data) < 1 ||
+		    get_le16(data) > n->n_pairs)
+			return false;
+		n->used_pairs = get_le16(data);
+		return net_use_pairs(&n->net, n->used_pairs, NULL) == 0;
 	case VIRTIO_NET_CTRL_GUEST_OFFLOADS:
 		if (h->cmd != VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET || len != 8)
 			return false;
@@ -341,9 +349,14 @@ vnet_start(struct virtio *v)
 	n->hdr_len = virtio_has(v, VIRTIO_NET_F_MRG_RXBUF) || virtio_has(v, VIRTIO_F_VERSION_1)
 			     ? 12
 			     : 10;
-	if (!n->moved)
+	/* A driver begins with one pair, and says when it looks after more. */
+	if (!n->moved) {
 		n->offloads = v->driver_features;
-	if (net_configure(&n->net, n->hdr_len, tun_offloads(n->offloads), NULL) < 0)
+		n->used_pairs = 1;
+	}
+	memset(n->stalled, 0, sizeof(n->stalled));
+	if (net_configure(&n->net, n->hdr_len, tun_offloads(n->offloads), NULL) < 0 ||
+	    net_use_pairs(&n->net, n->used_pairs, NULL) < 0)
 		virtio_broken(v);
 	/* A machine that is loaded starts its devices and is paused. */
 	if (!n->vhost)
@@ -392,10 +405,14 @@ vnet_state(struct virtio *v, struct state *s)
 {
 	struct vnet *n = (struct vnet *)v;
 	uint64_t offloads = n->offloads;
+	unsigned used_pairs = n->used_pairs;
 
-	STATE(s, offloads);
-	state_require(s, !(offloads & ~v->features), "an offload");
+	STATE(s, offloads, used_pairs);
+	if (!state_require(s, !(offloads & ~v->features), "an offload") ||
+	    !state_require(s, used_pairs <= n->n_pairs, "the number of queue pairs"))
+		return;
 	n->offloads = offloads;
+	n->used_pairs = used_pairs;
 	n->moved = state_loading(s);
 }
 
@@ -474,8 +491,6 @@ vnet_init(struct pci_dev *p, struct config *node, struct error *err)
 		return error_set(err, EINVAL, "vqsize: a ring's size is a power of two");
 	n->n_pairs = (unsigned)pairs;
 	n->vhost = n->net.vhost[n->n_pairs - 1] >= 0;
-	if (n->n_pairs > 1 && !n->vhost)
-		return error_set(err, ENOTSUP, "more than one queue pair needs /dev/vhost-net");
 	features |= n->net.vnet_hdr ? OFFLOADS : 0;
 	features |= n->n_pairs > 1 ? BIT(VIRTIO_NET_F_MQ) : 0;
 	features |= mtu ? BIT(VIRTIO_NET_F_MTU) : 0;
