@@ -62,26 +62,6 @@ do_stop(struct vm *vm, const struct json *in, struct json *out, struct error *er
 	return 0;
 }
 
-static int
-do_nmi(struct vm *vm, const struct json *in, struct json *out, struct error *err)
-{
-	return vm_nmi(vm, err);
-}
-
-static int
-do_suspend(struct vm *vm, const struct json *in, struct json *out, struct error *err)
-{
-	vm_pause(vm);
-	return 0;
-}
-
-static int
-do_resume(struct vm *vm, const struct json *in, struct json *out, struct error *err)
-{
-	vm_resume(vm);
-	return 0;
-}
-
 /* Exits to us only; what the kernel handled by itself is in KVM's own statistics. */
 static int
 do_stats(struct vm *vm, const struct json *in, struct json *out, struct error *err)
@@ -266,36 +246,28 @@ do_migrate_status(struct vm *vm, const struct json *in, struct json *out, struct
 }
 
 static int
-do_device_add(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+start_gdb(struct vm *vm, const char *address, struct error *err)
 {
-	return hotplug_add(vm, json_str(json_get(in, "arg"), ""), err);
-}
-
-static int
-do_device_remove(struct vm *vm, const struct json *in, struct json *out, struct error *err)
-{
-	return hotplug_remove(vm, json_str(json_get(in, "arg"), ""), err);
-}
-
-static int
-do_gdb(struct vm *vm, const struct json *in, struct json *out, struct error *err)
-{
-	return gdb_start(vm, json_str(json_get(in, "arg"), ""), false, err);
-}
-
-static int
-do_migrate_cancel(struct vm *vm, const struct json *in, struct json *out, struct error *err)
-{
-	return migrate_cancel(vm, err);
+	return gdb_start(vm, address, false, err);
 }
 
 static const struct {
 	const char *name;
+	/* One of them: */
 	request_fn *run;
+	void (*just)(struct vm *vm);
+	int (*ask)(struct vm *vm, struct error *err);
+	int (*with)(struct vm *vm, const char *arg, struct error *err);
 } requests[] = {
-	{"status", do_status}, {"poweroff", do_poweroff}, {"reset", do_reset},
-	{"stop", do_stop},     {"nmi", do_nmi},		  {"suspend", do_suspend},
-	{"resume", do_resume}, {"stats", do_stats},	  {"devices", do_devices},
+	{"status", do_status},
+	{"poweroff", do_poweroff},
+	{"reset", do_reset},
+	{"stop", do_stop},
+	{"nmi", .ask = vm_nmi},
+	{"suspend", .just = vm_pause},
+	{"resume", .just = vm_resume},
+	{"stats", do_stats},
+	{"devices", do_devices},
 	{"screenshot", do_screenshot},
 	{"balloon", do_balloon},
 	{"set-balloon", do_set_balloon},
@@ -304,11 +276,24 @@ static const struct {
 	{"save", do_save},
 	{"migrate", do_migrate},
 	{"migrate-status", do_migrate_status},
-	{"migrate-cancel", do_migrate_cancel},
-	{"gdb", do_gdb},
-	{"device-add", do_device_add},
-	{"device-remove", do_device_remove},
+	{"migrate-cancel", .ask = migrate_cancel},
+	{"gdb", .with = start_gdb},
+	{"device-add", .with = hotplug_add},
+	{"device-remove", .with = hotplug_remove},
 };
+
+static int
+serve(struct vm *vm, size_t i, const struct json *in, struct json *out, struct error *err)
+{
+	if (requests[i].run)
+		return requests[i].run(vm, in, out, err);
+	if (requests[i].ask)
+		return requests[i].ask(vm, err);
+	if (requests[i].with)
+		return requests[i].with(vm, json_str(json_get(in, "arg"), ""), err);
+	requests[i].just(vm);
+	return 0;
+}
 
 static void
 on_request(struct ipc_client *c, struct ipc_message *m, void *arg)
@@ -325,7 +310,7 @@ on_request(struct ipc_client *c, struct ipc_message *m, void *arg)
 		error_done(&err);
 		ctl->asking = c;
 		ctl->message = m;
-		r = requests[i].run(ctl->vm, m->body, out, &err);
+		r = serve(ctl->vm, i, m->body, out, &err);
 		break;
 	}
 	/* A client that is gone has no use for the answer. */

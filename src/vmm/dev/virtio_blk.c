@@ -6,51 +6,43 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 
-#include "vmm/backend/blk_worker.h"
-#include "vmm/virtio/virtio.h"
+#include "vmm/virtio/disk.h"
 
-#define QUEUE_SIZE 128
 #define MAX_QUEUES 16
 #define SECTOR 512U
 #define SERIAL_LEN 20
 #define MAX_DISCARD (1U << 21) /* sectors a segment: 1 GiB */
 
-struct vblk;
-
 struct request {
-	struct vblk *disk;
-	struct virtq *queue;
-	struct request *next_free;
-	struct virtq_buf buf;
-	struct blk_req io;
+	struct vdisk_req r;
 	uint8_t *status;
 	uint32_t written;
 };
 
 struct vblk {
-	struct virtio v;
+	struct vdisk disk;
 	struct blk *blk;
-	struct blk_worker worker;
-	struct request *requests, *free;
 };
+
+static struct blk *
+disk_of(const struct request *r)
+{
+	return ((struct vblk *)r->r.disk)->blk;
+}
 
 /* ---- requests, in the worker ---- */
 
 static void
 finish(struct request *r, uint8_t status)
 {
-	struct vblk *d = r->disk;
-
 	*r->status = status;
-	virtq_push(r->queue, r->buf.head, r->written + 1);
-	r->next_free = d->free;
-	d->free = r;
+	vdisk_end(&r->r, r->written + 1);
 }
 
 static void
 io_done(struct blk_req *io, void *arg)
 {
-	struct request *r = container_of(io, struct request, io);
+	struct request *r = container_of(io, struct request, r.io);
 
 	if (io->op == BLK_READ && io->result == 0)
 		r->written = (uint32_t)io->len;
@@ -62,50 +54,33 @@ io_done(struct blk_req *io, void *arg)
 static void
 start_io(struct request *r, enum blk_op op, uint64_t offset, uint64_t len)
 {
-	r->io = (struct blk_req){.op = op, .offset = offset, .len = len, .done = io_done};
-	blk_submit(r->disk->blk, &r->io);
+	r->r.io = (struct blk_req){.op = op, .offset = offset, .len = len, .done = io_done};
+	blk_submit(disk_of(r), &r->r.io);
 }
 
 static bool
-in_disk(const struct vblk *d, uint64_t sector, uint64_t len)
+in_disk(const struct request *r, uint64_t sector, uint64_t len)
 {
-	uint64_t size = blk_info(d->blk)->size;
+	uint64_t size = blk_info(disk_of(r))->size;
 
 	return sector <= size / SECTOR && len <= size - sector * SECTOR;
-}
-
-/* Drops the first `skip` bytes of iov[0..n) in place; returns where it begins now. */
-static struct iovec *
-skip_bytes(struct iovec *iov, unsigned *n, size_t skip)
-{
-	while (*n && skip >= iov->iov_len) {
-		skip -= iov->iov_len;
-		iov++;
-		(*n)--;
-	}
-	if (*n) {
-		iov->iov_base = (uint8_t *)iov->iov_base + skip;
-		iov->iov_len -= skip;
-	}
-	return iov;
 }
 
 static void
 transfer(struct request *r, const struct virtio_blk_outhdr *h)
 {
-	struct vblk *d = r->disk;
-	const struct blk_info *info = blk_info(d->blk);
+	const struct blk_info *info = blk_info(disk_of(r));
+	struct virtq_buf *b = &r->r.buf;
 	bool write = h->type == VIRTIO_BLK_T_OUT;
 	/* The header was in front of what is read, the status byte is behind what is written. */
-	uint64_t len = write ? r->buf.read_len - sizeof(*h) : r->buf.write_len - 1U;
-	unsigned n = write ? r->buf.n_read : r->buf.n_write;
-	struct iovec *iov = write ? skip_bytes(r->buf.iov, &n, sizeof(*h))
-				  : r->buf.iov + r->buf.n_read;
+	uint64_t len = write ? b->read_len - sizeof(*h) : b->write_len - 1U;
+	unsigned n = write ? b->n_read : b->n_write;
+	struct iovec *iov = write ? iov_cut(b->iov, &n, sizeof(*h), UINT64_MAX) : b->iov + b->n_read;
 
 	/* The status byte was cut off the last segment already; it may be empty now. */
 	if (!write && n && iov[n - 1].iov_len == 0)
 		n--;
-	if (len % info->sector || !in_disk(d, h->sector, len) || (write && info->readonly)) {
+	if (len % info->sector || !in_disk(r, h->sector, len) || (write && info->readonly)) {
 		finish(r, VIRTIO_BLK_S_IOERR);
 		return;
 	}
@@ -113,27 +88,26 @@ transfer(struct request *r, const struct virtio_blk_outhdr *h)
 		finish(r, VIRTIO_BLK_S_OK);
 		return;
 	}
-	r->io = (struct blk_req){.op = write ? BLK_WRITE : BLK_READ,
+	r->r.io = (struct blk_req){.op = write ? BLK_WRITE : BLK_READ,
 				 .offset = h->sector * SECTOR, .len = len, .iov = iov,
 				 .n_iov = n, .done = io_done};
-	blk_submit(d->blk, &r->io);
+	blk_submit(disk_of(r), &r->r.io);
 }
 
 /* One range a request: that is what max_*_seg says. */
 static void
 deallocate(struct request *r, const struct virtio_blk_outhdr *h)
 {
-	struct vblk *d = r->disk;
 	struct virtio_blk_discard_write_zeroes range;
 	bool zeroes = h->type == VIRTIO_BLK_T_WRITE_ZEROES;
 
-	if (r->buf.read_len != sizeof(*h) + sizeof(range) || blk_info(d->blk)->readonly) {
+	if (r->r.buf.read_len != sizeof(*h) + sizeof(range) || blk_info(disk_of(r))->readonly) {
 		finish(r, VIRTIO_BLK_S_IOERR);
 		return;
 	}
-	iov_to_buf(r->buf.iov, r->buf.n_read, sizeof(*h), &range, sizeof(range));
+	iov_to_buf(r->r.buf.iov, r->r.buf.n_read, sizeof(*h), &range, sizeof(range));
 	if (range.num_sectors > MAX_DISCARD ||
-	    !in_disk(d, range.sector, (uint64_t)range.num_sectors * SECTOR)) {
+	    !in_disk(r, range.sector, (uint64_t)range.num_sectors * SECTOR)) {
 		finish(r, VIRTIO_BLK_S_IOERR);
 		return;
 	}
@@ -145,10 +119,11 @@ static void
 get_id(struct request *r)
 {
 	char id[SERIAL_LEN] = "";
-	unsigned n = r->buf.n_write;
+	const struct virtq_buf *b = &r->r.buf;
+	const char *serial = blk_info(disk_of(r))->serial;
 
-	memcpy(id, blk_info(r->disk->blk)->serial, strlen(blk_info(r->disk->blk)->serial));
-	r->written = (uint32_t)iov_from_buf(r->buf.iov + r->buf.n_read, n, 0, id, sizeof(id));
+	memcpy(id, serial, strlen(serial));
+	r->written = (uint32_t)iov_from_buf(b->iov + b->n_read, b->n_write, 0, id, sizeof(id));
 	finish(r, VIRTIO_BLK_S_OK);
 }
 
@@ -156,7 +131,7 @@ get_id(struct request *r)
 static bool
 take_status(struct request *r)
 {
-	struct virtq_buf *b = &r->buf;
+	struct virtq_buf *b = &r->r.buf;
 	struct iovec *last;
 
 	if (b->n_write == 0 || b->read_len < sizeof(struct virtio_blk_outhdr))
@@ -168,18 +143,17 @@ take_status(struct request *r)
 }
 
 static void
-start_request(struct request *r)
+start_request(struct vdisk_req *req)
 {
+	struct request *r = (struct request *)req;
 	struct virtio_blk_outhdr h;
 
 	r->written = 0;
 	if (!take_status(r)) {
-		r->queue->broken = true;
-		r->next_free = r->disk->free;
-		r->disk->free = r;
+		vdisk_break(req);
 		return;
 	}
-	iov_to_buf(r->buf.iov, r->buf.n_read, 0, &h, sizeof(h));
+	iov_to_buf(req->buf.iov, req->buf.n_read, 0, &h, sizeof(h));
 	switch (h.type) {
 	case VIRTIO_BLK_T_IN:
 	case VIRTIO_BLK_T_OUT:
@@ -199,33 +173,14 @@ start_request(struct request *r)
 	finish(r, VIRTIO_BLK_S_UNSUPP);
 }
 
-static void
-serve(struct vblk *d, struct virtq *q)
-{
-	do {
-		virtq_disable_kicks(q);
-		while (d->free) {
-			struct request *r = d->free;
-			int got = virtq_pop(q, &r->buf);
-
-			if (got <= 0)
-				break;
-			d->free = r->next_free;
-			r->queue = q;
-			start_request(r);
-		}
-	} while (d->free && virtq_enable_kicks(q));
-	virtio_flush(&d->v, q);
-}
-
 /* Every queue, every time: a completion makes room for one that waits. */
 static void
 serve_all(void *arg)
 {
-	struct vblk *d = arg;
+	struct vdisk *d = arg;
 
 	for (unsigned i = 0; i < d->v.n_queues; i++)
-		serve(d, &d->v.queue[i]);
+		vdisk_serve(d, &d->v.queue[i]);
 }
 
 static const struct blk_worker_ops worker_ops = {"virtio-blk", serve_all, virtio_flush_all};
@@ -238,9 +193,9 @@ describe(struct vblk *d)
 	const struct blk_info *info = blk_info(d->blk);
 	struct virtio_blk_config c = {
 		.capacity = info->size / SECTOR,
-		.seg_max = QUEUE_SIZE - 2,
+		.seg_max = VDISK_QUEUE_SIZE - 2,
 		.blk_size = info->sector,
-		.num_queues = (uint16_t)d->v.n_queues,
+		.num_queues = (uint16_t)d->disk.v.n_queues,
 		.max_discard_sectors = MAX_DISCARD,
 		.max_discard_seg = 1,
 		.discard_sector_alignment = info->physical / SECTOR,
@@ -250,7 +205,7 @@ describe(struct vblk *d)
 
 	for (uint32_t s = info->sector; s < info->physical; s *= 2)
 		c.physical_block_exp++;
-	memcpy(d->v.cfg, &c, sizeof(c));
+	memcpy(d->disk.v.cfg, &c, sizeof(c));
 }
 
 /* A paused worker has nothing in flight. */
@@ -285,16 +240,10 @@ vblk_init(struct pci_dev *p, struct config *node, struct error *err)
 		features |= 1ULL << VIRTIO_BLK_F_DISCARD | 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
 	if (queues > 1)
 		features |= 1ULL << VIRTIO_BLK_F_MQ;
-	TRY(virtio_init(&d->v, &ops, (unsigned)queues, QUEUE_SIZE, features,
+	TRY(virtio_init(&d->disk.v, &ops, (unsigned)queues, VDISK_QUEUE_SIZE, features,
 			sizeof(struct virtio_blk_config), err));
 	describe(d);
-	d->requests = xcalloc(QUEUE_SIZE, sizeof(*d->requests));
-	for (unsigned i = 0; i < QUEUE_SIZE; i++) {
-		d->requests[i].disk = d;
-		d->requests[i].next_free = d->free;
-		d->free = &d->requests[i];
-	}
-	return virtio_start_disk(&d->v, &d->worker, &worker_ops, d->blk, err);
+	return vdisk_start(&d->disk, &worker_ops, d->blk, sizeof(struct request), start_request, err);
 }
 
 static void
@@ -302,10 +251,9 @@ vblk_done(struct pci_dev *p)
 {
 	struct vblk *d = (struct vblk *)p;
 
-	blk_worker_done(&d->worker);
+	vdisk_stop(&d->disk);
 	blk_close(d->blk);
-	free(d->requests);
-	virtio_done(&d->v);
+	vdisk_done(&d->disk);
 }
 
 static void
@@ -313,12 +261,12 @@ vblk_refresh(struct pci_dev *p)
 {
 	struct vblk *d = (struct vblk *)p;
 
-	if (!blk_worker_resize(&d->worker, d->blk))
+	if (!blk_worker_resize(&d->disk.worker, d->blk))
 		return;
-	pthread_mutex_lock(&d->v.lock);
+	pthread_mutex_lock(&d->disk.v.lock);
 	describe(d);
-	pthread_mutex_unlock(&d->v.lock);
-	virtio_cfg_changed(&d->v);
+	pthread_mutex_unlock(&d->disk.v.lock);
+	virtio_cfg_changed(&d->disk.v);
 }
 
 static const struct pci_opt opts[] = {

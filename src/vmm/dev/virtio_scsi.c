@@ -7,48 +7,30 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_scsi.h>
 
-#include "vmm/backend/blk_worker.h"
 #include "vmm/backend/scsi.h"
-#include "vmm/virtio/virtio.h"
+#include "vmm/virtio/disk.h"
 
-#define QUEUE_SIZE 128
 #define MAX_QUEUES 16
 #define MAX_TARGETS 16
-#define SLOTS 128
 enum { Q_CONTROL, Q_EVENT, Q_REQUEST };
 
-struct vscsi;
-
 struct request {
-	struct vscsi *adapter;
-	struct virtq *queue;
-	struct request *next_free;
+	struct vdisk_req r;
 	struct scsi_lun *lun;
-	struct virtq_buf buf;
 	uint32_t out_len, in_len; /* of data, without header and response */
 	struct iovec resp[8];	  /* where the response goes */
 	struct scsi_cmd cmd;
-	struct blk_req io;
 };
 
 struct vscsi {
-	struct virtio v;
-	struct blk_worker worker;
+	struct vdisk disk;
 	struct blk *first; /* whose ring serves all */
 	struct scsi_lun target[MAX_TARGETS];
-	struct request *requests, *free;
 	struct virtq_buf buf; /* of the control and event queues */
 	unsigned changed;     /* targets whose size the guest is to be told of: a bit each */
 };
 
 /* ---- commands ---- */
-
-static void
-release(struct request *r)
-{
-	r->next_free = r->adapter->free;
-	r->adapter->free = r;
-}
 
 static void
 finish(struct request *r, uint8_t response, uint64_t moved)
@@ -66,78 +48,52 @@ finish(struct request *r, uint8_t response, uint64_t moved)
 		}
 	}
 	iov_from_buf(r->resp, ARRAY_SIZE(r->resp), 0, &resp, sizeof(resp));
-	virtq_push(r->queue, r->buf.head, (uint32_t)(sizeof(resp) + (in ? moved : 0)));
-	release(r);
+	vdisk_end(&r->r, (uint32_t)(sizeof(resp) + (in ? moved : 0)));
 }
 
 static void
 io_done(struct blk_req *io, void *arg)
 {
-	struct request *r = container_of(io, struct request, io);
+	struct request *r = container_of(io, struct request, r.io);
 
 	scsi_finish(r->lun, &r->cmd, io->result);
 	finish(r, VIRTIO_SCSI_S_OK, io->result || !io->n_iov ? 0 : io->len);
-}
-
-/* Cuts segments to [skip, skip + len) in place; returns the first, and how many there are. */
-static struct iovec *
-cut(struct iovec *iov, unsigned *n, size_t skip, uint64_t len)
-{
-	unsigned used = 0;
-
-	while (*n && skip >= iov->iov_len) {
-		skip -= iov->iov_len;
-		iov++;
-		(*n)--;
-	}
-	if (*n) {
-		iov->iov_base = (uint8_t *)iov->iov_base + skip;
-		iov->iov_len -= skip;
-	}
-	while (len && used < *n) {
-		struct iovec *v = &iov[used++];
-
-		if (v->iov_len > len)
-			v->iov_len = len;
-		len -= v->iov_len;
-	}
-	*n = used;
-	return iov;
 }
 
 static void
 start_io(struct request *r)
 {
 	const struct scsi_cmd *c = &r->cmd;
+	struct virtq_buf *b = &r->r.buf;
 	bool write = c->op == BLK_WRITE;
 
-	r->io = (struct blk_req){.op = c->op, .offset = c->offset, .len = c->len, .done = io_done};
+	r->r.io = (struct blk_req){.op = c->op, .offset = c->offset, .len = c->len, .done = io_done};
 	if (write || c->op == BLK_READ) {
-		unsigned n = write ? r->buf.n_read : r->buf.n_write;
+		unsigned n = write ? b->n_read : b->n_write;
 
 		if (c->len > (write ? r->out_len : r->in_len)) {
 			scsi_refuse(r->lun, &r->cmd);
 			finish(r, VIRTIO_SCSI_S_OK, 0);
 			return;
 		}
-		r->io.iov = cut(write ? r->buf.iov : r->buf.iov + r->buf.n_read, &n,
-				write ? sizeof(struct virtio_scsi_cmd_req)
-				      : sizeof(struct virtio_scsi_cmd_resp),
-				c->len);
-		r->io.n_iov = n;
+		r->r.io.iov = iov_cut(write ? b->iov : b->iov + b->n_read, &n,
+				      write ? sizeof(struct virtio_scsi_cmd_req)
+					    : sizeof(struct virtio_scsi_cmd_resp),
+				      c->len);
+		r->r.io.n_iov = n;
 	}
-	blk_submit(r->lun->blk, &r->io);
+	blk_submit(r->lun->blk, &r->r.io);
 }
 
 /* Keeps where the response goes: start_io() cuts the segments.  False if it is in too many pieces. */
 static bool
 keep_response(struct request *r)
 {
-	const struct iovec *v = r->buf.iov + r->buf.n_read;
+	const struct iovec *v = r->r.buf.iov + r->r.buf.n_read;
 	size_t have = 0;
 
 	memset(r->resp, 0, sizeof(r->resp));
-	for (unsigned i = 0; i < ARRAY_SIZE(r->resp) && i < r->buf.n_write; i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(r->resp) && i < r->r.buf.n_write; i++) {
 		r->resp[i] = v[i];
 		have += v[i].iov_len;
 		if (have >= sizeof(struct virtio_scsi_cmd_resp))
@@ -158,54 +114,37 @@ find_target(struct vscsi *a, const uint8_t lun[8])
 }
 
 static void
-start_request(struct request *r)
+start_request(struct vdisk_req *req)
 {
+	struct request *r = (struct request *)req;
+	const struct virtq_buf *b = &req->buf;
 	struct virtio_scsi_cmd_req h;
 	struct scsi_cmd *c = &r->cmd;
 	size_t moved;
 
-	if (r->buf.read_len < sizeof(h) || r->buf.write_len < sizeof(struct virtio_scsi_cmd_resp) ||
+	if (b->read_len < sizeof(h) || b->write_len < sizeof(struct virtio_scsi_cmd_resp) ||
 	    !keep_response(r)) {
-		r->queue->broken = true;
-		release(r);
+		vdisk_break(req);
 		return;
 	}
-	iov_to_buf(r->buf.iov, r->buf.n_read, 0, &h, sizeof(h));
-	r->out_len = r->buf.read_len - (uint32_t)sizeof(h);
-	r->in_len = r->buf.write_len - (uint32_t)sizeof(struct virtio_scsi_cmd_resp);
+	iov_to_buf(b->iov, b->n_read, 0, &h, sizeof(h));
+	r->out_len = b->read_len - (uint32_t)sizeof(h);
+	r->in_len = b->write_len - (uint32_t)sizeof(struct virtio_scsi_cmd_resp);
 	c->status = SCSI_GOOD;
-	r->lun = find_target(r->adapter, h.lun);
+	r->lun = find_target((struct vscsi *)req->disk, h.lun);
 	if (!r->lun) {
 		finish(r, VIRTIO_SCSI_S_BAD_TARGET, 0);
 		return;
 	}
 	memcpy(c->cdb, h.cdb, sizeof(c->cdb));
-	c->out_len = iov_to_buf(r->buf.iov, r->buf.n_read, sizeof(h), c->out, sizeof(c->out));
+	c->out_len = iov_to_buf(b->iov, b->n_read, sizeof(h), c->out, sizeof(c->out));
 	if (scsi_start(r->lun, c) == SCSI_IO) {
 		start_io(r);
 		return;
 	}
-	moved = iov_from_buf(r->buf.iov + r->buf.n_read, r->buf.n_write,
+	moved = iov_from_buf(b->iov + b->n_read, b->n_write,
 			     sizeof(struct virtio_scsi_cmd_resp), c->answer, c->answer_len);
 	finish(r, VIRTIO_SCSI_S_OK, moved);
-}
-
-static void
-serve(struct vscsi *a, struct virtq *q)
-{
-	do {
-		virtq_disable_kicks(q);
-		while (a->free) {
-			struct request *r = a->free;
-
-			if (virtq_pop(q, &r->buf) <= 0)
-				break;
-			a->free = r->next_free;
-			r->queue = q;
-			start_request(r);
-		}
-	} while (a->free && virtq_enable_kicks(q));
-	virtio_flush(&a->v, q);
 }
 
 /* ---- the control and event queues ---- */
@@ -213,7 +152,7 @@ serve(struct vscsi *a, struct virtq *q)
 static void
 serve_control(struct vscsi *a)
 {
-	struct virtq *q = &a->v.queue[Q_CONTROL];
+	struct virtq *q = &a->disk.v.queue[Q_CONTROL];
 	struct virtq_buf *b = &a->buf;
 
 	do {
@@ -228,7 +167,7 @@ serve_control(struct vscsi *a)
 
 			iov_to_buf(b->iov, b->n_read, 0, &h, sizeof(h));
 			/* Aborting a command is waiting for its end: its buffers are the guest's again. */
-			blk_worker_drain(&a->worker);
+			blk_worker_drain(&a->disk.worker);
 			if (h.type == VIRTIO_SCSI_T_TMF && !find_target(a, h.lun)) {
 				tmf.response = VIRTIO_SCSI_S_BAD_TARGET;
 			} else if (h.type != VIRTIO_SCSI_T_TMF) {
@@ -238,14 +177,14 @@ serve_control(struct vscsi *a)
 			virtq_answer(q, b, answer, len);
 		}
 	} while (virtq_enable_kicks(q));
-	virtio_flush(&a->v, q);
+	virtio_flush(&a->disk.v, q);
 }
 
 /* Tells of sizes that changed, as far as the driver gave room for it. */
 static void
 serve_events(struct vscsi *a)
 {
-	struct virtq *q = &a->v.queue[Q_EVENT];
+	struct virtq *q = &a->disk.v.queue[Q_EVENT];
 
 	for (unsigned i = 0; i < MAX_TARGETS; i++) {
 		/* "Capacity data has changed" */
@@ -260,7 +199,7 @@ serve_events(struct vscsi *a)
 		__atomic_fetch_and(&a->changed, ~(1U << i), __ATOMIC_RELEASE);
 		virtq_answer(q, &a->buf, &e, sizeof(e));
 	}
-	virtio_flush(&a->v, q);
+	virtio_flush(&a->disk.v, q);
 }
 
 /* ---- the worker ---- */
@@ -272,8 +211,8 @@ serve_all(void *arg)
 
 	serve_control(a);
 	serve_events(a);
-	for (unsigned i = Q_REQUEST; i < a->v.n_queues; i++)
-		serve(a, &a->v.queue[i]);
+	for (unsigned i = Q_REQUEST; i < a->disk.v.n_queues; i++)
+		vdisk_serve(&a->disk, &a->disk.v.queue[i]);
 }
 
 static const struct blk_worker_ops worker_ops = {"virtio-scsi", serve_all, virtio_flush_all};
@@ -284,7 +223,7 @@ vscsi_refresh(struct pci_dev *d)
 	struct vscsi *a = (struct vscsi *)d;
 
 	for (unsigned i = 0; i < MAX_TARGETS; i++) {
-		if (a->target[i].blk && blk_worker_resize(&a->worker, a->target[i].blk))
+		if (a->target[i].blk && blk_worker_resize(&a->disk.worker, a->target[i].blk))
 			__atomic_fetch_or(&a->changed, 1U << i, __ATOMIC_RELEASE);
 	}
 }
@@ -340,7 +279,7 @@ vscsi_init(struct pci_dev *d, struct config *node, struct error *err)
 	struct vscsi *a = (struct vscsi *)d;
 	struct config *targets = config_find(node, "target");
 	struct virtio_scsi_config cfg = {
-		.seg_max = QUEUE_SIZE - 2, .max_sectors = 0xffff, .cmd_per_lun = QUEUE_SIZE,
+		.seg_max = VDISK_QUEUE_SIZE - 2, .max_sectors = 0xffff, .cmd_per_lun = VDISK_QUEUE_SIZE,
 		.event_info_size = sizeof(struct virtio_scsi_event),
 		.sense_size = VIRTIO_SCSI_SENSE_DEFAULT_SIZE, .cdb_size = VIRTIO_SCSI_CDB_DEFAULT_SIZE,
 		.max_target = MAX_TARGETS - 1, .max_lun = 0};
@@ -356,15 +295,10 @@ vscsi_init(struct pci_dev *d, struct config *node, struct error *err)
 	if (!a->first)
 		return error_set(err, EINVAL, "no target; expected target=[ID:]FILE");
 	cfg.num_queues = (uint32_t)queues;
-	TRY(virtio_init(&a->v, &ops, (unsigned)queues + Q_REQUEST, QUEUE_SIZE,
+	TRY(virtio_init(&a->disk.v, &ops, (unsigned)queues + Q_REQUEST, VDISK_QUEUE_SIZE,
 			1ULL << VIRTIO_SCSI_F_CHANGE, sizeof(cfg), err));
-	memcpy(a->v.cfg, &cfg, sizeof(cfg));
-	a->requests = xcalloc(SLOTS, sizeof(*a->requests));
-	for (unsigned i = 0; i < SLOTS; i++) {
-		a->requests[i].adapter = a;
-		release(&a->requests[i]);
-	}
-	return virtio_start_disk(&a->v, &a->worker, &worker_ops, a->first, err);
+	memcpy(a->disk.v.cfg, &cfg, sizeof(cfg));
+	return vdisk_start(&a->disk, &worker_ops, a->first, sizeof(struct request), start_request, err);
 }
 
 static void
@@ -372,11 +306,10 @@ vscsi_done(struct pci_dev *d)
 {
 	struct vscsi *a = (struct vscsi *)d;
 
-	blk_worker_done(&a->worker);
+	vdisk_stop(&a->disk);
 	for (unsigned i = 0; i < MAX_TARGETS; i++)
 		blk_close(a->target[i].blk);
-	free(a->requests);
-	virtio_done(&a->v);
+	vdisk_done(&a->disk);
 }
 
 static const struct pci_opt opts[] = {

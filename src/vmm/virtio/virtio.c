@@ -9,7 +9,6 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_pci.h>
 
-#include "vmm/backend/blk_worker.h"
 #include "vmm/regs.h"
 
 enum { BAR_LEGACY = 0, BAR_MSIX = 1, BAR_MODERN = 4 };
@@ -641,18 +640,6 @@ virtio_init(struct virtio *v, const struct virtio_ops *ops, unsigned n_queues, u
 	if (v->legacy)
 		add_legacy(v);
 	return add_queues(v, queue_size, err);
-}
-
-int
-virtio_start_disk(struct virtio *v, struct blk_worker *w, const struct blk_worker_ops *ops,
-		  struct blk *blk, struct error *err)
-{
-	int kicks[VIRTIO_MAX_QUEUES];
-
-	for (unsigned i = 0; i < v->n_queues; i++)
-		kicks[i] = v->queue[i].kick_fd;
-	v->worker = &w->worker;
-	return blk_worker_start(w, ops, v->pci.vm, blk, kicks, v->n_queues, v, err);
 }
 
 void

@@ -16,9 +16,6 @@
 #include "vmm/device.h"
 #include "vmm/virtio/virtq.h"
 
-struct blk;
-struct blk_worker;
-struct blk_worker_ops;
 struct virtio;
 struct worker;
 
@@ -58,9 +55,6 @@ struct virtio {
 /* In init(): ids, BARs, queues (all of queue_size), MSI-X.  features without VERSION_1. */
 int virtio_init(struct virtio *v, const struct virtio_ops *ops, unsigned n_queues,
 		unsigned queue_size, uint64_t features, unsigned cfg_len, struct error *err);
-/* A disk's thread, on all queues (blk_worker.h); blk's requests come back with v. */
-int virtio_start_disk(struct virtio *v, struct blk_worker *w, const struct blk_worker_ops *ops,
-		      struct blk *blk, struct error *err);
 /* In done(), after the worker is gone. */
 void virtio_done(struct virtio *v);
 

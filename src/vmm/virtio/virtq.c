@@ -228,3 +228,28 @@ virtq_answer(struct virtq *q, const struct virtq_buf *b, const void *data, size_
 	virtq_push(q, b->head, (uint32_t)n);
 	return n;
 }
+
+struct iovec *
+iov_cut(struct iovec *iov, unsigned *n, size_t skip, uint64_t len)
+{
+	unsigned used = 0;
+
+	while (*n && skip >= iov->iov_len) {
+		skip -= iov->iov_len;
+		iov++;
+		(*n)--;
+	}
+	if (*n) {
+		iov->iov_base = (uint8_t *)iov->iov_base + skip;
+		iov->iov_len -= skip;
+	}
+	while (len && used < *n) {
+		struct iovec *v = &iov[used++];
+
+		if (v->iov_len > len)
+			v->iov_len = len;
+		len -= v->iov_len;
+	}
+	*n = used;
+	return iov;
+}

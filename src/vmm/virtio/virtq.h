@@ -77,4 +77,10 @@ void virtq_disable_kicks(struct virtq *q);
 size_t iov_to_buf(const struct iovec *iov, unsigned n, size_t skip, void *buf, size_t len);
 size_t iov_from_buf(const struct iovec *iov, unsigned n, size_t skip, const void *buf, size_t len);
 
+/*
+ * Cuts segments to [skip, skip + len) in place, len UINT64_MAX: to their end; returns the first,
+ * and how many there are.
+ */
+struct iovec *iov_cut(struct iovec *iov, unsigned *n, size_t skip, uint64_t len);
+
 #endif
