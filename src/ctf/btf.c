@@ -22,8 +22,8 @@
 #include "ctf/ctf_impl.h"
 
 struct btf_source {
-	char *path;  /* to be read from when first needed; NULL once it was */
-	char *data;
+	char *path;  /* the kernel's: to be read from when it is needed; else NULL */
+	char *data;  /* NULL: not read */
 	size_t size;
 	bool mapped; /* data are the kernel's pages, not ours */
 	const struct btf_source *base; /* the kernel's, of a module's */
@@ -190,9 +190,10 @@ unnoted_source(struct ctf *c)
 {
 	struct btf_source *s = c->source;
 	cleanup_error struct error err = ERROR_INIT;
-	cleanup_free char *path = steal_ptr(&s->path);
 
-	if (path && (read_data(s, path, &err) < 0 || parse(s) < 0)) {
+	if (!s->path || s->data)
+		return s;
+	if (read_data(s, s->path, &err) < 0 || parse(s) < 0) {
 		s->entries_len = 0;
 		s->str_len = 0;
 	}
@@ -555,14 +556,23 @@ btf_each_function(struct ctf *c, ctf_function_fn *fn, void *arg)
 }
 
 static void
-btf_source_free(void *arg)
+drop_data(struct btf_source *s)
 {
-	struct btf_source *s = arg;
-
 	if (s->mapped)
 		munmap(s->data, s->size);
 	else
 		free(s->data);
+	s->data = NULL;
+	s->size = 0;
+	s->mapped = false;
+}
+
+static void
+btf_source_free(void *arg)
+{
+	struct btf_source *s = arg;
+
+	drop_data(s);
 	free(s->path);
 	free(s->at);
 	free(s->names);
@@ -582,6 +592,16 @@ static const struct ctf_source_ops btf_ops = {
 	.each_function = btf_each_function,
 	.free = btf_source_free,
 };
+
+/* After walks nothing points into the data; types, once made, have their names there. */
+void
+ctf_rest(struct ctf *c)
+{
+	struct btf_source *s = c->source;
+
+	if (c->ops == &btf_ops && s->path && s->data && !s->noted)
+		drop_data(s);
+}
 
 static struct ctf *
 wrap(struct btf_source *s, const char *module, struct ctf *parent)

@@ -56,6 +56,8 @@ int ctf_open_dwarf(const char *path, struct ctf **ret, struct error *err);
 /* Empty; to be filled with ctf_make_*().  parent may be NULL. */
 struct ctf *ctf_new(const char *module, struct ctf *parent);
 void ctf_free(struct ctf *c);
+/* Gives back memory that c can do without until it is asked again. */
+void ctf_rest(struct ctf *c);
 DEFINE_CLEANUP(ctf_free, struct ctf *);
 #define cleanup_ctf CLEANUP(ctf_freep)
 

@@ -37,6 +37,7 @@
 #define DT_MAX_SPECS 64
 #define DT_DROP_CPUS 256
 #define DT_AGG_KEYS 65536
+#define DT_SMALL_RING (256 << 10) /* bytes, where nothing is recorded while tracing */
 #define DT_DARK_KEYS 4096 /* see fires_in_the_dark() */
 #define DT_MAX_FRAMES 127
 #define KERNEL_ENOTSUPP 524 /* ENOTSUPP, which no header for programs has */

@@ -158,6 +158,20 @@ round_up_pages(uint64_t n)
 	return size;
 }
 
+/* Of a program that only aggregates nothing comes but what BEGIN, END and faults say. */
+static uint64_t
+ring_size(const struct dt *dt)
+{
+	for (size_t i = 0; i < dt->n_probes; i++) {
+		const struct probe *p = dt->probes[i];
+
+		for (size_t k = 0; !p->ops->manual && k < p->n_clauses; k++)
+			if (p->clauses[k]->rec_size)
+				return dt->opts.bufsize;
+	}
+	return dt->opts.bufsize < DT_SMALL_RING ? dt->opts.bufsize : DT_SMALL_RING;
+}
+
 static int
 make_maps(struct dt *dt, struct error *err)
 {
@@ -184,7 +198,7 @@ make_maps(struct dt *dt, struct error *err)
 	    (r = dt_make_map(BPF_MAP_TYPE_PERCPU_ARRAY, "dt_level", 4, 8, 1, 0, &dt->level_fd, err)) <
 		    0 ||
 	    (r = dt_make_map(BPF_MAP_TYPE_RINGBUF, "dt_records", 0, 0,
-			  round_up_pages(dt->opts.bufsize), 0, &dt->ring_fd, err)) < 0)
+			  round_up_pages(ring_size(dt)), 0, &dt->ring_fd, err)) < 0)
 		return r;
 	if ((r = unwinder_open(dt, err)) < 0)
 		return r;
@@ -533,6 +547,7 @@ dt_enable(struct dt *dt, struct error *err)
 	}
 	if (dt->shared->stopped == DT_HELD)
 		dt->shared->stopped = 0;
+	ctf_rest(dt->kernel);
 	return 0;
 }
 

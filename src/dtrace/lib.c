@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "dtrace/ident.h"
 #include "dtrace/priv.h"
 
 #define MAX_DEPENDS 16
@@ -168,6 +169,52 @@ note_dir(struct dt *dt, struct error *err)
 	return r;
 }
 
+/*
+ * Is this word, which ends where `end` stands, surely not the library's?  Members, variables of some
+ * kind, and the parts of a probe's description are not, as is what D was born with.
+ */
+static bool
+is_own(const char *begin, const char *word, const char *end, bool in_description)
+{
+	static const char *const more[] = {"if", "else", "self", "this", "sizeof", "string", "int"};
+	size_t len = strlen(word);
+	char before = (size_t)(end - begin) > len ? end[-(ptrdiff_t)len - 1] : ' ';
+
+	if (!isalpha((unsigned char)word[0]) && word[0] != '_')
+		return true;
+	if (strchr("@$`>", before) || (before == '.' && *end == '.'))
+		return true;
+	if (in_description && (before == ':' || *end == ':'))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(more); i++)
+		if (str_eq(word, more[i]))
+			return true;
+	return ident_lookup(word);
+}
+
+/* Does text have a word that may be the library's?  To read that takes longer than all the rest. */
+static bool
+has_foreign_word(const char *text)
+{
+	const char *at = text;
+	bool conditional = strchr(text, '?'); /* its ':' may be one of a predicate */
+	char word[64];
+	int depth = 0;
+
+	while ((at = next_token(at, word))) {
+		if (word[0] == '"') {
+			for (; *at && *at != '"'; at++)
+				at += *at == '\\' && at[1];
+			at += *at == '"';
+			continue;
+		}
+		depth += word[0] == '{' ? 1 : word[0] == '}' ? -1 : 0;
+		if (!is_own(text, word, at, !depth && !conditional))
+			return true;
+	}
+	return false;
+}
+
 int
 dt_load_library_for(struct dt *dt, const char *text, struct error *err)
 {
@@ -178,6 +225,8 @@ dt_load_library_for(struct dt *dt, const char *text, struct error *err)
 		return 0;
 	if (dt->opts.libdirs.n || dt->confine)
 		return dt_load_library(dt, err);
+	if (!dt->library_names && !has_foreign_word(text))
+		return 0;
 	if (!dt->library_names && (r = note_dir(dt, err)) < 0)
 		return r;
 	while ((text = next_token(text, word)))
