@@ -1,11 +1,4 @@
-/*
- * The small programs of bench/dtrace in one:
- *	bench floor OBJECT ROW		attaches one program of floor.bpf.c until killed
- *	bench load CALLS ROUNDS		best nanoseconds per getppid()
- *	bench pace RATE MS		getppid() at RATE a second, in bursts of a millisecond
- *	bench first MARK CMD ARG...	milliseconds from exec to MARK on CMD's output
- *	bench all CMD ARG...		milliseconds from exec to the end; its lines are counted
- */
+/* The small programs of bench/dtrace in one: the table at the end says which. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <signal.h>
@@ -27,11 +20,12 @@ now(void)
 }
 
 static int
-load(long calls, int rounds)
+load(char **argv)
 {
+	long calls = atol(argv[0]), rounds = atol(argv[1]);
 	double best = 0;
 
-	for (int r = 0; r < rounds; r++) {
+	for (long r = 0; r < rounds; r++) {
 		double start = now(), each;
 
 		for (long i = 0; i < calls; i++)
@@ -46,8 +40,9 @@ load(long calls, int rounds)
 
 /* Fails if the machine cannot make that many. */
 static int
-pace(long rate, long ms)
+pace(char **argv)
 {
+	long rate = atol(argv[0]), ms = atol(argv[1]);
 	double start = now(), late = 0;
 	long done = 0;
 
@@ -76,73 +71,75 @@ said(const char *text, const char *mark)
 	return 0;
 }
 
-static int
-first(const char *mark, char **argv)
+/* Runs a command, its output into the pipe *ret_out. */
+static pid_t
+start(char **argv, int errors_too, int *ret_out)
 {
-	char buf[65536];
-	size_t len = 0;
-	double start = now();
 	int out[2];
 	pid_t pid;
 
 	if (pipe(out) < 0)
-		return 1;
+		exit(1);
 	pid = fork();
 	if (pid == 0) {
 		dup2(out[1], 1);
-		dup2(out[1], 2);
+		if (errors_too)
+			dup2(out[1], 2);
 		execvp(argv[0], argv);
 		_exit(127);
 	}
 	close(out[1]);
-	while (len + 1 < sizeof(buf)) {
-		ssize_t n = read(out[0], buf + len, sizeof(buf) - 1 - len);
+	*ret_out = out[0];
+	return pid;
+}
+
+static int
+first(char **argv)
+{
+	const char *mark = *argv++;
+	char buf[65536];
+	size_t len = 0;
+	double begun = now();
+	int out, found = 0;
+	pid_t pid = start(argv, 1, &out);
+
+	while (!found && len + 1 < sizeof(buf)) {
+		ssize_t n = read(out, buf + len, sizeof(buf) - 1 - len);
 
 		if (n <= 0)
 			break;
 		len += (size_t)n;
 		buf[len] = '\0';
-		if (said(buf, mark)) {
-			printf("%.1f\n", (now() - start) / 1e6);
-			kill(pid, SIGTERM);
-			waitpid(pid, NULL, 0);
-			return 0;
-		}
+		found = said(buf, mark);
 	}
 	buf[len] = '\0';
-	fprintf(stderr, "bench: %s never said %s: %s\n", argv[0], mark, buf);
-	kill(pid, SIGKILL);
+	if (found)
+		printf("%.1f\n", (now() - begun) / 1e6);
+	else
+		fprintf(stderr, "bench: %s never said %s: %s\n", argv[0], mark, buf);
+	kill(pid, found ? SIGTERM : SIGKILL);
 	waitpid(pid, NULL, 0);
-	return 1;
+	return !found;
 }
 
 static int
 all(char **argv)
 {
 	char buf[65536];
-	double start = now();
+	double begun = now();
 	long lines = 0;
-	int out[2], status;
+	int out, status;
 	ssize_t n;
-	pid_t pid;
+	pid_t pid = start(argv, 0, &out);
 
-	if (pipe(out) < 0)
-		return 1;
-	pid = fork();
-	if (pid == 0) {
-		dup2(out[1], 1);
-		execvp(argv[0], argv);
-		_exit(127);
-	}
-	close(out[1]);
-	while ((n = read(out[0], buf, sizeof(buf))) > 0)
+	while ((n = read(out, buf, sizeof(buf))) > 0)
 		for (const char *at = buf; (at = memchr(at, '\n', (size_t)(buf + n - at))); at++)
 			lines++;
 	waitpid(pid, &status, 0);
 	fprintf(stderr, "%ld lines\n", lines);
-	if (status || lines < 2)
+	if (status || !lines)
 		return 1;
-	printf("%.1f\n", (now() - start) / 1e6);
+	printf("%.1f\n", (now() - begun) / 1e6);
 	return 0;
 }
 
@@ -173,9 +170,10 @@ lost(struct bpf_object *obj)
 }
 
 static int
-floor_row(const char *path, const char *row)
+floor_row(char **argv)
 {
-	struct bpf_object *obj = bpf_object__open(path);
+	const char *row = argv[1];
+	struct bpf_object *obj = bpf_object__open(argv[0]);
 	struct bpf_program *p, *mine = NULL;
 	struct ring_buffer *ring;
 
@@ -198,19 +196,27 @@ floor_row(const char *path, const char *row)
 	return 0;
 }
 
+static const struct {
+	const char *name, *args, *what;
+	int n; /* arguments, or so many at least */
+	int (*run)(char **argv);
+} jobs[] = {
+	{"floor", "OBJECT ROW", "attaches one program of floor.bpf.c until killed", 2, floor_row},
+	{"load", "CALLS ROUNDS", "best nanoseconds per getppid()", 2, load},
+	{"pace", "RATE MS", "getppid() at RATE a second, in bursts of a millisecond", 2, pace},
+	{"first", "MARK CMD ARG...", "milliseconds from exec to MARK on CMD's output", 2, first},
+	{"all", "CMD ARG...", "milliseconds from exec to the end; its lines are counted", 1, all},
+};
+#define N_JOBS (sizeof(jobs) / sizeof(jobs[0]))
+
 int
 main(int argc, char **argv)
 {
-	if (argc == 4 && strcmp(argv[1], "floor") == 0)
-		return floor_row(argv[2], argv[3]);
-	if (argc == 4 && strcmp(argv[1], "load") == 0)
-		return load(atol(argv[2]), atoi(argv[3]));
-	if (argc == 4 && strcmp(argv[1], "pace") == 0)
-		return pace(atol(argv[2]), atol(argv[3]));
-	if (argc > 2 && strcmp(argv[1], "all") == 0)
-		return all(argv + 2);
-	if (argc > 3 && strcmp(argv[1], "first") == 0)
-		return first(argv[2], argv + 3);
-	fprintf(stderr, "usage: bench floor OBJECT ROW | load CALLS ROUNDS | pace RATE MS | first MARK CMD... | all CMD...\n");
+	for (size_t i = 0; argc > 1 && i < N_JOBS; i++)
+		if (strcmp(argv[1], jobs[i].name) == 0 && argc - 2 >= jobs[i].n)
+			return jobs[i].run(argv + 2);
+	for (size_t i = 0; i < N_JOBS; i++)
+		fprintf(stderr, "%s bench %-5s %-16s %s\n", i ? "      " : "usage:", jobs[i].name, jobs[i].args,
+			jobs[i].what);
 	return 2;
 }
