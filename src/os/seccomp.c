@@ -1,8 +1,9 @@
 /*
  * The tree: rows become sorted single numbers, the gaps between them intervals
  * with the default action.  A node compares with the middle boundary (JGE) and
- * goes left or right; jumps in classic BPF are forward and at most 255
- * instructions, so a node whose right half lies further jumps over a JA.
+ * goes on into its right half, or jumps over that into its left one; jumps in
+ * classic BPF are forward and at most 255 instructions, so a node whose right
+ * half is longer jumps by a JA.  Installing takes time by the instruction.
  */
 #include "os/seccomp.h"
 
@@ -95,11 +96,19 @@ emit_tree(struct code *c, const struct point *p, size_t n, uint32_t otherwise)
 		emit_leaf(c, p[0].what, otherwise);
 		return;
 	}
-	/* nr >= p[mid]: skip the JA that follows ... which leads over the right half */
-	at = emit(c, BPF_JMP | BPF_JGE | BPF_K, 1, 0, p[mid].from);
-	emit(c, BPF_JMP | BPF_JA, 0, 0, 0);
+	at = emit(c, BPF_JMP | BPF_JGE | BPF_K, 0, 0, p[mid].from);
 	emit_tree(c, p + mid, n - mid, otherwise);
-	c->v[at + 1].k = (uint32_t)(c->n - (at + 2));
+
+	size_t right = c->n - (at + 1);
+
+	if (right <= UINT8_MAX) {
+		c->v[at].jf = (uint8_t)right;
+	} else { /* nr >= p[mid]: skip a JA, which leads over the right half */
+		emit(c, BPF_JMP | BPF_JA, 0, 0, 0);
+		memmove(&c->v[at + 2], &c->v[at + 1], right * sizeof(*c->v));
+		c->v[at].jt = 1;
+		c->v[at + 1] = (struct sock_filter){BPF_JMP | BPF_JA, 0, 0, (uint32_t)right};
+	}
 	emit_tree(c, p, mid, otherwise);
 }
 

@@ -3,9 +3,13 @@
  * is booted by bhyve(8) on the host's /dev/kvm, says something on COM1 and
  * switches the machine off.
  */
+#include <dirent.h>
 #include <elf.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -15,6 +19,8 @@
 #include "base/test.h"
 #include "os/run.h"
 #include "vmm/boot/boot.h"
+#include "vmm/dirty.h"
+#include "vmm/vm.h"
 
 #define ENTRY 0x100000
 
@@ -222,4 +228,188 @@ TEST(what_cannot_boot_says_why)
 	check_ok(file_write_atomic(path, "nothing of the kind", 20, 0600, &err), &err);
 	free(steal_ptr(&output));
 	check_int(bhyve(path, &output, &err), ==, 4);
+}
+
+/* ---- images: what is mapped instead of copied ---- */
+
+#define POOL "/proc/sys/vm/nr_overcommit_hugepages"
+static char *pool_before;
+
+static void
+give_back_pool(void)
+{
+	if (pool_before)
+		(void)file_write(POOL, pool_before, NULL);
+	free(steal_ptr(&pool_before));
+}
+
+/* A hugetlbfs of the test's own; the caller's to free. */
+static char *
+image_dir(void)
+{
+	char *dir = temporary("images");
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mkdir(dir, 0700) < 0 || mount("huge", dir, "hugetlbfs", 0, "pagesize=2M") < 0)
+		test_skip("no hugetlbfs here");
+	if (file_read_line(POOL, &pool_before, NULL) < 0 || file_write(POOL, "64", NULL) < 0)
+		test_skip("no huge pages here");
+	return dir;
+}
+
+struct counted {
+	uint64_t bytes;
+	bool found;
+};
+
+static int
+count(void *arg, uint64_t gpa, const uint8_t *hva, uint64_t len, struct error *err)
+{
+	struct counted *c = arg;
+
+	c->bytes += len;
+	c->found = c->found || (gpa <= 0x400000 && gpa + len > 0x400000);
+	return 0;
+}
+
+static struct vm *
+vm_with(struct config **ret_config, const char *images)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	struct vm *vm = NULL;
+
+	*ret_config = config_new();
+	check_ok(config_set(*ret_config, "boot.images", images, &err), &err);
+	check_ok(vm_new_fake(*ret_config, 16 << 20, &vm, &err), &err);
+	require(vm);
+	return vm;
+}
+
+TEST(an_image_is_mapped_by_every_guest_and_written_by_none)
+{
+	cleanup_free char *path = temporary("file"), *dir = image_dir();
+	const struct boot_piece pieces[] = {{0, 0x400010, 5}, {8192, 0x601000, 4}};
+	cleanup_error struct error err = ERROR_INIT;
+	struct dirty d = DIRTY_INIT;
+	struct counted c = {0};
+	static char file[8196] = "hello";
+	struct config *config[2];
+	struct vm *vm[2];
+	char got[8];
+	int fd, r;
+
+	memcpy(file + 8192, "rest", 4);
+	check_ok(file_write_atomic(path, file, sizeof(file), 0600, &err), &err);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	for (int i = 0; i < 2; i++) {
+		vm[i] = vm_with(&config[i], dir);
+		r = image_map(vm[i], fd, pieces, 2, &err);
+		if (r == -ENOTSUP) {
+			vm_free(vm[i]);
+			config_free(config[i]);
+			give_back_pool();
+			test_skip("no huge pages to be had");
+		}
+		check_ok(r, &err);
+		require(mem_read(&vm[i]->mem, 0x400010, got, 5));
+		check(memcmp(got, "hello", 5) == 0);
+		require(mem_read(&vm[i]->mem, 0x601000, got, 4));
+		check(memcmp(got, "rest", 4) == 0);
+		check(mem_write(&vm[i]->mem, 0x400010, "HELLO", 5));
+		/* Not what the file says would come back, but what the guest wrote stays. */
+		mem_discard(&vm[i]->mem, 0x400000, MEM_HUGE_PAGE);
+		require(mem_read(&vm[i]->mem, 0x400010, got, 5));
+		check(memcmp(got, "HELLO", 5) == 0);
+		/* Twice the same place: nothing is done. */
+		check_int(image_map(vm[i], fd, pieces, 2, &err), ==, -ENOTSUP);
+		error_done(&err);
+	}
+	/* What nobody touched holds something all the same. */
+	r = dirty_open(&d, &vm[0]->mem, true, &err);
+	if (r == 0) {
+		check_ok(dirty_walk(&d, count, &c, &err), &err);
+		check(c.found);
+		check_int((long)c.bytes, >=, (long)(2 * MEM_HUGE_PAGE));
+		dirty_close(&d);
+	}
+	for (int i = 0; i < 2; i++) {
+		vm_free(vm[i]);
+		config_free(config[i]);
+	}
+	close(fd);
+	give_back_pool();
+}
+
+static unsigned
+files_in(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	unsigned n = 0;
+
+	require(d);
+	while ((e = readdir(d)))
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+TEST(images_are_few_and_never_in_the_way)
+{
+	cleanup_free char *path = temporary("file"), *dir = image_dir();
+	cleanup_error struct error err = ERROR_INIT;
+	struct config *config;
+	static const struct boot_piece low = {0, 0x100000, 4}, outside = {0, 15 << 20, 2 << 20},
+				       beyond = {4096, 0x400000, 4}, fits = {0, 0x400000, 4};
+	int r = 0;
+
+	for (unsigned i = 0; i < 10 && r == 0; i++) {
+		struct vm *vm = vm_with(&config, dir);
+		int fd;
+
+		check_ok(file_write_atomic(path, "file", 4, 0600, &err), &err);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		/* Where the tables are, outside of memory, and more than the file has. */
+		check_int(image_map(vm, fd, &low, 1, NULL), ==, -ENOTSUP);
+		check_int(image_map(vm, fd, &outside, 1, NULL), ==, -ENOTSUP);
+		check_int(image_map(vm, fd, &beyond, 1, NULL), ==, -ENOTSUP);
+		r = image_map(vm, fd, &fits, 1, NULL);
+		close(fd);
+		vm_free(vm);
+		config_free(config);
+	}
+	if (r == 0)
+		check_int((int)files_in(dir), ==, 8);
+
+	/* No hugetlbfs: nothing to map. */
+	struct vm *vm = vm_with(&config, test_tmpdir());
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	check_int(image_map(vm, fd, &fits, 1, NULL), ==, -ENOTSUP);
+	close(fd);
+	vm_free(vm);
+	config_free(config);
+	give_back_pool();
+	if (r < 0)
+		test_skip("no huge pages to be had");
+}
+
+TEST(a_kernel_boots_from_its_image)
+{
+	cleanup_free char *path = temporary("vmlinux"), *dir = image_dir(), *output = NULL;
+	cleanup_free char *images = str_printf("boot.images=%s", dir);
+	cleanup_error struct error err = ERROR_INIT;
+	static struct image k;
+
+	make_kernel(&k, true);
+	k.ph[0].p_paddr = 0x400000;
+	k.note_entry = 0x400000;
+	check_ok(file_write_atomic(path, &k, sizeof(k), 0600, &err), &err);
+	for (int i = 0; i < 2 && access("/dev/kvm", R_OK | W_OK) == 0; i++) {
+		free(steal_ptr(&output));
+		check_int(bhyve_with(images, path, &output, &err), ==, 1);
+		check_str(output, "OKhello");
+	}
+	give_back_pool();
+	need_kvm();
 }

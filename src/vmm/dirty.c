@@ -36,13 +36,14 @@ track(struct dirty *d, struct error *err)
 int
 dirty_open(struct dirty *d, const struct mem *mem, bool tracking, struct error *err)
 {
-	int r = 0;
+	int r;
 
 	*d = (struct dirty){.mem = mem, .uffd = -1};
 	d->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (d->pagemap < 0)
 		return error_set_errno(err, errno, "/proc/self/pagemap");
-	if (tracking)
+	r = mem_populate_images(mem, err);
+	if (r == 0 && tracking)
 		r = track(d, err);
 	if (r < 0)
 		dirty_close(d);

@@ -4,6 +4,7 @@
  */
 #include "vmm/machine.h"
 
+#include <sched.h>
 #include <signal.h>
 
 #include "vmm/boot/boot.h"
@@ -149,6 +150,8 @@ machine_run(struct config *config, struct error *err)
 	if (suspended)
 		vm_pause(vm);
 	TRY(vm_start(vm, err));
+	/* The guest first: where there is one processor, this thread's walls would keep it waiting. */
+	sched_yield();
 	sandbox_enter(SANDBOX_MAIN);
 	if (!suspended && !waits_for_debugger(vm))
 		vm_resume(vm);

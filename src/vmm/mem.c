@@ -5,7 +5,6 @@
 
 #define MEM_MIN (2ULL << 20)
 #define MEM_MAX (4ULL << 40)
-#define HUGE_PAGE (2ULL << 20)
 
 /*
  * RAM is private and anonymous: the kernel image may be mapped over it
@@ -17,7 +16,7 @@ ram_alloc(struct mem *m, const struct mem_opts *opts, uint8_t **ret, struct erro
 {
 	size_t size = m->ram_size;
 
-	m->space_size = size + 3 * HUGE_PAGE;
+	m->space_size = size + 3 * MEM_HUGE_PAGE;
 
 	void *space = mmap(NULL, m->space_size, PROT_NONE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -27,7 +26,8 @@ ram_alloc(struct mem *m, const struct mem_opts *opts, uint8_t **ret, struct erro
 	m->space = space;
 
 	/* Aligned, so that huge pages of host and guest coincide. */
-	uintptr_t aligned = ((uintptr_t)space + 2 * HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+	uintptr_t aligned = ((uintptr_t)space + 2 * MEM_HUGE_PAGE - 1) &
+			    ~(uintptr_t)(MEM_HUGE_PAGE - 1);
 	uint8_t *hva = (uint8_t *)aligned;
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE |
 		    (opts->huge ? MAP_HUGETLB : 0);
@@ -67,9 +67,11 @@ mem_init(struct mem *m, int vm_fd, uint64_t ram_size, const struct mem_opts *opt
 	int r;
 
 	*m = (struct mem){.vm_fd = vm_fd, .ram_size = ram_size,
-			  .by_copy = opts->huge || opts->wired};
+			  .by_copy = opts->huge || opts->wired,
+			  .wired = opts->wired,
+			  .in_core = opts->in_core};
 	pthread_mutex_init(&m->lock, NULL);
-	if (ram_size < MEM_MIN || ram_size > MEM_MAX || ram_size % HUGE_PAGE)
+	if (ram_size < MEM_MIN || ram_size > MEM_MAX || ram_size % MEM_HUGE_PAGE)
 		return error_set_path(
 			err, EINVAL, "memory.size",
 			"memory.size: a guest has from 2M to 4T of memory, in steps of 2M");
@@ -115,6 +117,72 @@ mem_map_file(struct mem *m, int fd, uint64_t offset, struct error *err)
 		if (n <= 0)
 			return error_set_errno(err, n < 0 ? errno : EIO, "cannot read guest memory");
 		done += (uint64_t)n;
+	}
+	return 0;
+}
+
+static bool
+image_at(const struct mem *m, uint64_t gpa, uint64_t len)
+{
+	for (unsigned i = 0; i < m->n_images; i++) {
+		if (gpa < m->image[i].gpa + m->image[i].size && gpa + len > m->image[i].gpa)
+			return true;
+	}
+	return false;
+}
+
+/* Elsewhere first, then moved: a fixed mapping for which there are no pages would leave a hole. */
+static int
+put_over_ram(struct mem *m, void *at, uint8_t *hva, uint64_t size, struct error *err)
+{
+	if ((m->in_core || madvise(at, size, MADV_DONTDUMP) == 0) &&
+	    mremap(at, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, hva) != MAP_FAILED)
+		return 0;
+
+	int code = errno;
+
+	munmap(at, size);
+	return error_set_errno(err, code, "cannot map huge pages into guest memory");
+}
+
+int
+mem_map_image(struct mem *m, uint64_t gpa, uint64_t size, int fd, struct error *err)
+{
+	uint8_t *hva = mem_ptr(m, gpa, size);
+
+	if (!hva || m->wired || m->n_images == ARRAY_SIZE(m->image) || image_at(m, gpa, size))
+		return error_set(err, ENOTSUP, "no image can be mapped there");
+
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+
+	if (at == MAP_FAILED)
+		return error_set(err, ENOTSUP, "no huge pages for an image");
+
+	int r = put_over_ram(m, at, hva, size, err);
+
+	if (r == 0)
+		m->image[m->n_images++] = (struct mem_image){gpa, size};
+	return r;
+}
+
+int
+mem_lowest_from_pool(struct mem *m, struct error *err)
+{
+	void *at = m->by_copy ? MAP_FAILED
+			      : mmap(NULL, MEM_HUGE_PAGE, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+
+	return at == MAP_FAILED ? 0 : put_over_ram(m, at, m->slot[0].hva, MEM_HUGE_PAGE, err);
+}
+
+int
+mem_populate_images(const struct mem *m, struct error *err)
+{
+	for (unsigned i = 0; i < m->n_images; i++) {
+		const struct mem_image *image = &m->image[i];
+
+		if (madvise(mem_ptr(m, image->gpa, image->size), image->size, MADV_POPULATE_READ) < 0)
+			return error_set_errno(err, errno, "cannot look at guest memory");
 	}
 	return 0;
 }
@@ -203,7 +271,10 @@ mem_discard(const struct mem *m, uint64_t gpa, uint64_t len)
 {
 	void *p = (gpa | len) % 4096 ? NULL : mem_ptr(m, gpa, len);
 
-	/* Locked memory and huge pages refuse: then nothing is saved, and nothing lost. */
-	if (p)
+	/*
+	 * Locked memory and huge pages refuse: then nothing is saved, and nothing lost.  Behind
+	 * a private mapping it is not zeroes that would come out, but the file.
+	 */
+	if (p && !image_at(m, gpa, len))
 		(void)madvise(p, len, MADV_DONTNEED);
 }

@@ -30,6 +30,7 @@ struct mem_region {
 	uint32_t flags; /* KVM_MEM_* */
 };
 
+#define MEM_HUGE_PAGE (2ULL << 20)
 #define MEM_RAM_SLOTS 2
 #define MEM_SLOTS 64
 
@@ -37,6 +38,11 @@ struct mem {
 	int vm_fd; /* -1: no processor (tests, fuzzers) */
 	uint64_t ram_size;
 	bool by_copy;	/* a file cannot be mapped over it: huge pages, or wired */
+	bool wired, in_core;
+	struct mem_image {
+		uint64_t gpa, size;
+	} image[2]; /* what mem_map_image() mapped */
+	unsigned n_images;
 	uint8_t *space; /* the whole reservation, guards included */
 	size_t space_size;
 	/* Indexed by KVM slot: RAM below and above 4 GiB, fixed from the start; then what is mapped. */
@@ -62,6 +68,21 @@ void mem_done(struct mem *m);
 int mem_map_file(struct mem *m, int fd, uint64_t offset, struct error *err);
 
 /*
+ * Maps the first size bytes of a file of hugetlbfs over RAM at gpa, both whole huge pages: read
+ * where it lies, copied a huge page at a time when written, never written back.  Before the
+ * guest runs.  -ENOTSUP, and nothing changed, where memory is wired, something is mapped already
+ * or the pool cannot promise pages for the copies.
+ */
+int mem_map_image(struct mem *m, uint64_t gpa, uint64_t size, int fd, struct error *err);
+/*
+ * A start waits for the lowest huge page, which holds its tables: from the pool it is cleared
+ * once, where the kernel may clear others twice.  Before anything is in it; nothing, if there is none.
+ */
+int mem_lowest_from_pool(struct mem *m, struct error *err);
+/* Whoever asks the kernel which pages hold something: those of images do, touched or not. */
+int mem_populate_images(const struct mem *m, struct error *err);
+
+/*
  * Maps size bytes at hva into the guest at gpa as device memory (flags:
  * KVM_MEM_READONLY or 0).  The slot number is for mem_unmap() and mem_move().
  */
@@ -75,7 +96,10 @@ void *mem_ptr(const struct mem *m, uint64_t gpa, uint64_t len);
 bool mem_read(const struct mem *m, uint64_t gpa, void *dst, size_t len);
 bool mem_write(const struct mem *m, uint64_t gpa, const void *src, size_t len);
 bool mem_zero(const struct mem *m, uint64_t gpa, uint64_t len);
-/* Gives whole pages back to the host: they read as zero from then on.  Others stay as they are. */
+/*
+ * Gives whole pages back to the host: they read as zero from then on.  Others, and those over an
+ * image, stay as they are.
+ */
 void mem_discard(const struct mem *m, uint64_t gpa, uint64_t len);
 
 static inline uint64_t

@@ -39,7 +39,10 @@ static const struct {
 	const char *name;
 } kinds[] = {{SANDBOX_VCPU, "vcpu"}, {SANDBOX_IO, "I/O"}, {SANDBOX_FILES, "files"}, {SANDBOX_MAIN, "main"}};
 
+/* Each made when the first thread of its kind enters: what is not needed yet would delay the guest. */
 static struct sock_fprog filters[ARRAY_SIZE(kinds)];
+static pthread_mutex_t filters_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool prepared;
 static _Thread_local const char *thread_name = "";
 
 static int
@@ -102,12 +105,7 @@ sandbox_prepare(struct error *err)
 
 	if (sigaction(SIGSYS, &sa, NULL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set_errno(err, errno, "sandbox");
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		int r = generate(kinds[i].kind, &filters[i], err);
-
-		if (r < 0)
-			return error_wrap(err, r, "sandbox");
-	}
+	prepared = true;
 	return 0;
 }
 
@@ -115,17 +113,22 @@ void
 sandbox_enter(enum sandbox_thread kind)
 {
 	sigset_t sys;
+	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if (kinds[i].kind != kind || !filters[i].len)
+	for (size_t i = 0; prepared && i < ARRAY_SIZE(kinds); i++) {
+		if (kinds[i].kind != kind)
 			continue;
+		pthread_mutex_lock(&filters_lock);
+		if (!filters[i].len)
+			r = generate(kind, &filters[i], NULL);
+		pthread_mutex_unlock(&filters_lock);
 		/* a blocked SIGSYS would kill without a word */
 		sigemptyset(&sys);
 		sigaddset(&sys, SIGSYS);
 		pthread_sigmask(SIG_UNBLOCK, &sys, NULL);
 		thread_name = kinds[i].name;
 		/* The filter is sound and we may: what fails here leaves a thread without walls. */
-		if (seccomp_install(&filters[i], NULL) < 0)
+		if (r < 0 || seccomp_install(&filters[i], NULL) < 0)
 			abort();
 	}
 }

@@ -35,7 +35,7 @@ struct sandbox_needs {
 	static const struct sandbox_needs *const sandbox_needs_at_##n                        \
 		__attribute__((section("vmm_sandbox"), used)) = &sandbox_needs_##n
 
-/* Makes the filters; until then sandbox_enter() does nothing (tests). */
+/* From now on threads that enter are confined; until then sandbox_enter() does nothing (tests). */
 int sandbox_prepare(struct error *err);
 /* The calling thread becomes one of that kind, for good. */
 void sandbox_enter(enum sandbox_thread kind);

@@ -32,4 +32,13 @@ int boot_linux(struct vm *vm, const char *kernel, struct error *err);
 int vmlinux_open(const char *kernel, const char *cache_dir, int *ret_fd, bool *ret_linux,
 		 struct error *err);
 
+/* len bytes at offset of a file belong at gpa. */
+struct boot_piece {
+	uint64_t offset, gpa, len;
+};
+
+/* image.c: pieces of a file by mapping (boot.images).  -ENOTSUP: nothing was done, so copy them. */
+int image_map(struct vm *vm, int file, const struct boot_piece *piece, unsigned n,
+	      struct error *err);
+
 #endif

@@ -66,32 +66,44 @@ enum { MAP_RAM = 1, MAP_RESERVED = 2 };
 #define START_INFO_MAGIC 0x336ec578
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
 
-/*
- * Puts len bytes of fd at gpa.  Mapping the file over guest memory would save the
- * copy, but keeps huge pages (memory.thp) away from the part of memory the kernel uses most.
- */
 static int
-load_range(struct vm *vm, int fd, uint64_t offset, uint64_t gpa, uint64_t len, struct error *err)
+copy_piece(struct vm *vm, int fd, const struct boot_piece *p, struct error *err)
 {
-	uint8_t *to = mem_ptr(&vm->mem, gpa, len);
-	uint64_t skip = offset % PAGE;
+	uint8_t *to = mem_ptr(&vm->mem, p->gpa, p->len);
+	uint64_t skip = p->offset % PAGE;
 	struct stat st;
 	uint8_t *from;
 
-	if (len == 0)
+	if (p->len == 0)
 		return 0;
 	if (!to)
 		return error_set(err, EFBIG, "%llu bytes at %#llx do not fit into the guest's memory",
-				 (unsigned long long)len, (unsigned long long)gpa);
-	if (fstat(fd, &st) < 0 || offset > (uint64_t)st.st_size || len > (uint64_t)st.st_size - offset)
+				 (unsigned long long)p->len, (unsigned long long)p->gpa);
+	if (fstat(fd, &st) < 0 || p->offset > (uint64_t)st.st_size ||
+	    p->len > (uint64_t)st.st_size - p->offset)
 		return error_set(err, EIO, "the kernel's file ends early");
 	/* pread(2) would go through the page cache page by page; a mapping takes sixteen a fault. */
-	from = mmap(NULL, len + skip, PROT_READ, MAP_PRIVATE, fd, (off_t)(offset - skip));
+	from = mmap(NULL, p->len + skip, PROT_READ, MAP_PRIVATE, fd, (off_t)(p->offset - skip));
 	if (from == MAP_FAILED)
 		return error_set_errno(err, errno, "cannot map the kernel's file");
-	memcpy(to, from + skip, len);
-	munmap(from, len + skip);
+	memcpy(to, from + skip, p->len);
+	munmap(from, p->len + skip);
 	return 0;
+}
+
+/* Maps what a file has for guest memory where that can be done (image.c), copies it otherwise. */
+static int
+load_pieces(struct vm *vm, int fd, const struct boot_piece *piece, unsigned n, struct error *err)
+{
+	int r = image_map(vm, fd, piece, n, err);
+
+	if (r != -ENOTSUP)
+		return r;
+	error_done(err);
+	r = 0;
+	for (unsigned i = 0; r == 0 && i < n; i++)
+		r = copy_piece(vm, fd, &piece[i], err);
+	return r;
 }
 
 static int
@@ -138,17 +150,21 @@ find_entry(int fd, const Elf64_Phdr *ph, uint32_t *ret, struct error *err)
 	return 0;
 }
 
+#define MAX_SEGMENTS 64
+
 static int
 load_elf(struct vm *vm, int fd, struct kernel *ret, struct error *err)
 {
+	struct boot_piece load[MAX_SEGMENTS];
 	struct kernel k = {0};
+	unsigned n = 0;
 	Elf64_Ehdr eh;
 	int r = read_exact(fd, &eh, sizeof(eh), 0, err);
 
 	if (r < 0)
 		return r;
 	if (eh.e_ident[EI_CLASS] != ELFCLASS64 || eh.e_machine != EM_X86_64 ||
-	    eh.e_phentsize != sizeof(Elf64_Phdr) || eh.e_phnum > 64)
+	    eh.e_phentsize != sizeof(Elf64_Phdr) || eh.e_phnum > MAX_SEGMENTS)
 		return error_set(err, EINVAL, "not a 64-bit x86 kernel");
 	for (unsigned i = 0; i < eh.e_phnum; i++) {
 		Elf64_Phdr ph;
@@ -156,16 +172,16 @@ load_elf(struct vm *vm, int fd, struct kernel *ret, struct error *err)
 		r = read_exact(fd, &ph, sizeof(ph), eh.e_phoff + i * sizeof(ph), err);
 		if (r == 0 && ph.p_type == PT_NOTE)
 			r = find_entry(fd, &ph, &k.pvh, err);
-		if (r == 0 && ph.p_type == PT_LOAD) {
-			r = load_range(vm, fd, ph.p_offset, ph.p_paddr, ph.p_filesz, err);
-			k.end = ph.p_paddr + ph.p_memsz > k.end ? ph.p_paddr + ph.p_memsz : k.end;
-		}
 		if (r < 0)
 			return r;
+		if (ph.p_type != PT_LOAD)
+			continue;
+		load[n++] = (struct boot_piece){ph.p_offset, ph.p_paddr, ph.p_filesz};
+		k.end = ph.p_paddr + ph.p_memsz > k.end ? ph.p_paddr + ph.p_memsz : k.end;
 	}
 	k.entry = eh.e_entry;
 	*ret = k;
-	return 0;
+	return load_pieces(vm, fd, load, n, err);
 }
 
 /* As high as it goes in low memory, out of the growing kernel's way. */
@@ -185,7 +201,7 @@ load_initrd(struct vm *vm, const char *path, uint64_t kernel_end, struct module 
 				 (unsigned long long)(size >> 20));
 	at = (mem_low_size(&vm->mem) - size) & ~(PAGE - 1);
 	*ret = (struct module){.address = at, .size = size};
-	return load_range(vm, fd, 0, at, size, err);
+	return load_pieces(vm, fd, &(struct boot_piece){0, at, size}, 1, err);
 }
 
 static unsigned
