@@ -69,6 +69,7 @@ build_aggregate(struct dt *dt, const struct node *where, const struct type_body 
 {
 	const char *kind = body->kind == CTF_UNION ? "union" : "struct";
 	struct ctf_type *made;
+	struct ctf_member old;
 	int r = 0;
 
 	if (body->tag && (r = priv_check_name(dt, where, kind, body->tag, err)) < 0)
@@ -82,6 +83,9 @@ build_aggregate(struct dt *dt, const struct node *where, const struct type_body 
 			return r;
 		if (ctf_kind(ctf_resolve(type)) == CTF_FUNCTION)
 			return d_error(err, m->line, "D_DECL_VOIDOBJ", "a function is no member");
+		if (m->name && ctf_find_member(made, m->name, &old))
+			return d_error(err, m->line, "D_UNKNOWN", "member \"%s\" is declared twice",
+				       m->name);
 		r = ctf_add_member(made, m->name ? m->name : "", type, m->bit_size, err);
 		if (r < 0)
 			return d_error(err, m->line, "D_DECL_INCOMPLETE", "%s",
@@ -151,7 +155,7 @@ check_words(const struct node *where, const char *base, struct error *err)
 		     "void has no size and no sign"},
 		    {is_char && (is_short || is_long), "D_DECL_CHARATTR",
 		     "char is neither short nor long"},
-		    {is_short && is_long, "D_DECL_COMBO", "both short and long"},
+		    {is_short && is_long, "D_UNKNOWN", "both short and long"},
 		    {is_short > 1 || is_long > 2 || is_signed + is_unsigned > 1, "D_DECL_COMBO",
 		     "a word too many"}};
 
@@ -613,6 +617,15 @@ common_type(struct dt *dt, const struct node *a, const struct node *b)
 	return dt_common_type(dt, a->type, b->type);
 }
 
+/* What the generated code makes of a constant of 64 bits (cut() and as_common() of gen_expr.c). */
+static int64_t as_type(int64_t value, const struct ctf_type *t);
+
+static int64_t
+as_computed(int64_t value, const struct ctf_type *t)
+{
+	return ctf_size(t) == 4 && ctf_is_signed(t) ? value : as_type(value, t);
+}
+
 /* The value as an integer type of that size holds it. */
 static int64_t
 as_type(int64_t value, const struct ctf_type *t)
@@ -725,8 +738,8 @@ check_binary(struct checker *c, struct node *n, struct error *err)
 		if ((n->op == OP_DIV || n->op == OP_MOD) && r->value == 0)
 			return d_error(err, n->line, "D_DIV_ZERO",
 				       "expression contains division by zero");
-		if (fold(n->op, as_type(l->value, t), as_type(r->value, t), ctf_is_signed(t), &v))
-			set_const(n, n->type == dt->t_int ? v : as_type(v, n->type));
+		if (fold(n->op, as_computed(l->value, t), as_computed(r->value, t), ctf_is_signed(t), &v))
+			set_const(n, as_computed(v, n->type));
 	}
 	return 0;
 }
@@ -841,6 +854,9 @@ check_assign(struct checker *c, struct node *n, struct error *err)
 		n->left->ident->is_user |= n->right->is_user;
 	if (n->op2 != OP_NONE && ctf_is_pointer(n->right->type) && !dt_is_string(dt, n->right->type))
 		return d_error(err, n->line, "D_OP_VFPTR", "a pointer cannot be added or taken off");
+	if (dt_in_variable(n->left) && !dt_is_string(dt, n->left->type) &&
+	    ctf_kind(ctf_resolve(n->left->type)) == CTF_ARRAY)
+		return d_error(err, n->line, "D_OP_ARRFUN", "an array is not assigned as a whole");
 	if (!dt_may_assign(dt, n->left->type, n->right) ||
 	    (n->op2 != OP_NONE && !dt_is_scalar(dt, n->left->type)))
 		return bad_operand(n, err);
@@ -853,7 +869,7 @@ static int
 check_member(struct checker *c, struct node *n, struct error *err)
 {
 	const struct ctf_type *t;
-	bool assigning = c->assigning;
+	bool assigning = c->assigning, forward;
 	struct ctf_member m;
 	int r;
 
@@ -868,8 +884,16 @@ check_member(struct checker *c, struct node *n, struct error *err)
 			return d_error(err, n->line, "D_OP_PTR", "\"->\" needs a pointer");
 		t = ctf_target(ctf_resolve(t));
 	}
-	if (ctf_kind(ctf_resolve(t)) == CTF_FORWARD)
+	forward = ctf_kind(ctf_resolve(t)) == CTF_FORWARD;
+	if (forward)
 		t = ctf_find(c->dt->types, ctf_spelling(c->dt, t));
+	if (forward && (!t || !ctf_is_aggregate(t))) {
+		cleanup_free char *name = ctf_name(n->left->type);
+
+		return d_error(err, n->line, "D_OP_INCOMPLETE",
+			       "operator %s cannot be applied to a forward declaration: no definition of \"%s\" is known",
+			       op_name(n->op), name);
+	}
 	if (!t || !ctf_is_aggregate(t)) {
 		cleanup_free char *name = ctf_name(n->left->type);
 
@@ -960,6 +984,12 @@ check_unary(struct checker *c, struct node *n, struct error *err)
 	return 0;
 }
 
+static bool
+is_action(const struct node *n)
+{
+	return n->kind == N_AGG || (n->kind == N_CALL && n->ident && n->ident->kind == ID_ACTION);
+}
+
 static int
 check_cond(struct checker *c, struct node *n, struct error *err)
 {
@@ -971,6 +1001,8 @@ check_cond(struct checker *c, struct node *n, struct error *err)
 		return r;
 	if (!dt_is_scalar(dt, n->left->type))
 		return d_error(err, n->line, "D_OP_SCALAR", "the condition of ?: must be a scalar");
+	if (is_action(n->right) || is_action(n->third))
+		return d_error(err, n->line, "D_OP_ACT", "an action is no operand of ?:");
 	if (dt_is_string(dt, n->right->type) || dt_is_string(dt, n->third->type)) {
 		if (!is_text(dt, n->right->type) || !is_text(dt, n->third->type))
 			return bad_operand(n, err);
@@ -1154,7 +1186,7 @@ check_sizeof(struct checker *c, struct node *n, struct error *err)
 			return d_error(err, n->line, "D_OFFSETOF_TYPE",
 				       "offsetof takes a struct or union that is known");
 		if (!ctf_find_member(t, n->name, &m))
-			return d_error(err, n->line, "D_TYPE_MEMBER", "no member \"%s\"", n->name);
+			return d_error(err, n->line, "D_UNKNOWN", "no member \"%s\"", n->name);
 		if (m.bit_size)
 			return d_error(err, n->line, "D_OFFSETOF_BITFIELD",
 				       "\"%s\" is a bit-field", n->name);
@@ -1166,7 +1198,7 @@ check_sizeof(struct checker *c, struct node *n, struct error *err)
 	if (dt_is_string(c->dt, t)) {
 		bool literal = !n->type_expr && n->left->kind == N_STRING;
 
-		set_const(n, literal ? (int64_t)n->left->text_len + 1 : c->dt->opts.strsize);
+		set_const(n, literal ? (int64_t)n->left->text_len + 1 : c->dt->opts.strmax);
 		return 0;
 	}
 	if (!ctf_size(t))

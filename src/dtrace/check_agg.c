@@ -158,11 +158,8 @@ agg_keys(struct checker *c, struct node *n, struct agg *a, bool first, struct er
 			a->keys[i] = rec;
 			continue;
 		}
-		if (a->keys[i].kind == REC_INT && rec.kind == REC_INT) {
-			if (rec.shown_size > a->keys[i].shown_size)
-				a->keys[i].shown_size = rec.shown_size;
+		if (a->keys[i].kind == REC_INT && rec.kind == REC_INT)
 			continue;
-		}
 		if (show_by_name(&rec) && rec.kind == a->keys[i].kind &&
 		    rec.size == a->keys[i].size && rec.action == a->keys[i].action)
 			continue;
@@ -221,6 +218,9 @@ take_params(struct node *call, bool ll, int64_t *params, struct error *err)
 	for (struct node *arg = call->args->next; arg && i < n; arg = arg->next, i++) {
 		const struct agg_param *row = &rows[i];
 		char why[64];
+
+		if (!ll && i == 2 && params[1] <= params[0])
+			break; /* that is what is told */
 
 		snprintf(why, sizeof(why), "argument #%zu must be an integer constant%s", i + 2,
 			 row->type_min == 1 ? " above zero" : "");

@@ -151,6 +151,8 @@ record_value(struct checker *c, struct act *a, struct node *n, struct error *err
 	if (ctf_kind(ctf_resolve(n->type)) == CTF_VOID)
 		return d_error(err, n->line, "D_TRACE_VOID", "a void value cannot be recorded");
 	rec = value_rec(c->dt, n);
+	if (c->dt->opts.rawbytes && (rec.kind == REC_PROBE || dt_is_string(c->dt, n->type)))
+		rec = (struct rec){.kind = REC_STRING, .size = c->dt->opts.strmax};
 	if (!rec.size || rec.size > 8192)
 		return d_error(err, n->line, "D_TRACE_DYN", "a value of %zu bytes cannot be recorded",
 			       rec.size);
@@ -356,13 +358,13 @@ static int
 check_format(struct checker *c, struct node *n, struct act *a, struct error *err)
 {
 	struct node *arg = n->args;
-	int r = check_format_text(c, n, a, &arg, err);
+	int r;
 
-	if (r < 0)
-		return r;
-	for (struct node *v = arg; v; v = v->next)
+	for (struct node *v = arg->next; v; v = v->next)
 		if ((r = check_expr(c, v, err)) < 0)
 			return r;
+	if ((r = check_format_text(c, n, a, &arg, err)) < 0)
+		return r;
 	if ((r = check_conversions(c, n, arg, a->format, err)) < 0)
 		return r;
 	for (; arg; arg = arg->next)
@@ -496,7 +498,8 @@ check_speculation(struct checker *c, const struct node *n, const struct ident *r
 				     : "may not follow data-recording actions";
 		cl->speculates = true;
 	} else if (a == A_COMMIT || a == A_DISCARD) {
-		tag = cl->commits ? "D_COMM_COMM" : cl->shows && a == A_COMMIT ? "D_COMM_DREC" : NULL;
+		if (a == A_COMMIT)
+			tag = cl->commits ? "D_COMM_COMM" : cl->shows ? "D_COMM_DREC" : NULL;
 		why = cl->commits ? "may not follow commit( )"
 				  : "may not follow data-recording actions";
 		cl->commits |= a == A_COMMIT;
@@ -720,6 +723,12 @@ check_predicate(struct checker *c, struct node *n, struct error *err)
 	return 0;
 }
 
+static bool
+only_speculates(const struct clause *cl)
+{
+	return cl->acts && cl->acts->action == A_SPECULATE && !cl->acts->next && !cl->node->body->next;
+}
+
 static int
 check_clause(struct checker *c, struct node *n, struct error *err)
 {
@@ -778,8 +787,8 @@ check_clause(struct checker *c, struct node *n, struct error *err)
 		if (r == 0)
 			r = check_predicate(c, n, err);
 	}
-	/* The default action: tell that the probe fired. */
-	if (r == 0 && !n->body) {
+	/* The default action: tell that the probe fired; speculate() alone does that later. */
+	if (r == 0 && (!n->body || only_speculates(cl))) {
 		cl->rec_size = sizeof(struct rec_head);
 		cl->shows = true;
 	}

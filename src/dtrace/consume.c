@@ -57,6 +57,10 @@ show_trace(struct dt *dt, const struct act *a, const char *data)
 	const struct rec *rec = &a->recs[0];
 	struct value v = show_value(dt, rec, data);
 
+	if (dt->opts.rawbytes && (rec->kind == REC_BYTES || rec->kind == REC_STRING)) {
+		show_bytes(dt, (const unsigned char *)data + rec->offset, rec->size);
+		return;
+	}
 	if (rec->kind == REC_BYTES && is_text_bytes((const unsigned char *)data + rec->offset, rec->size)) {
 		fprintf(dt->out, dt->opts.quiet ? "%.*s" : "  %-33.*s", (int)rec->size,
 			data + rec->offset);
@@ -101,7 +105,18 @@ formatted(struct dt *dt, const struct act *a, const char *data)
 	return text;
 }
 
-/* freopen(""): back to where output went at first. */
+/* Who failed: "error on enabled probe ID 2 (ID 1: dtrace:::BEGIN)". */
+static void
+tell_where(struct dt *dt, const struct rec_head *h)
+{
+	const struct probe *p = dt->probes[h->probe - 1];
+
+	fflush(dt->out);
+	fprintf(stderr, "dtrace: error on enabled probe ID %u (ID %u: %s:%s:%s:%s): ",
+		(h->clause & ~DT_FAULT) + 1, p->id, p->prov, p->mod, p->func, p->name);
+}
+
+/* freopen(""): back to where output went at first.  A file that cannot be opened is told of. */
 static int
 show_freopen(struct dt *dt, const struct act *a, const char *data, struct error *err)
 {
@@ -111,8 +126,11 @@ show_freopen(struct dt *dt, const struct act *a, const char *data, struct error 
 	if (dt->remote)
 		return priv_deed(dt, DEED_REOPEN, path, err);
 	f = *path ? fopen(path, "ae") : NULL;
-	if (*path && !f)
-		return error_set_errno(err, errno, "freopen(\"%s\")", path);
+	if (*path && !f) {
+		tell_where(dt, (const struct rec_head *)(const void *)data);
+		fprintf(stderr, "couldn't freopen() \"%s\": %m\n", path);
+		return 0;
+	}
 	fflush(dt->out);
 	if (dt->reopened)
 		fclose(dt->out);
@@ -141,15 +159,20 @@ show_ftruncate(struct dt *dt, struct error *err)
 }
 
 static int
-show_setopt(struct dt *dt, const struct act *a, const char *data, struct error *err)
+show_setopt(struct dt *dt, const struct act *a, const char *data)
 {
 	struct value name = show_value(dt, &a->recs[0], data);
+	const char *value = a->n_recs > 1 ? show_value(dt, &a->recs[1], data).text : NULL;
 	cleanup_free char *assignment =
-		a->n_recs > 1 ? str_printf("%s=%s", name.text,
-					   show_value(dt, &a->recs[1], data).text)
-			      : xstrdup(name.text);
+		value ? str_printf("%s=%s", name.text, value) : xstrdup(name.text);
+	cleanup_error struct error why = ERROR_INIT;
 
-	return dt_set_runtime_option(dt, assignment, err);
+	if (dt_set_runtime_option(dt, assignment, &why) < 0) {
+		tell_where(dt, (const struct rec_head *)(const void *)data);
+		fprintf(stderr, "couldn't set option \"%s\" to \"%s\": %s\n", name.text,
+			value ? value : "1", error_message(&why));
+	}
+	return 0;
 }
 
 /* panic(): the kernel stops, as sysrq's crash does. */
@@ -226,7 +249,7 @@ show_act(struct dt *dt, const struct act *a, const char *data, struct error *err
 		return spec_end(dt, (uint64_t)show_value(dt, &a->recs[0], data).number,
 				a->action == A_COMMIT, err);
 	case A_SETOPT:
-		return show_setopt(dt, a, data, err);
+		return show_setopt(dt, a, data);
 	case A_FREOPEN:
 		return show_freopen(dt, a, data, err);
 	case A_FTRUNCATE:
@@ -303,16 +326,14 @@ show_fault(struct dt *dt, const struct fault_rec *f)
 		[FAULT_ADDRESS] = "invalid address",	  [FAULT_DIVIDE] = "divide-by-zero",
 		[FAULT_SCRATCH] = "out of scratch space", [FAULT_ILLEGAL] = "illegal operation",
 		[FAULT_KPRIV] = "invalid kernel access",  [FAULT_UPRIV] = "invalid user access"};
-	const struct probe *p = dt->probes[f->head.probe - 1];
 	cleanup_free char *where = f->statement ? str_printf("action #%u", f->statement)
 						: xstrdup("predicate");
 	char address[32] = "";
 
 	if (f->kind == FAULT_ADDRESS || f->kind == FAULT_KPRIV || f->kind == FAULT_UPRIV)
 		snprintf(address, sizeof(address), " (0x%llx)", (unsigned long long)f->address);
-	fflush(dt->out);
-	fprintf(stderr, "dtrace: error on enabled probe ID %u (ID %u: %s:%s:%s:%s): %s%s in %s\n",
-		(f->head.clause & ~DT_FAULT) + 1, p->id, p->prov, p->mod, p->func, p->name,
+	tell_where(dt, &f->head);
+	fprintf(stderr, "%s%s in %s\n",
 		f->kind < ARRAY_SIZE(words) && words[f->kind] ? words[f->kind] : "error", address,
 		where);
 }

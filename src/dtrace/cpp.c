@@ -18,7 +18,7 @@
 /* What D programs are told of where they are. */
 static const char *const predefined[] = {
 	"__SUNW_D=1", "__SUNW_D_64", "__SUNW_D_VERSION=0x010d0000", "__linux", "__unix", "__SVR4",
-	"__x86_64", "__amd64", NULL};
+	"__Linux", "__x86_64", "__x86_64__", "__amd64", NULL};
 
 static bool
 is_mcpp(const char *program)

@@ -2,6 +2,7 @@
 #include "dtrace/dt.h"
 
 #include <bpf/libbpf.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -83,6 +84,8 @@ dt_open(struct dt **ret, struct error *err)
 	dt = xcalloc(1, sizeof(*dt));
 	dt->kernel = kernel;
 	dt->opts = (struct dt_opts){.strsize = 256,
+				    .strmax = 256,
+				    .scratchsize = DT_SCRATCH,
 				    .bufsize = 4 << 20,
 				    .dynvarsize = 4 << 20,
 				    .stackframes = 20,
@@ -338,13 +341,14 @@ static const struct {
 	{"nspec", OPT_UINT, AT(nspec), false},
 	{"quiet", OPT_FLAG, AT(quiet), true},
 	{"rawbytes", OPT_FLAG, AT(rawbytes), true},
+	{"scratchsize", OPT_UINT, AT(scratchsize), false},
 	{"setenv", OPT_LIST, AT(env), false},
 	{"showcode", OPT_FLAG, AT(showcode), false},
 	{"specsize", OPT_SIZE, AT(specsize), false},
 	{"stackframes", OPT_FRAMES, AT(stackframes), false},
 	{"stackindent", OPT_UINT, AT(stackindent), true},
 	{"stdc", OPT_STDC, AT(stdc), false},
-	{"strsize", OPT_UINT, AT(strsize), false},
+	{"strsize", OPT_UINT, AT(strmax), false},
 	{"switchrate", OPT_RATE, AT(switchrate_ns), true},
 	{"syslibdir", OPT_STR, AT(syslibdir), false},
 	{"undef", OPT_LIST, AT(undefs), false},
@@ -409,6 +413,28 @@ parse_rate(const char *value, uint64_t *ret)
 	return -EINVAL;
 }
 
+/* "yes", "off", "UNSET" ... */
+static int
+parse_flag(const char *value, bool *ret)
+{
+	static const struct {
+		const char *word;
+		bool is;
+	} rows[] = {{"enable", true},	 {"enabled", true},   {"set", true},
+		    {"disable", false}, {"disabled", false}, {"unset", false}};
+	cleanup_free char *word = xstrdup(value);
+
+	for (char *p = word; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (str_eq(rows[i].word, word)) {
+			*ret = rows[i].is;
+			return 0;
+		}
+	}
+	return str_to_bool(word, ret);
+}
+
 static int
 parse_word(const char *value, const char *const *names, size_t n, int *ret)
 {
@@ -452,9 +478,9 @@ set_option(struct dt *dt, size_t i, const char *value)
 	switch (options[i].type) {
 	case OPT_FLAG:
 		*(bool *)at = true;
-		return value ? str_to_bool(value, at) : 0;
+		return value ? parse_flag(value, at) : 0;
 	case OPT_SIZE:
-		return str_to_size(value, at);
+		return strchr(value, 'b') ? -EINVAL : str_to_size(value, at);
 	case OPT_UINT:
 		r = str_to_size(value, &size);
 		if (r == 0 && (size < 1 || size > 8192))
@@ -518,9 +544,10 @@ find_and_set(struct dt *dt, const char *assignment, bool running, struct error *
 		if (set_option(dt, i, value) < 0)
 			return error_set(err, EINVAL, "invalid value for option '%s': %s", name,
 					 value ? value : "none given");
-		if (dt->opts.strsize < 2)
+		if (dt->opts.strmax < 2)
 			return error_set(err, EINVAL, "option 'strsize': at least 2");
-		dt->opts.strsize = (dt->opts.strsize + 7) & ~7u;
+		dt->opts.strsize = (dt->opts.strmax + 7) & ~7u;
+		dt->opts.scratchsize = (dt->opts.scratchsize + 7) & ~7u;
 		if (dt->opts.nspec > DT_MAX_SPECS)
 			return error_set(err, EINVAL, "option 'nspec': at most %d", DT_MAX_SPECS);
 		return priv_check_option(dt, name, err);

@@ -31,7 +31,7 @@
 
 #define DT_MAX_KEYS 16
 #define DT_LEVELS 4 /* nested probe firings on one CPU */
-#define DT_ALLOCA 4096 /* bytes that alloca() and copyin() have in one firing */
+#define DT_SCRATCH 4096 /* scratchsize, if nothing is said */
 #define DT_COPYOUT 4096 /* bytes that copyout() copies at most */
 #define DT_HELD 2 /* dt_shared.stopped until all probes are attached */
 #define DT_MAX_SPECS 64
@@ -54,7 +54,9 @@ enum buf_policy { BUF_SWITCH, BUF_FILL, BUF_RING };
 enum ustackunwind { UNWIND_AUTO, UNWIND_FP };
 
 struct dt_opts {
-	unsigned strsize;    /* bytes of a string, NUL included */
+	unsigned strsize;    /* room for a string, a multiple of 8 */
+	unsigned strmax;     /* bytes of a string, NUL included */
+	unsigned scratchsize; /* bytes that alloca() and copyin() have in one firing */
 	uint64_t bufsize;    /* of the ring buffer */
 	uint64_t aggsize;    /* bytes of a keyed aggregation; 0: room for DT_AGG_KEYS keys */
 	uint64_t dynvarsize; /* bytes of all dynamic variables */

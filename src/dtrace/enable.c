@@ -189,8 +189,8 @@ make_maps(struct dt *dt, struct error *err)
 	dt->rt_off = align8(dt->this_size) + dt->record_max;
 	dt->uses_rt |= dt->confine != NULL;
 	dt->alloca_off = dt->rt_off + (dt->uses_rt ? sizeof(struct rt) + dt->opts.strsize : 0);
-	/* Twice: a read of DT_ALLOCA bytes may be asked for at its last byte. */
-	dt->slots_off = dt->alloca_off + (dt->uses_alloca ? 2 * DT_ALLOCA : 0);
+	/* Twice: a read of scratchsize bytes may be asked for at its last byte. */
+	dt->slots_off = dt->alloca_off + (dt->uses_alloca ? 2 * (size_t)dt->opts.scratchsize : 0);
 	dt->scratch_size = dt->slots_off;
 	if ((r = dt_make_map(BPF_MAP_TYPE_ARRAY, "dt_globals", 4, align8(dt->globals_size), 1,
 			  BPF_F_MMAPABLE, &dt->globals_fd, err)) < 0 ||

@@ -7,16 +7,16 @@
 #include "dtrace/check.h"
 #include "dtrace/priv.h"
 
-/* What each takes: 's' text, 't' text or 0, 'n' number or pointer, 'p' pointer, per argument. */
+/* What each takes: 's' text, 't' text or 0, 'n' number or pointer, 'p' pointer, 'P' the same or text. */
 static const char *const shapes[F_NFUNCS] = {
 	[F_STRLEN] = "s",	[F_STRJOIN] = "ss",	[F_STRCHR] = "sn",	[F_STRRCHR] = "sn",
 	[F_STRSTR] = "ss",	[F_INDEX] = "ssn",	[F_RINDEX] = "ssn",	[F_SUBSTR] = "snn",
 	[F_STRTOK] = "ts",	[F_TOUPPER] = "s",	[F_TOLOWER] = "s",	[F_LLTOSTR] = "nn",
 	[F_STRTOLL] = "sn",	[F_BASENAME] = "s",	[F_DIRNAME] = "s",	[F_CLEANPATH] = "s",
 	[F_COPYIN] = "nn",	[F_COPYINSTR] = "nn",	[F_COPYINTO] = "nnp",	[F_ALLOCA] = "n",
-	[F_BCOPY] = "ppn",	[F_RAND] = "",		[F_PROGENYOF] = "n",	[F_HTONS] = "n",
+	[F_BCOPY] = "Ppn",	[F_RAND] = "",		[F_PROGENYOF] = "n",	[F_HTONS] = "n",
 	[F_HTONL] = "n",	[F_HTONLL] = "n",	[F_NTOHS] = "n",	[F_NTOHL] = "n",
-	[F_NTOHLL] = "n",	[F_INET_NTOA] = "p",	[F_INET_NTOA6] = "p",	[F_INET_NTOP] = "np",
+	[F_NTOHLL] = "n",	[F_INET_NTOA] = "p",	[F_INET_NTOA6] = "pn",	[F_INET_NTOP] = "np",
 	[F_LINK_NTOP] = "np",	[F_GETMAJOR] = "n",	[F_GETMINOR] = "n",	[F_SPECULATION] = "",
 	[F_JSON] = "ss",	[F_MSGDSIZE] = "p",	[F_DDI_PATHNAME] = "pn", [F_D_PATH] = "p",
 	[F_D_PSARGS] = "p",	[F_D_ZONENAME] = "p",	[F_MUTEX_OWNED] = "p",	[F_MUTEX_OWNER] = "p",
@@ -24,13 +24,36 @@ static const char *const shapes[F_NFUNCS] = {
 	[F_RW_ISWRITER] = "p",	[F_RW_READ_HELD] = "p",	[F_RW_WRITE_HELD] = "p",
 };
 
+/* Arguments that are constants, and of which the compiler can say that they are wrong. */
+static int
+check_sizes(struct dt *dt, const struct node *n, enum func f, struct error *err)
+{
+	const struct node *size = f == F_ALLOCA ? n->args : f == F_COPYIN ? n->args->next : NULL;
+	const struct node *strict = f == F_INET_NTOA6 ? n->args->next : NULL;
+
+	if (size && size->is_const && (uint64_t)size->value > dt->opts.scratchsize)
+		return d_error(err, n->line, "D_ALLOCA_SIZE",
+			       "%s(%llu) is larger than scratchsize %u", n->name,
+			       (unsigned long long)size->value, dt->opts.scratchsize);
+	if (strict && !strict->is_const)
+		return d_error(err, n->line, "D_PROTO_ARG",
+			       "%s( ) argument #2 must be an integer constant", n->name);
+	if (f == F_INET_NTOA6 && ctf_is_pointer(n->args->type) &&
+	    ctf_is_integral(ctf_target(ctf_resolve(n->args->type))))
+		return d_error(err, n->line, "D_PROTO_ARG",
+			       "%s( ) argument #1 must be an in6_addr_t *", n->name);
+	return 0;
+}
+
 int
 func_check(struct checker *c, struct node *n, enum func f, struct error *err)
 {
 	const char *shape = shapes[f];
-	int i = 1;
+	int i = 1, r;
 
 	c->dt->uses_rt = true;
+	if ((r = check_sizes(c->dt, n, f, err)) < 0)
+		return r;
 	if (f == F_COPYIN || f == F_COPYINTO || f == F_ALLOCA || f == F_BCOPY)
 		c->dt->uses_alloca = true;
 	for (struct node *arg = n->args; arg && *shape; arg = arg->next, shape++, i++) {
@@ -41,7 +64,8 @@ func_check(struct checker *c, struct node *n, enum func f, struct error *err)
 		if (*shape == 't' && arg->is_const && !arg->value)
 			continue;
 		if (*shape == 's' || *shape == 't' ? !text
-		    : *shape == 'p'		   ? !ctf_is_pointer(arg->type)
+		    : *shape == 'P'		   ? !ctf_is_pointer(arg->type)
+		    : *shape == 'p'		   ? !number || !ctf_is_pointer(arg->type)
 						   : !number) {
 			cleanup_free char *name = ctf_name(arg->type);
 
@@ -235,13 +259,14 @@ take_room(struct gen *g)
 {
 	struct asmb *a = &g->a;
 	struct place next = gen_rt_place(g, offsetof(struct rt, alloca_next));
+	int32_t scratch = (int32_t)g->dt->opts.scratchsize;
 
-	asm_jcci(a, BPF_JGT, R0, DT_ALLOCA, gen_fault(g, FAULT_SCRATCH));
+	asm_jcci(a, BPF_JGT, R0, scratch, gen_fault(g, FAULT_SCRATCH));
 	asm_alui(a, BPF_ADD, R0, 7);
 	asm_alui(a, BPF_AND, R0, -8);
 	asm_load(a, 8, R1, next.reg, next.off);
 	asm_alu(a, BPF_ADD, R0, R1);
-	asm_jcci(a, BPF_JGT, R0, DT_ALLOCA, gen_fault(g, FAULT_SCRATCH));
+	asm_jcci(a, BPF_JGT, R0, scratch, gen_fault(g, FAULT_SCRATCH));
 	asm_store(a, 8, next.reg, next.off, R0);
 	asm_mov(a, R0, R1);
 }
@@ -258,15 +283,21 @@ address_of_room(struct gen *g)
 	asm_alui(&g->a, BPF_ADD, R0, (int32_t)g->dt->alloca_off);
 }
 
-/* r1: a place's number below DT_ALLOCA, r2: bytes, r3: from where. */
+/* r1: a place's number, r2: bytes, all of which alloca() gave; r3: from where. */
 static void
 read_to_room(struct gen *g, int helper)
 {
 	struct asmb *a = &g->a;
+	struct place next = gen_rt_place(g, offsetof(struct rt, alloca_next));
+	int32_t scratch = (int32_t)g->dt->opts.scratchsize;
 
-	asm_jcci(a, BPF_JGE, R1, DT_ALLOCA, gen_fault(g, FAULT_ADDRESS));
-	asm_jcci(a, BPF_JGT, R2, DT_ALLOCA, gen_fault(g, FAULT_ADDRESS));
-	gen_guard(g, R3, DT_ALLOCA, helper == BPF_FUNC_probe_read_user);
+	asm_jcci(a, BPF_JGE, R1, scratch, gen_fault(g, FAULT_ADDRESS));
+	asm_jcci(a, BPF_JGT, R2, scratch, gen_fault(g, FAULT_ADDRESS));
+	asm_mov(a, R4, R1);
+	asm_alu(a, BPF_ADD, R4, R2);
+	asm_load(a, 8, R5, next.reg, next.off);
+	asm_jcc(a, BPF_JGT, R4, R5, gen_fault(g, FAULT_ADDRESS));
+	gen_guard(g, R3, (size_t)scratch, helper == BPF_FUNC_probe_read_user);
 	asm_alu(a, BPF_ADD, R1, R7);
 	asm_alui(a, BPF_ADD, R1, (int32_t)g->dt->alloca_off);
 	gen_note_address(g);
@@ -655,7 +686,10 @@ gen_inet(struct gen *g, struct node *n, struct place out, struct error *err)
 		if ((r = gen_scalar(g, pointer, err)) < 0)
 			return r;
 		gen_address_text(g, pointer, f == F_INET_NTOA ? 4 : 16, "rt_ntop",
-				 f == F_INET_NTOA ? 2 : 10, out);
+				 f == F_INET_NTOA			      ? 2
+				 : pointer->next && pointer->next->value ? 10
+									      : RT_INET6_BARE,
+				 out);
 		return 0;
 	}
 	if ((r = gen_scalar(g, pointer, err)) < 0 || (r = gen_push(g, n, err)) < 0 ||

@@ -19,7 +19,7 @@ gen_record(struct gen *g, struct node *n, const struct rec *rec, struct error *e
 		asm_store(&g->a, (unsigned)rec->size, to.reg, to.off, R0);
 		return 0;
 	case REC_STRING:
-		return gen_text(g, n, to, rec->size, false, err);
+		return gen_text(g, n, to, rec->size, g->dt->opts.rawbytes, err);
 	case REC_BYTES:
 		return gen_read_node(g, n, to, rec->size, err);
 	case REC_PROBE:
@@ -172,6 +172,7 @@ gen_end_spec(struct gen *g, struct node *n, const struct act *act, struct error 
 	asm_storei(a, 8, to.reg, to.off, 0);
 	if ((r = gen_scalar(g, n->args, err)) < 0)
 		return r;
+	asm_jcci(a, BPF_JGT, R0, (int32_t)g->dt->opts.nspec, gen_fault(g, FAULT_ILLEGAL));
 	asm_mov(a, R3, R0);
 	spec_state(g, bad);
 	asm_imm(a, R0, SPEC_ACTIVE);

@@ -123,7 +123,7 @@ static void
 quantize_bucket(struct gen *g)
 {
 	struct asmb *a = &g->a;
-	int positive = asm_label(a), zero = asm_label(a);
+	int positive = asm_label(a), zero = asm_label(a), least;
 
 	asm_imm(a, R2, 64);
 	asm_jcci(a, BPF_JEQ, R1, 0, zero);
@@ -143,6 +143,10 @@ quantize_bucket(struct gen *g)
 		asm_alui(a, BPF_ADD, R4, bits);
 		asm_here(a, small);
 	}
+	least = asm_label(a); /* -2^63 belongs to the last bucket that there is */
+	asm_jcci(a, BPF_JLE, R4, 63, least);
+	asm_imm(a, R4, 63);
+	asm_here(a, least);
 	asm_alu(a, BPF_MUL, R4, R3);
 	asm_alu(a, BPF_ADD, R2, R4);
 	asm_here(a, zero);

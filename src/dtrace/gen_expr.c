@@ -778,9 +778,9 @@ gen_scalar(struct gen *g, struct node *n, struct error *err)
 /* --- text */
 
 static void
-gen_literal(struct gen *g, const struct node *n, struct place to, size_t size, bool pad)
+gen_literal(struct gen *g, const struct node *n, struct place to, size_t size, size_t limit, bool pad)
 {
-	size_t len = n->text_len < size ? n->text_len : size - 1;
+	size_t len = n->text_len < limit ? n->text_len : limit - 1;
 	size_t end = pad ? size : ((len + 8) & ~(size_t)7);
 	char buf[8];
 
@@ -904,6 +904,7 @@ gen_ident_text(struct gen *g, struct node *n, struct place to, size_t size, stru
 static int
 text(struct gen *g, struct node *n, struct place to, size_t size, bool pad, struct error *err)
 {
+	size_t limit = size < g->dt->opts.strmax ? size : g->dt->opts.strmax;
 	struct fork fork;
 	int r;
 
@@ -912,13 +913,14 @@ text(struct gen *g, struct node *n, struct place to, size_t size, bool pad, stru
 		return 0;
 	}
 	if (n->kind == N_STRING) {
-		gen_literal(g, n, to, size, pad);
+		gen_literal(g, n, to, size, limit, pad);
 		return 0;
 	}
-	if (pad && is_execname(n)) /* the kernel fills COMM_SIZE bytes to the end */
+	if (pad && is_execname(n) && limit >= COMM_SIZE) /* the kernel fills COMM_SIZE bytes to the end */
 		gen_zero(g, (struct place){to.reg, to.off + COMM_SIZE}, size > COMM_SIZE ? size - COMM_SIZE : 0);
 	else if (pad)
 		gen_zero(g, to, size);
+	size = limit;
 	switch (n->kind) {
 	case N_IDENT:
 		if (dt_is_string(g->dt, n->type))

@@ -142,7 +142,7 @@ gen_room(struct gen *g, size_t size)
 
 	asm_mov(a, R3, R0);
 	gen_note_address(g);
-	if (size > DT_ALLOCA) {
+	if (size > g->dt->opts.scratchsize) {
 		asm_jmp(a, gen_fault(g, FAULT_ADDRESS));
 		return;
 	}
@@ -153,7 +153,7 @@ gen_room(struct gen *g, size_t size)
 	asm_jcci(a, BPF_JLT, R1, (int32_t)size, gen_fault(g, FAULT_ADDRESS));
 	asm_alui(a, BPF_SUB, R1, (int32_t)size);
 	asm_jcc(a, BPF_JGT, R3, R1, gen_fault(g, FAULT_ADDRESS));
-	asm_jcci(a, BPF_JGT, R3, (int32_t)(DT_ALLOCA - size), gen_fault(g, FAULT_ADDRESS));
+	asm_jcci(a, BPF_JGT, R3, (int32_t)(g->dt->opts.scratchsize - size), gen_fault(g, FAULT_ADDRESS));
 	gen_place(g, R1, (struct place){R7, (int)g->dt->alloca_off});
 	asm_alu(a, BPF_ADD, R1, R3);
 }

@@ -117,7 +117,7 @@ skip_space(struct lexer *l, struct error *err)
 static int
 escape(struct lexer *l, struct strbuf *b, struct error *err)
 {
-	static const char from[] = "abfnrtv0\\\"'?", to[] = "\a\b\f\n\r\t\v\0\\\"'?";
+	static const char from[] = "abfnrtv0\\\"'", to[] = "\a\b\f\n\r\t\v\0\\\"'";
 	int c = peek(l, 0);
 	const char *p;
 
@@ -145,8 +145,10 @@ escape(struct lexer *l, struct strbuf *b, struct error *err)
 		return 0;
 	}
 	p = c > 0 ? memchr(from, c, sizeof(from) - 1) : NULL;
-	if (!p)
-		return d_error(err, l->line, "D_SYNTAX", "unknown escape sequence");
+	if (!p) { /* no escape: the backslash stands for itself */
+		strbuf_addc(b, '\\');
+		return 0;
+	}
 	strbuf_addc(b, to[p - from]);
 	l->p++;
 	return 0;

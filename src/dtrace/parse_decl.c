@@ -26,8 +26,9 @@ parse_fail(struct parser *p, const char *wanted, struct error *err)
 {
 	cleanup_free char *shown = lex_shown(&p->lex);
 
-	return d_error(err, p->lex.token_line, "D_SYNTAX", "syntax error near %s: expected %s",
-		       shown, wanted);
+	return d_error(err, p->lex.token_line,
+		       p->lex.token == T_PRAGMA ? "D_PRAGMA_INVAL" : "D_SYNTAX",
+		       "syntax error near %s: expected %s", shown, wanted);
 }
 
 int
@@ -102,7 +103,8 @@ parse_enumerators(struct parser *p, struct type_body *body, struct error *err)
 		struct node *n = node_new(p->lex.arena, N_DECL, p->lex.token_line);
 		bool equals;
 
-		if (p->lex.token != T_IDENT)
+		if (p->lex.token != T_IDENT ||
+		    word_in(p->lex.text, base_words, ARRAY_SIZE(base_words)))
 			return parse_fail(p, "an enumerator", err);
 		n->name = p->lex.text;
 		if ((r = lex_next(&p->lex, err)) < 0 ||
@@ -191,8 +193,13 @@ parse_tagged(struct parser *p, enum ctf_kind kind, const char *word, struct type
 	}
 	if (!lex_is(&p->lex, '{'))
 		return tag ? 0 : parse_fail(p, "a tag or \"{\"", err);
+	if (tag && map_has(p->typedefs, t->base))
+		return d_error(err, p->lex.token_line, "D_DECL_TYPERED", "type redeclared: %s",
+			       t->base);
 	if ((r = lex_next(&p->lex, err)) < 0 || (r = parse_enter(p, err)) < 0)
 		return r;
+	if (tag)
+		map_set(p->typedefs, t->base, NULL);
 	body = arena_alloc(p->lex.arena, sizeof(*body));
 	body->kind = kind;
 	body->tag = tag;
@@ -216,8 +223,18 @@ static const struct {
 	enum storage storage;
 } storages[] = {
 	{"extern", STORE_EXTERN}, {"static", STORE_STATIC}, {"typedef", STORE_TYPEDEF},
-	{"self", STORE_SELF},	  {"this", STORE_THIS},
+	{"self", STORE_SELF},	  {"this", STORE_THIS},	    {"auto", STORE_NONE},
+	{"register", STORE_NONE},
 };
+
+static bool
+at_storage(struct parser *p)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(storages); i++)
+		if (lex_is_word(&p->lex, storages[i].word))
+			return true;
+	return false;
+}
 
 /* Is the word a storage class?  Takes it then. */
 static int
@@ -227,6 +244,9 @@ take_storage(struct parser *p, enum storage *storage, bool *ret_there, struct er
 	for (size_t i = 0; storage && i < ARRAY_SIZE(storages); i++) {
 		if (!lex_is_word(&p->lex, storages[i].word))
 			continue;
+		if (storages[i].storage == STORE_NONE)
+			return d_error(err, p->lex.token_line, "D_DECL_BADCLASS",
+				       "D has no variables of class %s", storages[i].word);
 		if (*storage != STORE_NONE)
 			return d_error(err, p->lex.token_line, "D_DECL_CLASS",
 				       "only one storage class allowed in a declaration");
@@ -343,6 +363,9 @@ parse_params(struct parser *p, int close, struct node **ret, struct error *err)
 			node_list_add(&list, n);
 			break;
 		}
+		if (at_storage(p))
+			return d_error(err, p->lex.token_line, "D_DECL_PARMCLASS",
+				       "a parameter has no storage class");
 		if (!parse_at_type(p))
 			return parse_fail(p, "a type", err);
 		if ((r = parse_specifiers(p, &n->type_expr, NULL, err)) < 0 ||
@@ -371,7 +394,7 @@ parse_suffix(struct parser *p, struct type_expr *t, struct error *err)
 			return r;
 		return parse_expect(p, ')', ")", err);
 	}
-	if (parse_at_type(p)) {
+	if (parse_at_type(p) || lex_is(&p->lex, P_ELLIPSIS)) {
 		if ((r = parse_params(p, ']', &n, err)) < 0 ||
 		    (r = add_part(p, t, DECL_ASSOC, 0, n, err)) < 0)
 			return r;
@@ -417,6 +440,9 @@ parse_declarator(struct parser *p, struct type_expr *t, char **ret_name, struct 
 		if ((r = lex_next(&p->lex, err)) < 0)
 			return r;
 	}
+	if (lex_is(&p->lex, '`'))
+		return d_error(err, p->lex.token_line, "D_DECL_SCOPE",
+			       "what is declared is the program's own: no \"`\" in its name");
 	while (r == 0 && (lex_is(&p->lex, '[') || lex_is(&p->lex, '(')))
 		r = parse_suffix(p, t, err);
 	while (r == 0 && stars-- > 0)
@@ -716,7 +742,6 @@ parse_translator(struct parser *p, struct node_list *list, struct error *err)
 	struct node *n = node_new(p->lex.arena, N_TRANSLATOR, p->lex.token_line);
 	struct node *in = node_new(p->lex.arena, N_DECL, p->lex.token_line);
 	struct node_list members;
-	bool semi;
 	int r;
 
 	node_list_init(&members);
@@ -740,7 +765,7 @@ parse_translator(struct parser *p, struct node_list *list, struct error *err)
 		node_list_add(&members, m);
 	}
 	n->body = members.first;
-	if ((r = lex_next(&p->lex, err)) < 0 || (r = parse_accept(p, ';', &semi, err)) < 0)
+	if ((r = lex_next(&p->lex, err)) < 0 || (r = parse_expect(p, ';', ";", err)) < 0)
 		return r;
 	node_list_add(list, n);
 	return 0;
@@ -814,10 +839,7 @@ at_declaration(struct parser *p)
 		return true;
 	if (next == l->end || strchr("{,", *next) || (*next == '/' && next + 1 < l->end && next[1] != '*'))
 		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(storages); i++)
-		if (str_eq(l->text, storages[i].word))
-			return true;
-	return parse_at_type(p);
+	return at_storage(p) || parse_at_type(p);
 }
 
 static int

@@ -97,7 +97,12 @@ parse_kernel_name(struct parser *p, char *module, int line, struct node **ret, s
 
 	n->scope = SCOPE_KERNEL;
 	n->text = module;
-	if ((r = lex_next(&p->lex, err)) < 0 || (r = take_name(p, &n->name, err)) < 0)
+	if ((r = lex_next(&p->lex, err)) < 0)
+		return r;
+	if (p->lex.token != T_IDENT)
+		return d_error(err, p->lex.token_line, "D_IDENT_UNDEF",
+			       "\"`\" stands before the name of a symbol");
+	if ((r = take_name(p, &n->name, err)) < 0)
 		return r;
 	/* a`b`c: link map and module; the last two are what counts here. */
 	if (lex_is(&p->lex, '`'))
@@ -317,6 +322,9 @@ parse_postfix(struct parser *p, struct node **ret, struct error *err)
 			n = make1(p, punct == '.' ? OP_DOT : OP_ARROW, n, n->line);
 			if ((r = lex_next(&p->lex, err)) == 0)
 				r = take_name(p, &n->name, err);
+		} else if (punct == '(') {
+			r = d_error(err, p->lex.token_line, "D_FUNC_IDENT",
+				    "a function is called by its name");
 		} else {
 			break;
 		}

@@ -47,7 +47,6 @@ TEST(refusals)
 		{"static self int x;", "D_DECL_CLASS", "storage class"},
 		{"struct s { int a : 65; };", "D_DECL_BFSIZE", "bit-field"},
 		{"BEGIN { x = (int y)z; }", "D_DECL_IDENT", "without a name"},
-		{"BEGIN { \"\\q\" }", "D_SYNTAX", "escape"},
 		{"provider p { entry(); };", "D_SYNTAX", "\"probe\""},
 		{"BEGIN { $ }", "D_SYNTAX", "\"$\" without a name"},
 		{"BEGIN { a ? b; }", "D_SYNTAX", "\":\""},

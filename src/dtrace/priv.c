@@ -274,7 +274,7 @@ static const struct {
 	{"stackframes", offsetof(struct dt_opts, stackframes), false, 127, 1},
 	{"jstackframes", offsetof(struct dt_opts, ustackframes), false, 127, 1},
 	{"ustackframes", offsetof(struct dt_opts, ustackframes), false, 127, 1},
-	{"strsize", offsetof(struct dt_opts, strsize), false, DT_ALLOCA, 8},
+	{"strsize", offsetof(struct dt_opts, strmax), false, DT_SCRATCH, 8},
 	{"switchrate", offsetof(struct dt_opts, switchrate_ns), true, UINT64_MAX, 1000000},
 	{"aggsortkey", 0}, {"aggsortkeypos", 0}, {"aggsortpos", 0}, {"aggsortrev", 0},
 	{"aggzoom", 0}, {"argref", 0}, {"bufpolicy", 0}, {"defaultargs", 0}, {"destructive", 0},
@@ -548,7 +548,7 @@ gen_guard(struct gen *g, int reg, size_t size, bool is_user)
 	if (!g->dt->confine || (is_user ? !g->nobody : g->library))
 		return;
 	asm_store(a, 8, R10, STACK_FAULT, reg);
-	if (is_user || size > 2 * DT_ALLOCA || !g->dt->uses_alloca) {
+	if (is_user || size > 2 * (size_t)g->dt->opts.scratchsize || !g->dt->uses_alloca) {
 		/* always; said so that the verifier sees a way on */
 		asm_jcci(a, BPF_JGE, reg, 0, gen_fault(g, is_user ? FAULT_UPRIV : FAULT_KPRIV));
 		return;
@@ -558,7 +558,7 @@ gen_guard(struct gen *g, int reg, size_t size, bool is_user)
 	asm_alui(a, BPF_ADD, R4, (int32_t)g->dt->alloca_off);
 	asm_mov(a, R5, reg);
 	asm_alu(a, BPF_SUB, R5, R4);
-	asm_jcci(a, BPF_JGT, R5, (int32_t)(2 * DT_ALLOCA - size), gen_fault(g, FAULT_KPRIV));
+	asm_jcci(a, BPF_JGT, R5, (int32_t)(2 * g->dt->opts.scratchsize - size), gen_fault(g, FAULT_KPRIV));
 }
 
 /* Is argument i of the hook's probe nothing but a number, or an address of the process? */

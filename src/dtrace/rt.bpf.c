@@ -385,7 +385,7 @@ ntop4(rt_t *rt, char *dst, const u8 *addr, u64 size)
 
 /* RFC 5952: the longest run of two or more zero groups is "::". */
 INLINE void
-ntop6(rt_t *rt, char *dst, const u8 *addr, u64 size)
+ntop6(rt_t *rt, char *dst, const u8 *addr, u64 size, u64 family)
 {
 	rt->a = 8; /* the run's first group */
 	rt->b = 1; /* its length */
@@ -412,6 +412,8 @@ ntop6(rt_t *rt, char *dst, const u8 *addr, u64 size)
 		if (rt->i && rt->i != rt->a + rt->b)
 			add(rt, dst, size, ':');
 		if (rt->i == 6 && !rt->a && (rt->b == 6 || (rt->b == 5 && addr[10] == 255 && addr[11] == 255))) {
+			if (family == RT_INET6_BARE)
+				rt->j = 0;
 			ntop4(rt, dst, addr + 12, size); /* ::ffff:1.2.3.4, ::1.2.3.4 */
 			break;
 		}
@@ -436,7 +438,7 @@ rt_ntop(rt_t *rt, char *dst, const u8 *addr, u64 size, u64 family)
 	if (family == 2)
 		ntop4(rt, dst, addr, size);
 	else
-		ntop6(rt, dst, addr, size);
+		ntop6(rt, dst, addr, size, family);
 	put(dst, rt->j, size, 0);
 	return 0;
 }

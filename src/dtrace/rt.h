@@ -18,6 +18,7 @@ enum rt_offset {
 	RT_VMA_FILE, RT_FILE_INODE, RT_FILE_PATH, RT_INODE_SB, RT_INODE_INO, RT_SB_DEV, RT_N_OFFSETS
 };
 
+#define RT_INET6_BARE 11 /* rt_ntop(): IPv6, but an embedded IPv4 address alone */
 #define RT_NAMES 32 /* components of a path */
 
 struct rt {

@@ -125,10 +125,6 @@ is_text_bytes(const unsigned char *data, size_t n)
 void
 show_bytes(struct dt *dt, const unsigned char *data, size_t n)
 {
-	if (dt->opts.rawbytes) {
-		fwrite(data, 1, n, dt->out);
-		return;
-	}
 	fprintf(dt->out, "\n             0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f  "
 			 "0123456789abcdef\n");
 	for (size_t row = 0; row < n; row += 16) {

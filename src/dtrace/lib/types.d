@@ -1,7 +1,7 @@
 /* Names that D programs use whatever the kernel calls them. */
 #pragma D attributes Stable/Stable/Common
 
-inline void *NULL = 0;
+inline int NULL = 0;
 
 typedef long time_t;
 typedef unsigned int dev_t;
