@@ -312,21 +312,23 @@ bucket_value(const struct agg *a, size_t word)
 	}
 }
 
+/* "< 0", "5", ">= 10"; the caller's. */
+static char *
+bucket_label(const struct agg *a, size_t word)
+{
+	bool open = a->func == AGG_LQUANTIZE || a->func == AGG_LLQUANTIZE;
+
+	if (open && word == 1)
+		return str_printf("< %lld", (long long)bucket_value(a, 2));
+	return str_printf("%s%lld", open && word + 1 == a->n_words ? ">= " : "",
+			  (long long)bucket_value(a, word));
+}
+
 static void
 print_label(struct dt *dt, const struct agg *a, size_t word)
 {
-	char text[32];
+	cleanup_free char *text = bucket_label(a, word);
 
-	if (a->func == AGG_LQUANTIZE && word == 1)
-		snprintf(text, sizeof(text), "< %lld", (long long)a->params[0]);
-	else if (a->func == AGG_LQUANTIZE && word + 1 == a->n_words)
-		snprintf(text, sizeof(text), ">= %lld", (long long)bucket_value(a, word));
-	else if (a->func == AGG_LLQUANTIZE && word == 1)
-		snprintf(text, sizeof(text), "< %lld", (long long)bucket_value(a, 2));
-	else if (a->func == AGG_LLQUANTIZE && word + 1 == a->n_words)
-		snprintf(text, sizeof(text), ">= %lld", (long long)bucket_value(a, word));
-	else
-		snprintf(text, sizeof(text), "%lld", (long long)bucket_value(a, word));
 	fprintf(dt->out, "%16s ", text);
 }
 
@@ -506,13 +508,150 @@ print_result(void *arg, const struct piece *piece, int width, int precision)
 	format_value(v->dt->out, v->dt, piece, &result, width, precision);
 }
 
+/* --- -xagghist and -xaggpack: a row of an aggregation on one line, as a bar or as a row of blocks */
+
+static bool
+is_packed(const struct dt *dt, const struct agg *a)
+{
+	return (dt->opts.agghist && (a->func == AGG_COUNT || a->func == AGG_SUM)) ||
+	       (dt->opts.aggpack && (a->func == AGG_QUANTIZE || a->func == AGG_LQUANTIZE));
+}
+
+static int
+packed_key_width(const struct rec *key)
+{
+	return key->kind == REC_INT ? key_width(key) : 16;
+}
+
+static void
+print_packed_keys(struct dt *dt, const struct agg *a, const struct row *row)
+{
+	for (size_t i = 0; i < a->n_keys; i++) {
+		struct value v = show_value(dt, &a->keys[i], row->shown);
+		int width = packed_key_width(&a->keys[i]);
+
+		if (v.text)
+			fprintf(dt->out, " %*s", width, v.text);
+		else
+			fprintf(dt->out, " %*lld", width, (long long)v.number);
+	}
+	fputc(' ', dt->out);
+}
+
+/* Can the output be expected to show U+2581 to U+2588?  -xencoding says so, else the terminal. */
+static bool
+shows_blocks(const struct dt *dt)
+{
+	const char *term = getenv("TERM");
+
+	if (dt->opts.encoding)
+		return dt->opts.encoding == ENCODING_UTF8;
+	return !term || (!str_eq(term, "dumb") && !str_eq(term, "sun") && !str_eq(term, "sun-color"));
+}
+
+static void
+print_block(struct dt *dt, int64_t n, double total)
+{
+	static const char plain[] = "__xxxxXX", below[] = "vvvvVV";
+	double part = total > 0 ? fabs((double)n) / total : 0;
+
+	if (!n)
+		fputc(' ', dt->out);
+	else if (n < 0)
+		fputc(below[(size_t)(part * (sizeof(below) - 2) + 0.5)], dt->out);
+	else if (shows_blocks(dt))
+		fprintf(dt->out, "\xe2\x96%c", 0x81 + (int)(part * 7 + 0.5));
+	else
+		fputc(plain[(size_t)(part * (sizeof(plain) - 2) + 0.5)], dt->out);
+}
+
+/* Which buckets rows are shown from and to: quantize()'s that any row has, and one more at each side. */
+static void
+packed_range(const struct agg *a, const struct rows *rows, size_t *first, size_t *last)
+{
+	*first = 1;
+	*last = a->n_words - 1;
+	if (a->func == AGG_LQUANTIZE)
+		return;
+	*first = a->n_words;
+	*last = 0;
+	for (size_t i = 0; i < rows->n; i++) {
+		for (size_t w = 1; w < a->n_words; w++) {
+			if (!rows->v[i].words[w])
+				continue;
+			*first = w < *first ? w : *first;
+			*last = w > *last ? w : *last;
+		}
+	}
+	if (!*last) /* nothing: around zero */
+		*first = *last = 64;
+	*first -= *first > 1 && *first != 64;
+	*last += *last + 1 < a->n_words;
+}
+
+static void
+print_packed_blocks(struct dt *dt, const struct agg *a, const int64_t *words, size_t first,
+		    size_t last, const int *widths)
+{
+	cleanup_free char *from = bucket_label(a, first), *to = bucket_label(a, last);
+	struct scale scale = {0};
+	long long count = 0;
+
+	for (size_t w = first; w <= last; w++) {
+		add_to_scale(dt, &scale, words[w]);
+		count += words[w];
+	}
+	fprintf(dt->out, "%*s :", widths[0], from);
+	for (size_t w = first; w <= last; w++)
+		print_block(dt, words[w], scale.total);
+	fprintf(dt->out, ": %-*s | %lld\n", widths[1], to, count);
+}
+
+static void
+print_packed_rows(struct dt *dt, const struct agg *a, const struct rows *rows)
+{
+	bool pack = is_histogram(a);
+	struct scale scale = {0};
+	int width = 0, widths[2] = {8, 8};
+	size_t first = 0, last = 0;
+
+	for (size_t i = 0; i < a->n_keys; i++)
+		width += packed_key_width(&a->keys[i]) + 1;
+	for (size_t i = 0; i < rows->n && !pack; i++)
+		add_to_scale(dt, &scale, (int64_t)result_of(a, rows->v[i].words));
+	if (!pack) {
+		fprintf(dt->out, "\n%*s %41s %-9s\n", width ? width : 16, width ? "key" : "value",
+			"------------- Distribution -------------", "count");
+	} else {
+		packed_range(a, rows, &first, &last);
+		if (a->func == AGG_QUANTIZE) {
+			widths[0] = snprintf(NULL, 0, "%lld", (long long)bucket_value(a, first));
+			widths[1] = snprintf(NULL, 0, "%lld", (long long)bucket_value(a, last));
+		}
+		fprintf(dt->out, "\n%*s %*s .", width, width ? "key" : "", widths[0], "min");
+		for (size_t w = first; w <= last; w++)
+			fputc('-', dt->out);
+		fprintf(dt->out, ". %-*s | count\n", widths[1], "max");
+	}
+	for (size_t i = 0; i < rows->n; i++) {
+		print_packed_keys(dt, a, &rows->v[i]);
+		if (pack)
+			print_packed_blocks(dt, a, rows->v[i].words, first, last, widths);
+		else
+			print_bar(dt, (int64_t)result_of(a, rows->v[i].words), &scale, a->normal);
+	}
+}
+
 static int
 print_agg(struct dt *dt, struct agg *a, const struct format *f, struct error *err)
 {
 	struct rows rows = {0};
 	int r = collect(dt, a, &rows, err);
+	bool packed = !f && !dt->opts.json && is_packed(dt, a);
 
-	for (size_t i = 0; r == 0 && i < rows.n; i++) {
+	if (r == 0 && rows.n && packed)
+		print_packed_rows(dt, a, &rows);
+	for (size_t i = 0; r == 0 && i < rows.n && !packed; i++) {
 		struct row_values v = {dt, a, &rows.v[i], 0};
 
 		if (dt->opts.json && !f)

@@ -13,6 +13,8 @@
 #include "dtrace/priv.h"
 #include "dtrace/show.h"
 
+#define PRINT_MAX 4096 /* bytes of a structure that print() records */
+
 const char *
 ctf_spelling(struct dt *dt, const struct ctf_type *t)
 {
@@ -602,6 +604,36 @@ check_trace(struct checker *c, struct node *n, struct act *a, struct error *err)
 	return record_value(c, a, n->args, err);
 }
 
+/* print(e): the value; or, of a pointer to something known, the address and what stands there. */
+static int
+check_print(struct checker *c, struct node *n, struct act *a, struct error *err)
+{
+	const struct ctf_type *to;
+	uint64_t size;
+	int r = n->args->kind == N_AGG ? 0 : check_expr(c, n->args, err);
+
+	if (r < 0)
+		return r;
+	if (n->args->kind == N_AGG || is_stack(n->args))
+		return d_error(err, n->line, "D_PRINT_DYN", "print( ) shows values with a type");
+	a->type = n->args->type;
+	if (ctf_kind(ctf_resolve(a->type)) == CTF_VOID)
+		return d_error(err, n->line, "D_PRINT_VOID", "print( ) of a void value");
+	to = ctf_kind(ctf_resolve(a->type)) == CTF_POINTER ? ctf_target(ctf_resolve(a->type)) : NULL;
+	if (!to || ctf_kind(ctf_resolve(to)) == CTF_VOID)
+		return record_value(c, a, n->args, err);
+	size = ctf_size(to);
+	if (!size)
+		return d_error(err, n->line, "D_PRINT_SIZE",
+			       "print( ) cannot show what argument #1 points to: its size is not known");
+	a->type = to;
+	add_rec(c->clause, a, (struct rec){.kind = REC_INT, .size = 8});
+	add_rec(c->clause, a,
+		(struct rec){.kind = REC_BYTES, .size = size < PRINT_MAX ? size : PRINT_MAX});
+	n->slot = (int)a->recs[0].offset;
+	return 0;
+}
+
 static int
 check_action(struct checker *c, struct node *n, const struct ident *row, struct error *err)
 {
@@ -623,7 +655,7 @@ check_action(struct checker *c, struct node *n, const struct ident *row, struct 
 		[A_COPYOUT] = check_immediate,	 [A_COPYOUTSTR] = check_immediate,
 		[A_SPECULATE] = check_immediate, [A_COMMIT] = check_immediate,
 		[A_DISCARD] = check_immediate,	 [A_SETOPT] = check_setopt,
-		[A_BREAKPOINT] = check_breakpoint,
+		[A_BREAKPOINT] = check_breakpoint, [A_PRINT] = check_print,
 	};
 	struct act *a;
 	int args = 0, r;

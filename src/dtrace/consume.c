@@ -210,6 +210,9 @@ show_act(struct dt *dt, const struct act *a, const char *data, struct error *err
 	case A_TRACE:
 		show_trace(dt, a, data);
 		return 0;
+	case A_PRINT:
+		show_print(dt, a, data);
+		return 0;
 	case A_PRINTF:
 		format_print(dt->out, dt, a->format, next_value, &v, NULL);
 		free(v.text);

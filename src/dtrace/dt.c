@@ -86,6 +86,7 @@ dt_open(struct dt **ret, struct error *err)
 	dt->opts = (struct dt_opts){.strsize = 256,
 				    .strmax = 256,
 				    .scratchsize = DT_SCRATCH,
+				    .printsize = 1024,
 				    .bufsize = 4 << 20,
 				    .dynvarsize = 4 << 20,
 				    .stackframes = 20,
@@ -287,6 +288,7 @@ enum opt_type {
 	OPT_EVALTIME,
 	OPT_STDC,
 	OPT_UNWIND,
+	OPT_ENCODING,
 	OPT_FRAMES,
 	OPT_CPU,
 	OPT_LINKMODE,
@@ -303,6 +305,8 @@ static const struct {
 	size_t offset;
 	bool at_run_time; /* setopt() may change it */
 } options[] = {
+	{"agghist", OPT_FLAG, AT(agghist), true},
+	{"aggpack", OPT_FLAG, AT(aggpack), true},
 	{"aggrate", OPT_RATE, AT(aggrate_ns), true},
 	{"aggsize", OPT_SIZE, AT(aggsize), false},
 	{"aggsortkey", OPT_FLAG, AT(aggsortkey), true},
@@ -326,6 +330,7 @@ static const struct {
 	{"droptags", OPT_FLAG, AT(droptags), false},
 	{"dynvarsize", OPT_SIZE, AT(dynvarsize), false},
 	{"empty", OPT_FLAG, AT(empty), false},
+	{"encoding", OPT_ENCODING, AT(encoding), true},
 	{"errtags", OPT_FLAG, AT(errtags), false},
 	{"evaltime", OPT_EVALTIME, AT(evaltime), false},
 	{"flowindent", OPT_FLAG, AT(flowindent), true},
@@ -339,6 +344,7 @@ static const struct {
 	{"nolibs", OPT_FLAG, AT(nolibs), false},
 	{"nouprobemulti", OPT_FLAG, AT(nouprobemulti), false},
 	{"nspec", OPT_UINT, AT(nspec), false},
+	{"printsize", OPT_UINT, AT(printsize), true},
 	{"quiet", OPT_FLAG, AT(quiet), true},
 	{"rawbytes", OPT_FLAG, AT(rawbytes), true},
 	{"scratchsize", OPT_UINT, AT(scratchsize), false},
@@ -468,6 +474,8 @@ set_option(struct dt *dt, size_t i, const char *value)
 						[EVAL_POSTINIT] = "postinit", [EVAL_MAIN] = "main"};
 	static const char *const stdcs[] = {
 		[STDC_A] = "a", [STDC_C] = "c", [STDC_S] = "s", [STDC_T] = "t"};
+	static const char *const encodings[] = {
+		[ENCODING_TERM] = "terminal", [ENCODING_ASCII] = "ascii", [ENCODING_UTF8] = "utf8"};
 	static const char *const linkmodes[] = {"kernel", "static", "dynamic"};
 	void *at = (char *)&dt->opts + options[i].offset;
 	uint64_t size;
@@ -505,6 +513,8 @@ set_option(struct dt *dt, size_t i, const char *value)
 		return parse_word(value, unwinds, ARRAY_SIZE(unwinds), at);
 	case OPT_EVALTIME:
 		return parse_word(value, evaltimes, ARRAY_SIZE(evaltimes), at);
+	case OPT_ENCODING:
+		return parse_word(value, encodings, ARRAY_SIZE(encodings), at);
 	case OPT_STDC:
 		return parse_word(value, stdcs, ARRAY_SIZE(stdcs), at);
 	case OPT_LINKMODE:

@@ -52,10 +52,13 @@ enum buf_policy { BUF_SWITCH, BUF_FILL, BUF_RING };
 
 /* How user stacks are walked: with tables where there are such (unwind.c), or by frame pointers. */
 enum ustackunwind { UNWIND_AUTO, UNWIND_FP };
+/* In what -xaggpack draws; ENCODING_TERM: as the terminal can. */
+enum encoding { ENCODING_TERM, ENCODING_ASCII, ENCODING_UTF8 };
 
 struct dt_opts {
 	unsigned strsize;    /* room for a string, a multiple of 8 */
 	unsigned strmax;     /* bytes of a string, NUL included */
+	unsigned printsize;   /* bytes of a structure that print() shows */
 	unsigned scratchsize; /* bytes that alloca() and copyin() have in one firing */
 	uint64_t bufsize;    /* of the ring buffer */
 	uint64_t aggsize;    /* bytes of a keyed aggregation; 0: room for DT_AGG_KEYS keys */
@@ -64,7 +67,7 @@ struct dt_opts {
 	uint64_t specsize; /* bytes of one speculation */
 	uint64_t switchrate_ns, aggrate_ns;
 	uint64_t deadman_ns; /* so long the consumer may be kept from running */
-	bool quiet, flowindent, destructive, zdefs, aggsortrev, aggsortkey, aggzoom, nolibs;
+	bool quiet, flowindent, destructive, zdefs, aggsortrev, aggsortkey, aggzoom, agghist, aggpack, nolibs;
 	bool argref, defaultargs, errtags, droptags, empty, cpp, cpphdrs, rawbytes, json, showcode;
 	int cpu; /* the only one that is traced, or -1 */
 	int stdc; /* enum stdc */
@@ -82,6 +85,7 @@ struct dt_opts {
 	struct strv defines, undefs, usdtfiles, incdirs;
 	int aggsortpos, aggsortkeypos;
 	int evaltime; /* enum evaltime */
+	int encoding; /* enum encoding */
 	bool nouprobemulti;
 	int ustackunwind; /* enum ustackunwind */
 };
@@ -151,6 +155,7 @@ struct act {
 	size_t n_aggs;
 	uint64_t number; /* constant argument: trunc's, normalize's factor */
 	bool has_number;
+	const struct ctf_type *type; /* print(): what is shown */
 	unsigned bit; /* of the clause's mask of what was done */
 	struct act *next;
 };

@@ -95,6 +95,22 @@ gen_stack(struct gen *g, struct place to, size_t size, bool user)
 	}
 }
 
+/* Values of the arguments that have a place in the record. */
+static int
+gen_values(struct gen *g, struct node *n, const struct act *a, struct error *err)
+{
+	size_t i = 0;
+	int r;
+
+	for (struct node *arg = n->args; arg; arg = arg->next) {
+		if (arg->slot < 0) /* the format, an aggregation */
+			continue;
+		if ((r = gen_record(g, arg, &a->recs[i++], err)) < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int
 gen_tracemem(struct gen *g, struct node *n, const struct act *a, struct error *err)
 {
@@ -103,6 +119,22 @@ gen_tracemem(struct gen *g, struct node *n, const struct act *a, struct error *e
 	if (r < 0)
 		return r;
 	gen_read(g, gen_record_at(g, a->recs[0].offset), a->recs[0].size, n->args->is_user);
+	return 0;
+}
+
+/* The address, then what stands there. */
+static int
+gen_print(struct gen *g, struct node *n, const struct act *a, struct error *err)
+{
+	struct place address = gen_record_at(g, a->recs[0].offset);
+	int r;
+
+	if (a->n_recs == 1)
+		return gen_values(g, n, a, err);
+	if ((r = gen_scalar(g, n->args, err)) < 0)
+		return r;
+	asm_store(&g->a, 8, address.reg, address.off, R0);
+	gen_read(g, gen_record_at(g, a->recs[1].offset), a->recs[1].size, n->args->is_user);
 	return 0;
 }
 
@@ -292,22 +324,6 @@ gen_copyoutstr(struct gen *g, struct node *n, struct error *err)
 
 /* --- all of them */
 
-/* Values of the arguments that have a place in the record. */
-static int
-gen_values(struct gen *g, struct node *n, const struct act *a, struct error *err)
-{
-	size_t i = 0;
-	int r;
-
-	for (struct node *arg = n->args; arg; arg = arg->next) {
-		if (arg->slot < 0) /* the format, an aggregation */
-			continue;
-		if ((r = gen_record(g, arg, &a->recs[i++], err)) < 0)
-			return r;
-	}
-	return 0;
-}
-
 static int
 gen_one(struct gen *g, struct node *n, const struct act *a, struct error *err)
 {
@@ -320,6 +336,8 @@ gen_one(struct gen *g, struct node *n, const struct act *a, struct error *err)
 		return 0;
 	case A_TRACEMEM:
 		return gen_tracemem(g, n, a, err);
+	case A_PRINT:
+		return gen_print(g, n, a, err);
 	case A_USYM:
 	case A_UADDR:
 	case A_UMOD:

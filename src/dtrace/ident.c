@@ -114,6 +114,7 @@ static const struct ident rows[] = {
 	ACTION("jstack", A_JSTACK, 0, 2),
 	ACTION("mod", A_MOD, 1, 1),
 	ACTION("normalize", A_NORMALIZE, 2, 2),
+	ACTION("print", A_PRINT, 1, 1),
 	ACTION("printa", A_PRINTA, 1, 64),
 	ACTION("printf", A_PRINTF, 1, 64),
 	ACTION("setopt", A_SETOPT, 1, 2),

@@ -270,6 +270,7 @@ static const struct {
 	{"dynvarsize", offsetof(struct dt_opts, dynvarsize), true, 32 << 20, 4096},
 	{"maxframes", offsetof(struct dt_opts, maxframes), false, DT_MAX_FRAMES, 1},
 	{"nspec", offsetof(struct dt_opts, nspec), false, DT_MAX_SPECS, 1},
+	{"scratchsize", offsetof(struct dt_opts, scratchsize), false, 8192, 8},
 	{"specsize", offsetof(struct dt_opts, specsize), true, 16 << 20, 1},
 	{"stackframes", offsetof(struct dt_opts, stackframes), false, 127, 1},
 	{"jstackframes", offsetof(struct dt_opts, ustackframes), false, 127, 1},
@@ -282,7 +283,7 @@ static const struct {
 	{"rawbytes", 0}, {"stackindent", 0}, {"zdefs", 0}, {"aggpercpu", 0}, {"amin", 0},
 	{"bufresize", 0}, {"cleanrate", 0}, {"jstackstrsize", 0}, {"lazyload", 0}, {"stdc", 0},
 	{"statusrate", 0}, {"temporal", 0}, {"verbose", 0}, {"version", 0}, {"linkmode", 0},
-	{"droptags", 0}, {"empty", 0}, {"agghist", 0}, {"aggpack", 0}, {"define", 0}, {"undef", 0},
+	{"droptags", 0}, {"empty", 0}, {"agghist", 0}, {"aggpack", 0}, {"encoding", 0}, {"printsize", 0}, {"define", 0}, {"undef", 0},
 };
 
 /* Called after it was set. */

@@ -13,6 +13,8 @@ void show_ustack(struct dt *dt, uint64_t pid, const uint64_t *pcs, size_t n);
 char *show_usym(struct dt *dt, enum action action, const uint64_t *rec);
 /* Printable text with nothing but NULs behind it. */
 bool is_text_bytes(const unsigned char *data, size_t n);
+/* print.c */
+void show_print(struct dt *dt, const struct act *a, const char *data);
 void show_bytes(struct dt *dt, const unsigned char *data, size_t n);
 int show_act(struct dt *dt, const struct act *a, const char *data, struct error *err);
 int show_record(struct dt *dt, const char *data, struct error *err);
