@@ -28,7 +28,7 @@ struct elfsyms {
 	struct {
 		char *data;
 		size_t len;
-	} kept[1]; /* of kept_sections */
+	} kept[2]; /* of kept_sections */
 	struct segment *segments;
 	size_t n_segments;
 	struct elfsym *syms;
@@ -312,16 +312,26 @@ take_address(const char **at, unsigned size)
 	return v;
 }
 
+static void
+keep_note(struct elfsyms *e, const struct sdt_note *n)
+{
+	if (e->n_notes == MAX_NOTES)
+		return;
+	if (e->n_notes % 64 == 0)
+		e->notes = xreallocarray(e->notes, e->n_notes + 64, sizeof(*n));
+	e->notes[e->n_notes++] = *n;
+}
+
 /* Addresses in a note are as it was linked first: .stapsdt.base tells if prelink moved it. */
 static void
 add_note(struct elfsyms *e, const char *at, size_t size, uint64_t base)
 {
 	unsigned word = e->head.e_ident[EI_CLASS] == ELFCLASS32 ? 4 : 8;
 	const char *end = at + size;
-	struct sdt_note n;
+	struct sdt_note n = {0};
 	uint64_t linked;
 
-	if (size < 3 * word || e->n_notes == MAX_NOTES)
+	if (size < 3 * word)
 		return;
 	n.pc = take_address(&at, word);
 	linked = take_address(&at, word);
@@ -335,9 +345,42 @@ add_note(struct elfsyms *e, const char *at, size_t size, uint64_t base)
 		n.pc += base - linked;
 		n.semaphore += n.semaphore ? base - linked : 0;
 	}
-	if (e->n_notes % 64 == 0)
-		e->notes = xreallocarray(e->notes, e->n_notes + 64, sizeof(n));
-	e->notes[e->n_notes++] = n;
+	keep_note(e, &n);
+}
+
+/* "place, function, provider, name, number of arguments (a byte), operands". */
+static void
+add_usdt_note(struct elfsyms *e, const char *at, size_t size, bool asks)
+{
+	const char *end = at + size;
+	struct sdt_note n = {.asks = asks};
+
+	if (size < 16)
+		return;
+	n.pc = take_address(&at, 8);
+	take_address(&at, 8);
+	n.provider = take_string(&at, end);
+	n.name = take_string(&at, end);
+	if (!n.provider || !n.name || at++ == end || !(n.args = take_string(&at, end)))
+		return;
+	keep_note(e, &n);
+}
+
+static void
+read_usdt_notes(struct elfsyms *e)
+{
+	Elf_Data *data;
+	GElf_Shdr sh;
+	Elf_Scn *scn = elf_section_named(e->elf, ".note.usdt", &sh);
+	size_t off = 0, name, desc;
+	GElf_Nhdr nh;
+
+	if (!scn || !(data = elf_section_data(scn)))
+		return;
+	while ((off = gelf_getnote(data, off, &nh, &name, &desc)) > 0)
+		if ((nh.n_type == 1 || nh.n_type == 2) && nh.n_namesz == 5 &&
+		    memcmp((char *)data->d_buf + name, "usdt", 5) == 0)
+			add_usdt_note(e, (char *)data->d_buf + desc, nh.n_descsz, nh.n_type == 2);
 }
 
 static void
@@ -385,7 +428,7 @@ read_segments(struct elfsyms *e, int fd)
 }
 
 /* Sections that others read, small ones. */
-static const char *const kept_sections[] = {".dtrace.providers"};
+static const char *const kept_sections[] = {".dtrace.providers", ".note.usdt"};
 
 static void
 keep_section(struct elfsyms *e, size_t i)
@@ -435,6 +478,7 @@ elfsyms_open(int fd, int root_fd, const char *path, struct elfsyms **ret, struct
 	if (!table && root_fd >= 0)
 		find_debug(e, root_fd, path);
 	read_notes(e);
+	read_usdt_notes(e);
 	for (size_t i = 0; i < ARRAY_SIZE(e->kept); i++)
 		keep_section(e, i);
 	/* All that is wanted was read: the descriptor is needed no more. */

@@ -6,7 +6,8 @@
  * The file may be a hostile one (a zone's): it is read, never mapped, sizes are
  * bounded, and nothing of it is believed to be in order.
  *
- * Follows: System V gABI (ELF), GNU build-id and debuglink, SystemTap's SDT notes version 3.
+ * Follows: System V gABI (ELF), GNU build-id and debuglink, SystemTap's SDT notes version 3,
+ * Oracle DTrace 2.0's sys/usdt.h.
  */
 #ifndef CTF_ELFSYMS_H
 #define CTF_ELFSYMS_H
@@ -26,11 +27,12 @@ struct elfsym {
 	uint8_t rank; /* of names at one address: higher is preferred */
 };
 
-/* One site of a SystemTap-style probe (sys/sdt.h). */
+/* One site of a SystemTap-style probe (sys/sdt.h), or of one that Oracle's DTrace made (.note.usdt). */
 struct sdt_note {
 	const char *provider, *name;
 	const char *args; /* "8@%rax -4@$5": one word an argument; "" if none */
 	uint64_t pc, semaphore; /* addresses as linked; semaphore 0: none */
+	bool asks; /* whether somebody traces the probe: who does sets the int that the argument points to */
 };
 
 struct elfsyms;

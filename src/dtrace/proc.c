@@ -27,7 +27,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,6 +39,7 @@
 #include "os/procmap.h"
 
 #define AT_NULL 0
+#define USER32_CS 0x23 /* the code segment of 32-bit programs */
 #define AT_ENTRY 9
 #define AT_BASE 7
 
@@ -125,24 +125,42 @@ next_stop(struct dt_proc *p, int *ret_event, struct error *err)
 	}
 }
 
+/* Registers of a 32-bit program, too, come in the 64-bit form (unlike PTRACE_GETREGSET's). */
+static int
+read_regs(const struct dt_proc *p, struct user_regs_struct *ret, struct error *err)
+{
+	if (ptrace(PTRACE_GETREGS, p->pid, NULL, ret) < 0)
+		return trace_error(err, p, "cannot read registers");
+	return 0;
+}
+
+static bool
+is_32bit(const struct dt_proc *p)
+{
+	struct user_regs_struct regs;
+
+	return read_regs(p, &regs, NULL) == 0 && regs.cs == USER32_CS;
+}
+
 static int
 read_auxv(const struct dt_proc *p, uint64_t type, uint64_t *ret, struct error *err)
 {
 	cleanup_free char *path = str_printf("/proc/%d/auxv", (int)p->pid), *data = NULL;
-	size_t len;
+	size_t len, word = is_32bit(p) ? 4 : 8;
 	int r = file_read(path, 65536, &data, &len, err);
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i + 16 <= len; i += 16) {
-		uint64_t pair[2];
+	for (size_t i = 0; i + 2 * word <= len; i += 2 * word) {
+		uint64_t key = 0, value = 0;
 
-		memcpy(pair, data + i, sizeof(pair));
-		if (pair[0] == type) {
-			*ret = pair[1];
+		memcpy(&key, data + i, word);
+		memcpy(&value, data + i + word, word);
+		if (key == type) {
+			*ret = value;
 			return 0;
 		}
-		if (pair[0] == AT_NULL)
+		if (key == AT_NULL)
 			break;
 	}
 	*ret = 0;
@@ -184,15 +202,12 @@ static int
 step_back(const struct dt_proc *p, uint64_t addr, struct error *err)
 {
 	struct user_regs_struct regs;
-	struct iovec iov = {&regs, sizeof(regs)};
+	int r = read_regs(p, &regs, err);
 
-	if (ptrace(PTRACE_GETREGSET, p->pid, (void *)1, &iov) < 0)
-		return trace_error(err, p, "cannot read registers");
-	if (iov.iov_len != sizeof(regs))
-		return error_set(err, ENOTSUP, "process %d is a 32-bit program: -x evaltime=exec",
-				 (int)p->pid);
+	if (r < 0)
+		return r;
 	regs.rip = addr;
-	if (ptrace(PTRACE_SETREGSET, p->pid, (void *)1, &iov) < 0)
+	if (ptrace(PTRACE_SETREGS, p->pid, NULL, &regs) < 0)
 		return trace_error(err, p, "cannot write registers");
 	return 0;
 }
@@ -225,7 +240,8 @@ loader_ready(const struct dt_proc *p, uint64_t debug)
 	long state;
 
 	errno = 0;
-	state = ptrace(PTRACE_PEEKDATA, p->pid, (void *)(uintptr_t)(debug + 24), NULL);
+	/* Behind a version and two pointers. */
+	state = ptrace(PTRACE_PEEKDATA, p->pid, (void *)(uintptr_t)(debug + (is_32bit(p) ? 12 : 24)), NULL);
 	return errno || (int)state == 0;
 }
 
@@ -283,8 +299,7 @@ run_to_stripped_main(struct dt_proc *p, uint64_t entry, struct error *err)
 {
 	cleanup_procmaps struct procmaps maps = {0};
 	struct user_regs_struct regs;
-	struct iovec iov = {&regs, sizeof(regs)};
-	uint64_t start = 0;
+	uint64_t start = 0, place;
 	int r;
 
 	if ((r = run_to(p, entry, err)) < 0 || (r = procmaps_read(p->pid, &maps, err)) < 0)
@@ -296,9 +311,12 @@ run_to_stripped_main(struct dt_proc *p, uint64_t entry, struct error *err)
 		return error_set(err, ENOENT, "the command has no symbol \"main\": use -x evaltime=postinit");
 	if ((r = run_to(p, start, err)) < 0)
 		return r;
-	if (ptrace(PTRACE_GETREGSET, p->pid, (void *)1, &iov) < 0)
-		return trace_error(err, p, "cannot read registers");
-	return run_to(p, regs.rdi, err);
+	if ((r = read_regs(p, &regs, err)) < 0)
+		return r;
+	place = regs.rdi;
+	if (regs.cs == USER32_CS) /* on the stack, above where it returns to */
+		place = (uint32_t)ptrace(PTRACE_PEEKDATA, p->pid, (void *)(uintptr_t)(regs.rsp + 4), NULL);
+	return run_to(p, place, err);
 }
 
 static int

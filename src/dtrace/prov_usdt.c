@@ -11,6 +11,8 @@
  *
  * Files are found by the processes that map them now, and by -x usdtfile=PATH.
  *
+ * Oracle's dtrace -G writes notes of another form (.note.usdt), read as well.
+ *
  * Sites with a counter ("semaphore") have it raised while they are traced: that is
  * what FOO_BAR_ENABLED() asks.
  *
@@ -32,6 +34,7 @@
 #include "dtrace/priv.h"
 #include "dtrace/uprobe.h"
 #include "dtrace/usdt_arg.h"
+#include "dtrace/usdt_note.h"
 
 /* "a__b" to "a-b". */
 static char *
@@ -69,7 +72,7 @@ add_note(struct search *s, const struct sdt_note *n)
 	const char *const names[4] = {prov, s->module, sym ? sym->name : "", name};
 	struct usite place = {.file = s->file, .pid = s->pid, .args = n->args, .note = n};
 
-	if (!dt_part_matches(s->part[0], prov) || !dt_part_matches(s->part[2], names[2]) ||
+	if (n->asks || !dt_part_matches(s->part[0], prov) || !dt_part_matches(s->part[2], names[2]) ||
 	    !dt_part_matches(s->part[3], name) ||
 	    !elfsyms_to_offset(s->file->syms, n->pc, &place.offset))
 		return;
@@ -291,6 +294,16 @@ keep_definitions(struct dt *dt, struct ast *ast)
 	}
 }
 
+/* Those that dtrace -h of ours left, or else that Oracle's -G did. */
+static char *
+definitions_in(const struct elfsyms *e, size_t *ret_len)
+{
+	char *own = elfsyms_section(e, ".dtrace.providers", ret_len);
+	cleanup_free char *notes = own ? NULL : elfsyms_section(e, ".note.usdt", ret_len);
+
+	return own || !notes ? own : usdt_note_definitions(notes, *ret_len, ret_len);
+}
+
 /* The definitions that the file carries, read when first asked for. */
 static void
 read_definitions(struct dt *dt, struct ufile *f, const char *module)
@@ -301,7 +314,7 @@ read_definitions(struct dt *dt, struct ufile *f, const char *module)
 	if (f->definitions_read)
 		return;
 	f->definitions_read = true;
-	text = elfsyms_section(f->syms, ".dtrace.providers", &len);
+	text = definitions_in(f->syms, &len);
 	for (size_t at = 0; text && at < len; at += strlen(text + at) + 1) {
 		cleanup_error struct error err = ERROR_INIT;
 		struct ast *ast;
@@ -399,8 +412,9 @@ usdt_arg(struct dt *dt, const struct probe *p, unsigned i, struct probe_arg *ret
 
 /* --- code */
 
+/* The operand's address into r0. */
 static void
-gen_memory(struct gen *g, const struct usite *s, const struct usdt_arg *a)
+gen_operand_address(struct gen *g, const struct usite *s, const struct usdt_arg *a)
 {
 	int64_t value = a->value;
 	const struct elfsym *sym = NULL;
@@ -421,7 +435,6 @@ gen_memory(struct gen *g, const struct usite *s, const struct usdt_arg *a)
 	}
 	asm_imm(&g->a, R1, value);
 	asm_alu(&g->a, BPF_ADD, R0, R1);
-	uprobe_gen_load(g, a->size, a->is_signed);
 }
 
 static int
@@ -440,7 +453,8 @@ gen_arg_at(struct gen *g, const struct probe *p, const struct usite *s, unsigned
 		return 0;
 	}
 	if (a.where == USDT_MEMORY) {
-		gen_memory(g, s, &a);
+		gen_operand_address(g, s, &a);
+		uprobe_gen_load(g, a.size, a.is_signed);
 		return 0;
 	}
 	uprobe_gen_reg(g, a.reg);
@@ -477,6 +491,75 @@ usdt_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err)
 	return 0;
 }
 
+/* --- sites that ask whether somebody traces (Oracle's -G; ours and SystemTap's have a counter) */
+
+/* A program of its own there: it sets the int whose address is the site's operand. */
+static int
+attach_asking(struct dt *dt, struct hook *h, const struct usite *like, const struct sdt_note *n,
+	      struct error *err)
+{
+	struct usite site = {.file = like->file, .pid = like->pid, .args = n->args, .note = n};
+	struct gen g = {.dt = dt, .hook = h};
+	struct asmb *a = &g.a;
+	struct usdt_arg arg;
+	int r;
+
+	if (usdt_arg_parse(n->args, 0, &arg) <= 0 || arg.where == USDT_CONST ||
+	    !elfsyms_to_offset(site.file->syms, n->pc, &site.offset))
+		return 0; /* it goes on as if nobody did */
+	asm_mov(a, R6, R1);
+	if (arg.where == USDT_MEMORY) {
+		gen_operand_address(&g, &site, &arg);
+		asm_storei(a, 8, R10, -8, 0);
+		asm_mov(a, R1, R10);
+		asm_alui(a, BPF_ADD, R1, -8);
+		asm_imm(a, R2, 8);
+		asm_mov(a, R3, R0);
+		asm_call(a, BPF_FUNC_probe_read_user);
+		asm_load(a, 8, R0, R10, -8);
+	} else {
+		uprobe_gen_reg(&g, arg.reg);
+	}
+	asm_mov(a, R1, R0);
+	asm_storei(a, 4, R10, -8, 1);
+	asm_mov(a, R2, R10);
+	asm_alui(a, BPF_ADD, R2, -8);
+	asm_imm(a, R3, 4);
+	asm_call(a, BPF_FUNC_probe_write_user);
+	asm_imm(a, R0, 0);
+	asm_exit(a);
+	r = asm_finish(a, err);
+	if (r == 0)
+		r = uprobe_attach_site(dt, h, &g, &site, err);
+	asm_done(a);
+	return r;
+}
+
+static int
+usdt_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
+{
+	cleanup_error struct error why = ERROR_INIT;
+	int r = uprobe_attach(dt, h, g, err);
+
+	for (size_t i = 0; i < h->n && r == 0; i++) {
+		const struct usite *s = usite_of(h->probes[i]);
+
+		for (size_t k = 0; k < elfsyms_n_notes(s->file->syms); k++) {
+			const struct sdt_note *n = elfsyms_note(s->file->syms, k);
+
+			if (n->asks && str_eq(n->provider, s->note->provider) &&
+			    str_eq(n->name, s->note->name) && attach_asking(dt, h, s, n, &why) < 0) {
+				/* A kernel that lets nobody write: what is asked for is traced all the same. */
+				fprintf(stderr, "dtrace: %s:%s:%s:%s is traced, but the program cannot be told so: %s\n", h->probes[i]->prov,
+					h->probes[i]->mod, h->probes[i]->func, h->probes[i]->name,
+					error_message(&why));
+				return 0;
+			}
+		}
+	}
+	return r;
+}
+
 static void
 usdt_hook_done(struct hook *h)
 {
@@ -495,5 +578,5 @@ const struct provider provider_usdt = {
 	.hook_done = usdt_hook_done,
 	.gen_probe = uprobe_gen_probe,
 	.gen_arg = usdt_gen_arg,
-	.attach = uprobe_attach,
+	.attach = usdt_attach,
 };

@@ -140,6 +140,24 @@ usite_of(const struct probe *p)
 	return (struct usite *)(uintptr_t)p->data;
 }
 
+/*
+ * The counter of a USDT site at that place, or 0.  The kernel wants all who probe one place to name the
+ * same counter: whoever probes its instruction (pid) has to raise it, too.
+ */
+static uint64_t
+counter_at(const struct elfsyms *e, uint64_t offset)
+{
+	for (size_t i = 0; i < elfsyms_n_notes(e); i++) {
+		const struct sdt_note *n = elfsyms_note(e, i);
+		uint64_t at, counter;
+
+		if (n->semaphore && elfsyms_to_offset(e, n->pc, &at) && at == offset &&
+		    elfsyms_to_offset(e, n->semaphore, &counter))
+			return counter;
+	}
+	return 0;
+}
+
 struct probe *
 uprobe_add(struct dt *dt, const struct provider *ops, const char *const names[4],
 	   const struct usite *place)
@@ -152,6 +170,8 @@ uprobe_add(struct dt *dt, const struct provider *ops, const char *const names[4]
 		if (s->file == place->file && s->offset == place->offset)
 			return p;
 	s = xmemdup(place, sizeof(*place));
+	if (!s->semaphore && !s->at_return)
+		s->semaphore = counter_at(s->file->syms, s->offset);
 	/* Behind the first: what the first is decides how the probe is grouped. */
 	if (p->data) {
 		struct usite *first = usite_of(p);
@@ -389,5 +409,26 @@ uprobe_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
 		h->prog_fd = -1;
 		return uprobe_attach(dt, h, g, err);
 	}
+	return r < 0 ? attach_failed(h, r, err) : 0;
+}
+
+int
+uprobe_attach_site(struct dt *dt, struct hook *h, struct gen *g, const struct usite *s,
+		   struct error *err)
+{
+	struct prog_kind kind = {BPF_PROG_TYPE_KPROBE,
+				 dt->opts.nouprobemulti ? 0 : BPF_TRACE_UPROBE_MULTI, 0, 0};
+	struct hook own = {.probes = h->probes, .n = 1, .prog_fd = -1, .table_fd = -1};
+	uint64_t cookie = 0;
+	const struct places one = {&s, &cookie, 1};
+	int r = hook_load(dt, &own, g, &kind, err);
+
+	if (r < 0)
+		return r;
+	r = dt->opts.nouprobemulti ? attach_event(&own, s, 0) : attach_multi(&own, &one, 0, 1);
+	hook_add_fd(h, own.prog_fd);
+	for (size_t i = 0; i < own.n_fds; i++)
+		hook_add_fd(h, own.fds[i]);
+	free(own.fds);
 	return r < 0 ? attach_failed(h, r, err) : 0;
 }

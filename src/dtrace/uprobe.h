@@ -48,6 +48,9 @@ void uprobes_free(struct dt *dt);
 /* For providers. */
 int uprobe_gen_probe(struct gen *g, const struct hook *h, struct error *err);
 int uprobe_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err);
+/* A further program of the hook at one place, which is no probe. */
+int uprobe_attach_site(struct dt *dt, struct hook *h, struct gen *g, const struct usite *s,
+		       struct error *err);
 /* A function's argument i at its first instruction, as the System V ABI passes it. */
 void uprobe_gen_arg(struct gen *g, const struct usite *s, unsigned i);
 /* A user register (offset in struct pt_regs) into r0, from the context of a uprobe. */

@@ -322,6 +322,21 @@ TEST(nobody_looks_and_nothing_is_seen)
 	check_str(other, "qqq");
 }
 
+/* The kernel wants the same counter of all who are at one place. */
+TEST(the_instruction_of_a_site_has_a_pid_probe)
+{
+	cleanup_free char *both = NULL, *alone = NULL;
+
+	need_root();
+	both = DTRACE("-c", victim_usdt(), "-n",
+		      "victim$target:::box-made { @[\"usdt\"] = count() }"
+		      "pid$target:a.out:main: { @[\"pid\"] = count() } END { printa(\"%s=%@d \", @) }");
+	check_has(both, "usdt=3 ");
+	check_has(both, "pid=");
+	alone = DTRACE("-c", victim_usdt(), "-n", "pid$target:a.out:main: { @ = count() }");
+	check(*alone && !strstr(alone, "cannot"));
+}
+
 TEST(a_provider_without_a_number_is_whoever_runs_the_file)
 {
 	static const char text[] = "victim:::quiet { printf(\"%s:%s \", probeprov, probename) }";
