@@ -1,6 +1,6 @@
 # Inside L1: the same guest idles, pings and reads a device under each VMM.  Exits come from KVM's counters,
-# system calls from a histogram of the kernel's tracer, by the name of the program.  What hangs (nested guests
-# do, under TCG) is said and left behind: its time limit is a few times what it takes.
+# system calls from a histogram of the kernel's tracer, by the name of the program.  What does not end (nested guests
+# may hang under TCG, see tools/mend-qemu) is said and left behind: its time limit is a few times what it takes.
 t=/sys/kernel/tracing
 mount -t tracefs trace $t 2>/dev/null
 trigger=$t/events/raw_syscalls/sys_enter/trigger

@@ -69,6 +69,14 @@ part_direct() {
 	expect_end '... and it goes off' 1
 }
 
+part_vcpus() {
+	for n in 2 4; do
+		start_linux cpus -c $n
+		expect "$n processors" 600 "CPUS $n"
+		expect_end '... and off' 1
+	done
+}
+
 part_devices() {
 	for n in 0 1 2 3 4 5 6 7; do
 		rm -f /tmp/d$n
