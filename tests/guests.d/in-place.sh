@@ -72,7 +72,7 @@ part_direct() {
 part_vcpus() {
 	for n in 2 4; do
 		start_linux cpus -c $n
-		expect "$n processors" 600 "CPUS $n"
+		expect "$n processors" 120 "CPUS $n"
 		expect_end '... and off' 1
 	done
 }
