@@ -48,7 +48,7 @@ for want in '0:0:0 hostbridge' '0:4:0 virtio-blk' '0:4:1 nvme' '0:6:0 virtio-net
 done
 
 # --- the guest
-ok 'it answers ping: metadata came over the second serial port' until_true 600 ping -c 1 -W 2 10.0.2.140
+ok 'it answers ping: metadata came over the second serial port' until_true 900 ping -c 1 -W 2 10.0.2.140
 p=$(pid)
 pkill -9 -f "zoneadmd.*$u"
 is 'the state survives its daemon' "$(state)" running
