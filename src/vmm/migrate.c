@@ -467,10 +467,8 @@ static int
 take_machine(struct vm *vm, int fd, struct error *err)
 {
 	struct record h;
-	int r = receive(fd, &h, sizeof(h), err);
 
-	if (r < 0)
-		return r;
+	TRY(receive(fd, &h, sizeof(h), err));
 	if (h.type != HELLO || h.at != MAGIC)
 		return error_set(err, EPROTO, "the peer sends no machine");
 	if (h.len != vm->mem.ram_size)

@@ -373,9 +373,7 @@ options_parse(int argc, char **argv, struct config *config, struct error *err)
 	if (argc - i > 1)
 		return error_set(err, EINVAL, "expected one name, not \"%s\" too", argv[i + 1]);
 	if (i < argc) {
-		r = config_set(config, "name", argv[i], err);
-		if (r < 0)
-			return r;
+		TRY(config_set(config, "name", argv[i], err));
 	}
 	TRY(restored(config, err));
 	if (!config_get(config, "name", NULL))

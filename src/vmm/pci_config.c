@@ -262,11 +262,8 @@ pci_create_all(struct vm *vm, struct error *err)
 		if (r < 0)
 			return r;
 	}
-	r = create_default(vm, "hostbridge", 0, err);
-	if (r == 0)
-		r = create_default(vm, "lpc", 31, err);
-	if (r < 0)
-		return r;
+	TRY(create_default(vm, "hostbridge", 0, err));
+	TRY(create_default(vm, "lpc", 31, err));
 	list_for_each(d, &vm->pci->devs, link) {
 		first = pci_find(vm, d->bus, d->slot, 0);
 		if (d->fn && !first)

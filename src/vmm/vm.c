@@ -171,18 +171,17 @@ vm_new(struct config *config, struct event_loop *loop, struct vm **ret, struct e
 	cleanup_vm struct vm *vm = vm_alloc(config, loop);
 	struct mem_opts opts = {0};
 	uint64_t ram_size;
-	int r;
 
-	if ((r = read_topology(config, &vm->topology, err)) < 0 ||
-	    (r = config_size(config, "memory.size", 256ULL << 20, &ram_size, err)) < 0 ||
-	    (r = config_bool(config, "memory.wired", false, &opts.wired, err)) < 0 ||
-	    (r = config_bool(config, "memory.guest_in_core", false, &opts.in_core, err)) < 0 ||
-	    (r = config_bool(config, "memory.hugepages", false, &opts.huge, err)) < 0 ||
-	    (r = config_bool(config, "memory.thp", !vm_inside_tcg(), &opts.thp, err)) < 0 ||
-	    (r = config_bool(config, "x86.strictio", false, &vm->strict_io, err)) < 0 ||
-	    (r = config_bool(config, "x86.strictmsr", true, &vm->strict_msr, err)) < 0 ||
-	    (r = create_kvm(vm, err)) < 0 || (r = create_common(vm, ram_size, &opts, err)) < 0)
-		return r;
+	TRY(read_topology(config, &vm->topology, err));
+	TRY(config_size(config, "memory.size", 256ULL << 20, &ram_size, err));
+	TRY(config_bool(config, "memory.wired", false, &opts.wired, err));
+	TRY(config_bool(config, "memory.guest_in_core", false, &opts.in_core, err));
+	TRY(config_bool(config, "memory.hugepages", false, &opts.huge, err));
+	TRY(config_bool(config, "memory.thp", !vm_inside_tcg(), &opts.thp, err));
+	TRY(config_bool(config, "x86.strictio", false, &vm->strict_io, err));
+	TRY(config_bool(config, "x86.strictmsr", true, &vm->strict_msr, err));
+	TRY(create_kvm(vm, err));
+	TRY(create_common(vm, ram_size, &opts, err));
 	vm->vcpu = xcalloc(vm->topology.cpus, sizeof(*vm->vcpu));
 	for (unsigned i = 0; i < vm->topology.cpus; i++)
 		vm->vcpu[i] = (struct vcpu){.vm = vm, .id = i, .fd = -1};

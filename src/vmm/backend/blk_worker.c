@@ -45,15 +45,12 @@ blk_worker_start(struct blk_worker *w, const struct blk_worker_ops *ops, struct 
 		 struct blk *blk, const int *kick_fds, unsigned n_kicks, void *arg,
 		 struct error *err)
 {
-	int r;
-
 	w->ops = ops;
 	w->vm = vm;
 	w->blk = blk;
 	w->arg = arg;
 	w->kick_fd = -1;
-	if ((r = worker_init(&w->worker, drain, w, err)) < 0)
-		return r;
+	TRY(worker_init(&w->worker, drain, w, err));
 	if (n_kicks) {
 		memcpy(w->fds, kick_fds, n_kicks * sizeof(*kick_fds));
 		w->n_fds = n_kicks;

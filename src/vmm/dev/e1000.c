@@ -628,7 +628,6 @@ e1000_init(struct pci_dev *d, struct config *node, struct error *err)
 	struct e1000 *e = (struct e1000 *)d;
 	const char *mac = config_get(node, "mac", NULL);
 	char where[16];
-	int r;
 
 	e->kick_fd = -1;
 	pthread_mutex_init(&e->lock, NULL);
@@ -653,11 +652,10 @@ e1000_init(struct pci_dev *d, struct config *node, struct error *err)
 	TRY(bell_new(&e->kick_fd, err));
 	make_eeprom(e);
 	reset(e);
-	r = worker_start(&e->worker, d->vm, "e1000", work, err);
+	TRY(worker_start(&e->worker, d->vm, "e1000", work, err));
 	/* The rings are empty until a driver turns them on: it may run from the start. */
-	if (r == 0)
-		worker_run(&e->worker);
-	return r;
+	worker_run(&e->worker);
+	return 0;
 }
 
 static void

@@ -360,7 +360,6 @@ static int
 take_config(struct passthru *p, struct error *err)
 {
 	struct pci_dev *d = &p->pci;
-	int r;
 
 	for (unsigned i = 0; i < PCI_CFG_SIZE; i += 4)
 		if (!config_io(p, i, d->cfg + i, 4, false))
@@ -377,14 +376,12 @@ take_config(struct passthru *p, struct error *err)
 	d->wmask[PCI_HEADER_TYPE] = d->wmask[PCI_INTERRUPT_PIN] = 0;
 	d->cfg[PCI_HEADER_TYPE] &= 0x7f;
 	pci_set32(d, PCI_ROM_ADDRESS, 0);
-	r = add_bars(p, err);
-	if (r == 0)
-		r = take_caps(p, err);
-	if (r == 0)
-		r = map_bars(p, err);
-	if (r == 0 && d->cfg[PCI_INTERRUPT_PIN])
+	TRY(add_bars(p, err));
+	TRY(take_caps(p, err));
+	TRY(map_bars(p, err));
+	if (d->cfg[PCI_INTERRUPT_PIN])
 		pci_add_pin(d);
-	return r;
+	return 0;
 }
 
 static int
@@ -411,7 +408,6 @@ passthru_init(struct pci_dev *d, struct config *node, struct error *err)
 	const char *host = config_get(node, "host", NULL), *rom = config_get(node, "rom", NULL);
 	uint64_t group, at[3];
 	bool wired;
-	int r;
 
 	p->dev.fd = p->intx_fd = p->unmask_fd = p->msi_fd = -1;
 	if (config_get(node, "pptdev", NULL))
@@ -431,12 +427,9 @@ passthru_init(struct pci_dev *d, struct config *node, struct error *err)
 	TRY(config_u64(node, "group", 0, INT32_MAX, INT32_MAX, &group, err));
 	if (!wired)
 		return error_set(err, EINVAL, "a passed-through device needs the guest's memory wired: -S");
-	r = vfio_open(d->vm, host, group == INT32_MAX ? -1 : (int)group, &p->dev, err);
-	if (r == 0)
-		r = take_config(p, err);
-	if (r == 0 && rom)
-		r = take_rom(p, rom, err);
-	return r;
+	TRY(vfio_open(d->vm, host, group == INT32_MAX ? -1 : (int)group, &p->dev, err));
+	TRY(take_config(p, err));
+	return rom ? take_rom(p, rom, err) : 0;
 }
 
 static void

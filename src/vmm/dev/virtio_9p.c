@@ -146,9 +146,8 @@ v9p_parse(struct config *node, const char *text, struct error *err)
 
 	if (path && !str_after(first, "sharename=") && !str_after(first, "path=")) {
 		*path++ = '\0';
-		r = config_set(node, "sharename", first, err);
-		if (r == 0)
-			r = config_set(node, "path", path, err);
+		TRY(config_set(node, "sharename", first, err));
+		TRY(config_set(node, "path", path, err));
 		text += strcspn(text, ",");
 		text += *text == ',';
 	}

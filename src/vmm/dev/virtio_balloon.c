@@ -161,12 +161,6 @@ vballoon_init(struct pci_dev *d, struct config *node, struct error *err)
 	return r;
 }
 
-static void
-vballoon_done(struct pci_dev *d)
-{
-	virtio_done((struct virtio *)d);
-}
-
 /* ---- for bhyvectl ---- */
 
 static struct vballoon *
@@ -229,14 +223,11 @@ balloon_describe(struct vm *vm, struct json *out, struct error *err)
 	return 0;
 }
 
-static const struct pci_opt opts[] = {{0}};
-
 const struct pci_class pci_class_virtio_balloon = {
 	.name = "virtio-balloon",
 	.summary = "lends memory back to the host (bhyvectl balloon)",
-	.opts = opts,
 	.size = sizeof(struct vballoon),
 	.init = vballoon_init,
-	.done = vballoon_done,
+	.done = virtio_pci_done,
 	VIRTIO_PCI_HOOKS,
 };

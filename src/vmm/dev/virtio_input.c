@@ -180,10 +180,8 @@ vinput_init(struct pci_dev *d, struct config *node, struct error *err)
 	static const char *const kinds[] = {"keyboard", "tablet", NULL};
 	struct vinput *in = (struct vinput *)d;
 	unsigned kind;
-	int r = config_enum(node, "kind", kinds, 0, &kind, err);
 
-	if (r < 0)
-		return r;
+	TRY(config_enum(node, "kind", kinds, 0, &kind, err));
 	in->tablet = kind == 1;
 	in->sink = (struct input_sink){.priority = 20, .ready = vinput_ready,
 				       .key = in->tablet ? NULL : on_key,
@@ -192,12 +190,6 @@ vinput_init(struct pci_dev *d, struct config *node, struct error *err)
 	in->v.cfg_writable = 2;
 	display_add_sink(display_of(d->vm), &in->sink);
 	return 0;
-}
-
-static void
-vinput_done(struct pci_dev *d)
-{
-	virtio_done((struct virtio *)d);
 }
 
 static const struct pci_opt opts[] = {
@@ -212,6 +204,6 @@ const struct pci_class pci_class_virtio_input = {
 	.opts = opts,
 	.size = sizeof(struct vinput),
 	.init = vinput_init,
-	.done = vinput_done,
+	.done = virtio_pci_done,
 	VIRTIO_PCI_HOOKS,
 };

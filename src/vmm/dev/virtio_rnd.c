@@ -52,21 +52,12 @@ vrnd_init(struct pci_dev *p, struct config *node, struct error *err)
 	return virtio_init((struct virtio *)p, &ops, 1, QUEUE_SIZE, 0, 0, err);
 }
 
-static void
-vrnd_done(struct pci_dev *p)
-{
-	virtio_done((struct virtio *)p);
-}
-
-static const struct pci_opt opts[] = {{0}};
-
 const struct pci_class pci_class_virtio_rnd = {
 	.name = "virtio-rnd",
 	.hotplug = true,
 	.summary = "random numbers",
-	.opts = opts,
 	.size = sizeof(struct vrnd),
 	.init = vrnd_init,
-	.done = vrnd_done,
+	.done = virtio_pci_done,
 	VIRTIO_PCI_HOOKS,
 };

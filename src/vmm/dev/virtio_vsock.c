@@ -504,7 +504,6 @@ vsock_init(struct pci_dev *d, struct config *node, struct error *err)
 	struct vsock *s = (struct vsock *)d;
 	const char *path = config_get(node, "path", NULL);
 	struct event_loop *loop = d->vm->loop;
-	int r;
 
 	list_init(&s->conns);
 	s->listen_fd = s->reset_fd = -1;
@@ -521,13 +520,12 @@ vsock_init(struct pci_dev *d, struct config *node, struct error *err)
 	memcpy(s->v.cfg, &s->cid, sizeof(s->cid));
 	if (!loop)
 		return 0;
-	r = event_add_fd(loop, s->listen_fd, EPOLLIN, on_listen, s, &s->listen_src, err);
-	if (r == 0)
-		r = event_add_fd(loop, s->reset_fd, EPOLLIN, on_reset, s, &s->reset_src, err);
-	for (unsigned i = 0; r == 0 && i < QUEUES; i++)
-		r = event_add_fd(loop, s->v.queue[i].kick_fd, EPOLLIN, on_kick, s, &s->kick_src[i],
-				 err);
-	return r;
+	TRY(event_add_fd(loop, s->listen_fd, EPOLLIN, on_listen, s, &s->listen_src, err));
+	TRY(event_add_fd(loop, s->reset_fd, EPOLLIN, on_reset, s, &s->reset_src, err));
+	for (unsigned i = 0; i < QUEUES; i++)
+		TRY(event_add_fd(loop, s->v.queue[i].kick_fd, EPOLLIN, on_kick, s, &s->kick_src[i],
+				 err));
+	return 0;
 }
 
 static void

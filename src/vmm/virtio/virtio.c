@@ -651,3 +651,9 @@ virtio_done(struct virtio *v)
 	if (v->ops)
 		pthread_mutex_destroy(&v->lock);
 }
+
+void
+virtio_pci_done(struct pci_dev *d)
+{
+	virtio_done((struct virtio *)d);
+}

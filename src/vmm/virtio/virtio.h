@@ -57,6 +57,8 @@ int virtio_init(struct virtio *v, const struct virtio_ops *ops, unsigned n_queue
 		unsigned queue_size, uint64_t features, unsigned cfg_len, struct error *err);
 /* In done(), after the worker is gone. */
 void virtio_done(struct virtio *v);
+/* struct pci_class's done for a device with nothing else to put away. */
+void virtio_pci_done(struct pci_dev *d);
 
 static inline bool
 virtio_has(const struct virtio *v, unsigned feature)
