@@ -1,7 +1,6 @@
 #include "vmm/fwcfg.h"
 
 #include <endian.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "vmm/acpi/acpi.h"
@@ -370,29 +369,14 @@ add_boot_order(struct fwcfg *f, struct error *err)
 	return 0;
 }
 
-#define VGA_BIOS "/usr/share/seabios/vgabios-bochs-display.bin"
-
-/* SeaBIOS writes to the first serial port what it, boot loaders and DOS write to a screen, if there is none. */
-static int
-add_bios_console(struct fwcfg *f, struct error *err)
+/* SeaBIOS writes to the first serial port what it, boot loaders and DOS write to a screen. */
+static void
+add_bios_console(struct fwcfg *f)
 {
 	static const uint8_t port[2] = {0xf8, 0x03};
-	cleanup_free char *rom = NULL;
-	struct pci_dev *d;
-	size_t len;
 
-	list_for_each(d, &f->isa.vm->pci->devs, link) {
-		if (!str_eq(d->class->name, "fbuf"))
-			continue;
-		if (access(VGA_BIOS, R_OK) < 0)
-			return 0;
-		TRY(file_read(VGA_BIOS, 0, &rom, &len, err));
-		fwcfg_add_file(f, "pci1234,1111.rom", rom, len);
-		return 0;
-	}
 	if (config_get(f->isa.vm->config, "lpc.com1.path", NULL))
 		fwcfg_add_file(f, "etc/sercon-port", port, sizeof(port));
-	return 0;
 }
 
 /* fwcfg.N.name with .string or .file */
@@ -438,7 +422,7 @@ fwcfg_describe(struct fwcfg *f, struct error *err)
 	add_acpi(f);
 	add_smbios(f);
 	TRY(add_boot_order(f, err));
-	TRY(add_bios_console(f, err));
+	add_bios_console(f);
 	TRY(add_user_files(f, err));
 	add_directory(f);
 	return 0;

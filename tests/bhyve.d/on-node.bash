@@ -71,6 +71,14 @@ is 'it did' "$(zfs get -Hp -o value volsize zones/$u/disk1)" $((96 << 20))
 ok 'a wrong option' vmadm update $u bhyve_extra_opts=-Q
 has 'is the error of the start' "$(vmadm start $u 2>&1)" 'unknown option -Q'
 is 'stopped all the same' "$(state)" stopped
+vmadm update $u bhyve_extra_opts= >/dev/null 2>&1
+pci() { echo "{\"$1_pci_devices\":[$2]}" | vmadm update $u; }
+host=/sys/bus/pci/devices/$(ls /sys/bus/pci/devices | head -1)
+ok 'a PCI device of the node' pci add "{\"path\":\"$host\",\"pci_slot\":\"0:8:0\"}"
+is '... is kept' "$(vmadm get $u | json pci_devices.0.path)" "$host"
+has '... and refused where there is no IOMMU' "$(vmadm start $u 2>&1)" 'has no IOMMU'
+is '... and nothing runs' "$(state)" stopped
+ok '... and taken away' pci remove "\"$host\""
 ok 'deleted' vmadm delete $u
 is 'no dataset is left' "$(zfs list -H -o name -r zones | grep -c $u)" 0
 is 'no cgroup is left' "$(ls -d /sys/fs/cgroup/zones/*/ 2>/dev/null)" ''

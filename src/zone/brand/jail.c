@@ -32,6 +32,7 @@
 #include "os/run.h"
 #include "store/zfs.h"
 #include "zone/brand/nocloud.h"
+#include "zone/brand/pci.h"
 #include "zone/config.h"
 
 #define NOCLOUD "/usr/lib/zones/nocloud"
@@ -156,14 +157,14 @@ attr_is(const struct zone_res *res, const char *name, const char *value)
 	return str_eq(zone_res_attr(res, name), value);
 }
 
+/* A device node of the monitor's own. */
 static int
-add_device(int dev, struct jail_disk *disk, const char *host, const char *name, struct error *err)
+add_device(int dev, const char *host, const char *name, struct error *err)
 {
 	int r = plan_device(dev, name, host, 0600, err);
 
 	if (r == 0 && fchownat(dev, name, JAIL_UID, JAIL_UID, 0) < 0)
 		return error_set_errno(err, errno, "%s", host);
-	disk->device = true;
 	return r;
 }
 
@@ -214,9 +215,11 @@ add_disk(struct daemon *d, struct zone_plan *p, struct jail *j, int dev, const c
 		if (r < 0)
 			return r;
 		host = zvol_path(volume);
-		r = add_device(dev, disk, host, name, err);
+		r = add_device(dev, host, name, err);
+		disk->device = true;
 	} else if (str_after(path, "/dev/")) {
-		r = add_device(dev, disk, path, name, err);
+		r = add_device(dev, path, name, err);
+		disk->device = true;
 	} else {
 		/* the target of a bind must be there before /dev is attached */
 		cleanup_close int fd = openat(dev, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -283,7 +286,7 @@ plan_disks(struct daemon *d, struct zone_plan *p, struct jail *j, int dev, struc
 		int r;
 
 		if (attr_is(res, "model", "passthru"))
-			continue; /* a PCI device, not a disk */
+			continue; /* a PCI device: plan_pci() */
 		r = add_disk(d, p, j, dev, zone_res_get(res, "match"), res, err);
 		if (r < 0)
 			return r;
@@ -298,6 +301,55 @@ plan_disks(struct daemon *d, struct zone_plan *p, struct jail *j, int dev, struc
 	return plan_boot_media(d, p, j, dev, err);
 }
 
+/* ---- PCI devices ---- */
+
+#define VFIO "/dev/vfio/vfio"
+#define WIRED_MORE (64ULL << 20) /* beside the guest's RAM */
+
+static int
+add_pci(struct jail *j, int dev, struct zone_res *res, struct error *err)
+{
+	struct jail_pci *pci = &j->pci[j->n_pci];
+	cleanup_free char *host = NULL;
+	int r;
+
+	if (j->n_pci == JAIL_MAX_PCI)
+		return error_set(err, E2BIG, "more than %d pci_devices", JAIL_MAX_PCI);
+	r = pci_address_of(zone_res_get(res, "match"), &pci->address, err);
+	if (r == 0)
+		r = pci_claim("/sys", pci->address, &pci->group, err);
+	if (r < 0)
+		return r;
+	pci->res = res;
+	j->n_pci++;
+	host = str_printf("/dev/vfio/%d", pci->group);
+	for (size_t i = 0; i + 1 < j->n_pci; i++)
+		if (j->pci[i].group == pci->group)
+			return 0;
+	return add_device(dev, host, host + strlen("/dev/"), err);
+}
+
+/* They reach all of the guest's memory, which must stay where it is. */
+static int
+plan_pci(struct daemon *d, struct zone_plan *p, struct jail *j, int dev, struct error *err)
+{
+	int ram = 0, r = 0;
+
+	zone_res_each(res, d->config, "device") {
+		if (!attr_is(res, "model", "passthru"))
+			continue;
+		if (j->n_pci == 0 && (r = access(VFIO, F_OK) < 0 ? RUN(err, "modprobe", "vfio-pci") : 0) < 0)
+			return r;
+		if ((r = add_pci(j, dev, res, err)) < 0)
+			return r;
+	}
+	if (j->n_pci == 0)
+		return 0;
+	(void)str_to_int(jail_attr(d, "ram", "256"), &ram); /* the monitor says what is wrong with it */
+	p->wired = ((uint64_t)ram << 21) + WIRED_MORE; /* the kernel counts mlock() and VFIO, each for itself */
+	return add_device(dev, VFIO, VFIO + strlen("/dev/"), err);
+}
+
 static int
 plan_dev_mount(struct daemon *d, struct zone_plan *p, struct jail *j, struct error *err)
 {
@@ -309,14 +361,14 @@ plan_dev_mount(struct daemon *d, struct zone_plan *p, struct jail *j, struct err
 	plan_mount_fd(p, "/dev", dev);
 	/* files of disks are mounted above it: they come later in the list */
 	if (access("/dev/kvm", R_OK | W_OK) == 0) {
-		r = plan_device(dev, "kvm", "/dev/kvm", 0600, err);
-		if (r == 0 && fchownat(dev, "kvm", JAIL_UID, JAIL_UID, 0) < 0)
-			r = error_set_errno(err, errno, "/dev/kvm");
+		r = add_device(dev, "/dev/kvm", "kvm", err);
 		if (r < 0)
 			return r;
 		j->kvm = true;
 	}
 	r = plan_disks(d, p, j, dev, err);
+	if (r == 0)
+		r = plan_pci(d, p, j, dev, err);
 	return r < 0 ? r : mnt_idmap(dev, p->user_ns, false, err);
 }
 

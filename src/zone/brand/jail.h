@@ -11,6 +11,7 @@
 #define JAIL_UID 1 /* in the zone; on the host it is uid-base + 1 */
 #define JAIL_MAX_DISKS 32
 #define JAIL_MAX_NICS 32
+#define JAIL_MAX_PCI 8
 
 struct jail_disk {
 	struct zone_res *res; /* NULL: of this boot only */
@@ -29,12 +30,19 @@ struct jail_nic {
 	int tap_fd, vhost_fd; /* numbers in the jail; vhost -1: none */
 	int ifindex;          /* host-side port */
 };
+struct jail_pci {
+	struct zone_res *res;
+	const char *address; /* in res */
+	int group;
+};
 
 struct jail {
 	struct jail_disk disks[JAIL_MAX_DISKS];
 	size_t n_disks;
 	struct jail_nic nics[JAIL_MAX_NICS];
 	size_t n_nics;
+	struct jail_pci pci[JAIL_MAX_PCI];
+	size_t n_pci;
 	bool kvm; /* /dev/kvm is there */
 	struct dhcpd **dhcpd; /* one a NIC that is answered, NULL-terminated */
 };

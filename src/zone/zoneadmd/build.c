@@ -356,6 +356,11 @@ fork_limited(struct daemon *d, const struct zone_plan *p, uint64_t flags, struct
 	pid_t pid;
 
 	set_soft(RLIMIT_MEMLOCK, p->max_locked, &locked);
+	if (p->wired) {
+		struct rlimit wired = {p->wired, locked.rlim_max > p->wired ? locked.rlim_max : p->wired};
+
+		setrlimit(RLIMIT_MEMLOCK, &wired);
+	}
 	set_soft(RLIMIT_NPROC, p->max_processes, &nproc);
 	pid = pidfd_fork(flags, d->cgroup, &d->proc.pidfd, err);
 	if (pid != 0) {

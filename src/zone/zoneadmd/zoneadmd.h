@@ -51,6 +51,7 @@ struct zone_plan {
 	gid_t gid;
 	bool lock_down;     /* no_new_privs and no capability at all */
 	uint64_t max_locked; /* RLIMIT_MEMLOCK, UINT64_MAX: not set */
+	uint64_t wired;	     /* what it must be able to lock; stronger than the limit */
 	uint64_t max_processes;
 };
 

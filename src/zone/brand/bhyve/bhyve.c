@@ -229,6 +229,28 @@ add_disks(const struct jail *j, struct strv *argv, struct error *err)
 	return r;
 }
 
+/* ---- PCI devices of the node ---- */
+
+/* As SmartOS: each has a place of its own, and the guest's memory is wired. */
+static int
+add_pci_devices(const struct jail *j, struct strv *argv, struct error *err)
+{
+	unsigned at[3];
+
+	for (size_t i = 0; i < j->n_pci; i++) {
+		const struct jail_pci *pci = &j->pci[i];
+		const char *slot = zone_res_attr(pci->res, "pci-slot");
+
+		if (str_empty(slot) || !parse_slot(slot, at))
+			return error_set(err, EINVAL, "pci_devices: %s needs a pci_slot", pci->address);
+		strv_add(argv, "-s");
+		strv_addf(argv, "%u:%u:%u,passthru,host=%s,group=%d", at[0], at[1], at[2], pci->address, pci->group);
+	}
+	if (j->n_pci)
+		strv_add(argv, "-S");
+	return 0;
+}
+
 /* ---- NICs ---- */
 
 static int
@@ -329,11 +351,6 @@ bhyve_argv(struct daemon *d, struct jail *j, struct strv *argv, struct error *er
 	const char *did = zone_config_get(d->config, "debugid");
 	int r;
 
-	zone_res_each(res, d->config, "device")
-		if (str_eq(zone_res_attr(res, "model"), "passthru"))
-			return error_set(err, ENOTSUP, "pci_devices: %s: PCI devices cannot be "
-						       "given to a guest on this node",
-					 zone_res_get(res, "match"));
 	r = jail_add_words(d, "bhyve-extra-opts", &own, err);
 	if (r < 0)
 		return r;
@@ -342,6 +359,8 @@ bhyve_argv(struct daemon *d, struct jail *j, struct strv *argv, struct error *er
 	add_firmware(d, &own, argv);
 	add_serial(d, argv);
 	r = add_disks(j, argv, err);
+	if (r == 0)
+		r = add_pci_devices(j, argv, err);
 	if (r == 0)
 		r = add_nics(j, argv, err);
 	if (r < 0)

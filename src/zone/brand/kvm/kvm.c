@@ -283,6 +283,8 @@ kvm_plan(struct daemon *d, struct zone_plan *p, struct error *err)
 		return r;
 	jail_free(d->brand_data);
 	d->brand_data = j;
+	if (j->n_pci)
+		return error_set(err, ENOTSUP, "pci_devices are for brand bhyve");
 	return kvm_argv(d, j, &p->argv, err);
 }
 
