@@ -116,5 +116,39 @@ part_uefi_cd() { boots 'UEFI from a CD' sr -s 3:0,ahci-cd,/b/guest.iso; }
 part_uefi_nvme() { boots 'UEFI from NVMe' nvme -s 4:0,nvme,/b/guest.iso; }
 part_uefi_ahci() { boots 'UEFI from an AHCI disk' sda -s 4:0,ahci-hd,/b/guest.iso; }
 
+# SeaBIOS, unmodified, without a screen: what it and boot loaders show comes over the serial port.
+bios() { start 256 -l bootrom,/b/bios-256k.bin -s 31,lpc "$@"; }
+bios_boots() { # NAME ROOT OPTION...
+	local name=$1 root=$2; shift 2
+	bios "$@"
+	expect "$name" 120 "ROOT $root"
+	has '... the whole system' "$(out)" 'the word'
+	expect_end '... and off' 1
+}
+part_bios_cd() { bios_boots 'BIOS from a CD' sr -s 3:0,ahci-cd,/b/guest.iso; }
+part_bios_disks() {
+	bios_boots 'BIOS from the second of two disks' vda -s 4:0,ahci-hd,/tmp/vars -s 4:1,virtio-blk,/b/guest.iso,bootindex=0
+	bios_boots 'BIOS from NVMe' nvme -s 4:0,nvme,/b/guest.iso
+}
+
+# Not Linux.
+part_ipxe() {
+	bios -s 3:0,ahci-cd,/b/ipxe.iso -s 6:0,virtio-net,user
+	expect 'iPXE' 60 'iPXE initialising devices'
+	expect '... which has an address through its own driver' 60 'net0: 10.0.2.15/255.255.255.0 gw 10.0.2.2'
+	finish_off
+}
+part_memtest() {
+	bios -m 32 -s 3:0,ahci-cd,/b/memtest.iso
+	expect 'Memtest86+' 60 'Memtest86+ v'
+	expect '... which tests' 60 'Testing'
+	finish_off
+}
+part_uefi_ipxe() {
+	start 256 $(firmware) -s 3:0,ahci-cd,/b/ipxe.iso -s 6:0,virtio-net,user
+	expect 'iPXE by UEFI' 90 'iPXE initialising devices'
+	finish_off
+}
+
 part_$(cat /b/part)
 echo end
