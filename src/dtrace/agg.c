@@ -791,15 +791,21 @@ dt_aggs_print(struct dt *dt, struct error *err)
 }
 
 static void
-remove_row(const struct agg *a, const struct row *row, size_t cpus)
+zero_row(const struct agg *a, const struct row *row, size_t cpus)
 {
 	cleanup_free int64_t *zeros = xcalloc(cpus * a->n_words, 8);
 	uint32_t zero = 0;
 
+	bpf_map_update_elem(a->fd, a->n_keys ? (void *)row->key : (void *)&zero, zeros, BPF_ANY);
+}
+
+static void
+remove_row(const struct agg *a, const struct row *row, size_t cpus)
+{
 	if (a->n_keys)
 		bpf_map_delete_elem(a->fd, row->key);
 	else
-		bpf_map_update_elem(a->fd, &zero, zeros, BPF_ANY);
+		zero_row(a, row, cpus);
 }
 
 /* trunc(@a, n): the n greatest stay (n < 0: the least); trunc(@a): none. */
@@ -821,15 +827,12 @@ static int
 clear_agg(struct dt *dt, struct agg *a, struct error *err)
 {
 	size_t cpus = (size_t)libbpf_num_possible_cpus();
-	cleanup_free int64_t *zeros = xcalloc(cpus * a->n_words, 8);
 	struct rows rows = {0};
-	uint32_t zero = 0;
 	int r = collect(dt, a, &rows, err);
 
 	a->cleared |= rows.n > 0; /* what was there is shown as 0 from now on */
 	for (size_t i = 0; r == 0 && i < rows.n; i++)
-		bpf_map_update_elem(a->fd, a->n_keys ? (void *)rows.v[i].key : (void *)&zero, zeros,
-				    BPF_ANY);
+		zero_row(a, &rows.v[i], cpus);
 	rows_free(a, &rows);
 	return r;
 }
@@ -868,4 +871,76 @@ dt_agg_act(struct dt *dt, const struct act *act, int64_t n, struct error *err)
 		}
 	}
 	return r;
+}
+
+/* --- for other programs */
+
+struct dt_agg_snap {
+	size_t n;
+	struct {
+		struct agg *agg;
+		struct rows rows;
+	} v[];
+};
+
+void
+dt_agg_snap_free(struct dt_agg_snap *s)
+{
+	for (size_t i = 0; s && i < s->n; i++)
+		rows_free(s->v[i].agg, &s->v[i].rows);
+	free(s);
+}
+
+int
+dt_agg_snap(struct dt *dt, struct dt_agg_snap **ret, struct error *err)
+{
+	struct dt_agg_snap *s = xcalloc(1, sizeof(*s) + dt->n_aggs * sizeof(s->v[0]));
+	int r = 0;
+
+	for (; s->n < dt->n_aggs && r == 0; s->n++) {
+		s->v[s->n].agg = dt->agg_list[s->n];
+		r = collect(dt, s->v[s->n].agg, &s->v[s->n].rows, err);
+	}
+	if (r < 0) {
+		dt_agg_snap_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+/* What was read is kept; in which order it comes is asked anew. */
+int
+dt_agg_snap_walk(struct dt *dt, struct dt_agg_snap *s,
+		 int (*fn)(void *arg, struct agg *a, const struct dt_agg_row *row), void *arg)
+{
+	size_t cpus = (size_t)libbpf_num_possible_cpus();
+	int r = AGG_NEXT;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct agg *a = s->v[i].agg;
+		struct rows *rows = &s->v[i].rows;
+		struct order order = {dt, a};
+
+		if (rows->n > 1)
+			qsort_r(rows->v, rows->n, sizeof(*rows->v), by_value, &order);
+		for (size_t k = 0; k < rows->n; k++) {
+			struct row *row = &rows->v[k];
+
+			r = fn(arg, a, &(struct dt_agg_row){row->key, row->words});
+			if (r < 0 || r == AGG_STOP)
+				return r < 0 ? r : 0;
+			if (r == AGG_CLEAR) {
+				a->cleared = true;
+				zero_row(a, row, cpus);
+				memset(row->words, 0, a->n_words * sizeof(*row->words));
+			} else if (r == AGG_REMOVE) {
+				remove_row(a, row, cpus);
+				row_free(a, row);
+				memmove(row, row + 1, (--rows->n - k) * sizeof(*row));
+				k--;
+			}
+		}
+	}
+	return 0;
 }

@@ -105,15 +105,23 @@ formatted(struct dt *dt, const struct act *a, const char *data)
 	return text;
 }
 
-/* Who failed: "error on enabled probe ID 2 (ID 1: dtrace:::BEGIN)". */
-static void
-tell_where(struct dt *dt, const struct rec_head *h)
+/* "error on enabled probe ID 2 (ID 1: dtrace:::BEGIN)"; the caller's. */
+static char *
+failed_at(struct dt *dt, const struct rec_head *h)
 {
 	const struct probe *p = dt->probes[h->probe - 1];
 
+	return str_printf("error on enabled probe ID %u (ID %u: %s:%s:%s:%s)",
+			  (h->clause & ~DT_FAULT) + 1, p->id, p->prov, p->mod, p->func, p->name);
+}
+
+static void
+tell_where(struct dt *dt, const struct rec_head *h)
+{
+	cleanup_free char *who = failed_at(dt, h);
+
 	fflush(dt->out);
-	fprintf(stderr, "dtrace: error on enabled probe ID %u (ID %u: %s:%s:%s:%s): ",
-		(h->clause & ~DT_FAULT) + 1, p->id, p->prov, p->mod, p->func, p->name);
+	fprintf(stderr, "dtrace: %s: ", who);
 }
 
 /* freopen(""): back to where output went at first.  A file that cannot be opened is told of. */
@@ -297,6 +305,37 @@ show_head(struct dt *dt, const struct rec_head *h)
 	fprintf(dt->out, "%32s ", name);
 }
 
+/* The same for who reads along and decides. */
+static int
+watched_record(struct dt *dt, const struct clause *cl, const char *data, uint64_t done, bool line,
+	       struct error *err)
+{
+	const struct dt_watch *w = dt->watch;
+	int r = w->begin(w->arg, data);
+
+	if (r < 0)
+		return error_set(err, -r, "the program that reads wants no more");
+	if (r == WATCH_SKIP)
+		return 0;
+	if (line)
+		show_head(dt, (const struct rec_head *)(const void *)data);
+	for (const struct act *a = cl->acts; a; a = a->next) {
+		if (!(done >> (a->bit & 63) & 1))
+			continue;
+		r = w->act(w->arg, data, a);
+		/* What changes the tracing itself is not the reader's to leave out. */
+		if (r >= 0 && (r == WATCH_SHOW || !a->n_recs || a->action == A_EXIT))
+			r = show_act(dt, a, data, err);
+		if (r < 0 || (r = w->shown(w->arg, data, a)) < 0)
+			break;
+	}
+	if (line)
+		fputc('\n', dt->out);
+	if (r >= 0)
+		r = w->shown(w->arg, data, NULL);
+	return r < 0 && !err->code ? error_set(err, -r, "the program that reads wants no more") : r < 0 ? r : 0;
+}
+
 int
 show_record(struct dt *dt, const char *data, struct error *err)
 {
@@ -310,6 +349,8 @@ show_record(struct dt *dt, const char *data, struct error *err)
 		memcpy(&done, data + sizeof(*h), sizeof(done));
 	if (dt->opts.json && cl->shows)
 		return show_json_record(dt, data, done, err);
+	if (dt->watch)
+		return watched_record(dt, cl, data, done, line, err);
 	if (line)
 		show_head(dt, h);
 	for (const struct act *a = cl->acts; a && r == 0; a = a->next)
@@ -331,14 +372,19 @@ show_fault(struct dt *dt, const struct fault_rec *f)
 		[FAULT_KPRIV] = "invalid kernel access",  [FAULT_UPRIV] = "invalid user access"};
 	cleanup_free char *where = f->statement ? str_printf("action #%u", f->statement)
 						: xstrdup("predicate");
+	cleanup_free char *message = NULL, *who = NULL;
 	char address[32] = "";
 
 	if (f->kind == FAULT_ADDRESS || f->kind == FAULT_KPRIV || f->kind == FAULT_UPRIV)
 		snprintf(address, sizeof(address), " (0x%llx)", (unsigned long long)f->address);
-	tell_where(dt, &f->head);
-	fprintf(stderr, "%s%s in %s\n",
-		f->kind < ARRAY_SIZE(words) && words[f->kind] ? words[f->kind] : "error", address,
-		where);
+	who = failed_at(dt, &f->head);
+	message = str_printf("%s: %s%s in %s", who,
+			     f->kind < ARRAY_SIZE(words) && words[f->kind] ? words[f->kind] : "error",
+			     address, where);
+	if (dt->watch && dt->watch->lost(dt->watch->arg, NULL, 1, f, message))
+		return;
+	fflush(dt->out);
+	fprintf(stderr, "dtrace: %s\n", message);
 }
 
 struct pass {
@@ -400,13 +446,18 @@ tell_drops(struct dt *dt, const char *tag, const char *what, const char *more, u
 {
 	uint64_t n = now - *seen;
 
+	cleanup_free char *message = NULL;
+
 	*seen = now;
 	if (!n)
+		return;
+	message = str_printf("%llu %s%s%s", (unsigned long long)n, what, n == 1 ? "" : "s", more);
+	if (dt->watch && dt->watch->lost(dt->watch->arg, tag, n, NULL, message))
 		return;
 	fputs("dtrace: ", stderr);
 	if (dt->opts.droptags)
 		fprintf(stderr, "[DTRACEDROP_%s] ", tag);
-	fprintf(stderr, "%llu %s%s%s\n", (unsigned long long)n, what, n == 1 ? "" : "s", more);
+	fprintf(stderr, "%s\n", message);
 }
 
 static void

@@ -145,6 +145,24 @@ struct fault_rec {
 	uint64_t address;
 };
 
+struct act;
+
+/*
+ * Another program that reads along (libdtrace.c).  begin() is called before a record is shown, act()
+ * before each of its actions: they say whether it is.  shown() comes behind an action, and once
+ * more with none at the record's end.  lost() has what else would be told on standard error; false: it
+ * is told there.
+ */
+enum { WATCH_SHOW = 0, WATCH_SKIP = 1 }; /* or a negative errno: no more */
+struct dt_watch {
+	void *arg;
+	int (*begin)(void *arg, const char *data);
+	int (*act)(void *arg, const char *data, const struct act *a);
+	int (*shown)(void *arg, const char *data, const struct act *a);
+	bool (*lost)(void *arg, const char *tag, uint64_t n, const struct fault_rec *fault,
+		     const char *message);
+};
+
 /* One action as the consumer sees it; a clause has a list. */
 struct act {
 	enum action action;
@@ -342,6 +360,7 @@ struct dt {
 	const char *region;   /* of the program, where a compile error is */
 	char *script;	  /* $0 */
 	FILE *out;
+	const struct dt_watch *watch; /* or NULL */
 	struct dt_shared *seen; /* counters as last told */
 	struct spec_buf *specs;  /* consume.c: records under speculation */
 	uint64_t spec_drops, seen_spec_drops;
@@ -476,6 +495,20 @@ void dt_specs_free(struct dt *dt);
 /* agg.c */
 int dt_aggs_print(struct dt *dt, struct error *err);
 /* printa(), clear(), trunc() ...; n is the action's number. */
+/*
+ * Aggregations as they are at this moment, a row for each key.  fn says what becomes of the row, or
+ * a negative errno; the walk stops there.
+ */
+struct dt_agg_row {
+	const char *key;	/* as the record `keys` of the aggregation say */
+	const int64_t *words;	/* n_words */
+};
+struct dt_agg_snap;
+enum dt_agg_next { AGG_NEXT, AGG_STOP, AGG_REMOVE, AGG_CLEAR };
+int dt_agg_snap(struct dt *dt, struct dt_agg_snap **ret, struct error *err);
+void dt_agg_snap_free(struct dt_agg_snap *s);
+int dt_agg_snap_walk(struct dt *dt, struct dt_agg_snap *s,
+		     int (*fn)(void *arg, struct agg *a, const struct dt_agg_row *row), void *arg);
 int dt_agg_act(struct dt *dt, const struct act *a, int64_t n, struct error *err);
 
 /* format.c: printf() */
