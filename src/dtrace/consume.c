@@ -413,7 +413,10 @@ on_record(void *ctx, void *data, size_t size)
 	struct dt *dt = pass->dt;
 	const struct rec_head *h = data;
 	uint32_t clause = h->clause & ~DT_FAULT;
+	int r;
 
+	if ((r = dt_check_alive(dt, pass->err)) < 0)
+		return r;
 	if (size >= sizeof(struct unwind_miss) && h->clause == DT_MISS && dt->unwinder) {
 		unwinder_miss(dt, data);
 		return 0;
@@ -488,6 +491,23 @@ tell_all_drops(struct dt *dt)
 	tell_drops(dt, "LEVEL", "nested probe drop", "", s->level_drops, &seen->level_drops);
 }
 
+#define BATCH 4096 /* records that are taken at a time */
+
+/*
+ * Probes that record faster than is shown never leave the ring empty: what else there is to do (drops,
+ * ^C, exit()) comes between batches.  Once they are stopped all is taken.
+ */
+static int
+take(struct dt *dt, int timeout_ms)
+{
+	int n = timeout_ms		      ? ring_buffer__poll(dt->ring, timeout_ms)
+		: dt->shared->stopped == 1 ? ring_buffer__consume(dt->ring)
+					      : ring_buffer__consume_n(dt->ring, BATCH);
+
+	dt->more = n == BATCH;
+	return n;
+}
+
 int
 dt_consume(struct dt *dt, int timeout_ms, struct error *err)
 {
@@ -502,11 +522,14 @@ dt_consume(struct dt *dt, int timeout_ms, struct error *err)
 			return error_set_errno(err, errno, "cannot read the ring buffer");
 	}
 	*(struct pass *)dt->pass = pass;
-	r = timeout_ms ? ring_buffer__poll(dt->ring, timeout_ms) : ring_buffer__consume(dt->ring);
+	if ((r = dt_check_alive(dt, err)) < 0)
+		return r;
+	r = take(dt, timeout_ms);
 	if (r < 0 && r != -EINTR)
 		return r;
 	tell_all_drops(dt);
-	fflush(dt->out);
+	if (fflush(dt->out) != 0 || ferror(dt->out)) /* a full disk, a reader that is gone */
+		return error_set_errno(err, errno ? errno : EIO, "cannot write the output");
 	return 0;
 }
 

@@ -107,6 +107,7 @@ dt_open(struct dt **ret, struct error *err)
 	dt->aggs = map_new(NULL);
 	dt->spellings = map_new(NULL);
 	dt->globals_fd = dt->scratch_fd = dt->level_fd = dt->ring_fd = dt->zeros_fd = -1;
+	dt->deadman_fds[0] = dt->deadman_fds[1] = -1;
 	dt->names_fd = -1;
 	dt->target = -1;
 	dt->script = xstrdup("");
@@ -187,6 +188,7 @@ dt_close(struct dt *dt)
 		fclose(dt->reopened);
 	if (dt->shared)
 		munmap(dt->shared, 4096 * ((dt->globals_size + 4095) / 4096));
+	dt_deadman_stop(dt);
 	close_maps(dt);
 	for (size_t i = 0; i < dt->n_aggs; i++) {
 		if (dt->agg_list[i]->fd >= 0)

@@ -34,6 +34,7 @@
 #define DT_SCRATCH 4096 /* scratchsize, if nothing is said */
 #define DT_COPYOUT 4096 /* bytes that copyout() copies at most */
 #define DT_HELD 2 /* dt_shared.stopped until all probes are attached */
+#define DT_DEAD 4 /* the same, set by the deadman (deadman.c) */
 #define DT_MAX_SPECS 64
 #define DT_DROP_CPUS 256
 #define DT_AGG_KEYS 65536
@@ -94,7 +95,8 @@ enum spec_state { SPEC_FREE, SPEC_ACTIVE, SPEC_ENDED /* by commit() or discard()
 
 /* First bytes of `globals`: what programs and consumer tell each other. */
 struct dt_shared {
-	uint64_t stopped;     /* exit() was called, or DT_HELD: probes but END do nothing */
+	uint64_t stopped;     /* exit() was called, DT_HELD or DT_DEAD: probes but END do nothing */
+	uint64_t alive;	      /* when the consumer last took records */
 	uint64_t dyn_drops;
 	uint64_t level_drops; /* fired too deeply nested */
 	int64_t wall_offset;  /* CLOCK_REALTIME less CLOCK_MONOTONIC at start */
@@ -349,6 +351,7 @@ struct dt {
 	struct ring_buffer *ring;
 	void *pass; /* consume.c's */
 	bool exiting, ending;
+	bool more; /* records are there that dt_consume() left for the next time */
 	int exit_status;
 	int64_t target; /* $target */
 	struct map *loaded;   /* files of it that were read */
@@ -361,6 +364,7 @@ struct dt {
 	char *script;	  /* $0 */
 	FILE *out;
 	const struct dt_watch *watch; /* or NULL */
+	int deadman_fds[2];	      /* its program and its clock, or -1 */
 	struct dt_shared *seen; /* counters as last told */
 	struct spec_buf *specs;  /* consume.c: records under speculation */
 	uint64_t spec_drops, seen_spec_drops;
@@ -495,6 +499,10 @@ void dt_specs_free(struct dt *dt);
 /* agg.c */
 int dt_aggs_print(struct dt *dt, struct error *err);
 /* printa(), clear(), trunc() ...; n is the action's number. */
+/* deadman.c.  Started by who takes records from now on; each time is a sign of life. */
+int dt_deadman_start(struct dt *dt, struct error *err);
+void dt_deadman_stop(struct dt *dt);
+int dt_check_alive(struct dt *dt, struct error *err); /* -ETIMEDOUT: it has stopped the probes */
 /*
  * Aggregations as they are at this moment, a row for each key.  fn says what becomes of the row, or
  * a negative errno; the walk stops there.

@@ -330,37 +330,6 @@ asked_to_stop(struct command *c)
 	return interrupted + (c->anon ? anon_interrupts(c->anon) : 0);
 }
 
-static volatile sig_atomic_t continued;
-
-static void
-on_continue(int sig)
-{
-	continued = 1;
-}
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-/* Sleeps; a system that does not let us wake up for so long suffers from what is traced. */
-static int
-wait_awake(struct dt *dt, struct error *err)
-{
-	uint64_t before = now_ns();
-
-	continued = 0;
-	dt_procs_wait(dt, (int)(dt->opts.switchrate_ns / 1000000));
-	if (!continued && now_ns() - before > dt->opts.switchrate_ns + dt->opts.deadman_ns)
-		return error_set(err, ETIMEDOUT,
-				 "processing aborted: Abort due to systemic unresponsiveness");
-	return 0;
-}
-
 /* Shows what is recorded until something says stop, and the rest. */
 static int
 consume(struct command *c, bool once, struct error *err)
@@ -373,8 +342,9 @@ consume(struct command *c, bool once, struct error *err)
 			return r;
 		if (dt->exiting || once || asked_to_stop(c) || dt_procs_over(dt))
 			break;
-		if ((r = wait_awake(dt, err)) < 0)
+		if ((r = dt_deadman_start(dt, err)) < 0)
 			return r;
+		dt_procs_wait(dt, dt->more ? 0 : (int)(dt->opts.switchrate_ns / 1000000));
 	}
 	if (asked_to_stop(c) && !dt->opts.json)
 		fputc('\n', dt->out); /* behind the terminal's ^C */
@@ -396,8 +366,6 @@ catch_signals(void)
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
-	sa.sa_handler = on_continue;
-	sigaction(SIGCONT, &sa, NULL);
 }
 
 static int

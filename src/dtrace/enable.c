@@ -578,6 +578,7 @@ dt_disable(struct dt *dt)
 void
 dt_stop(struct dt *dt)
 {
+	dt_deadman_stop(dt);
 	dt->shared->stopped = 1;
 	dt_disable(dt);
 }

@@ -414,20 +414,6 @@ gen_free(struct gen *g)
 	free(g);
 }
 
-/* A single program without an exit() need not look whether there was one, or whether all are there. */
-static bool
-may_be_held(const struct dt *dt)
-{
-	size_t hooks = 0;
-
-	for (size_t i = 0; i < dt->n_hooks; i++)
-		hooks += !dt->hooks[i]->probes[0]->ops->manual;
-	for (size_t i = 0; i < dt->n_clauses; i++)
-		if (has_exit(dt->clauses[i]))
-			return true;
-	return hooks > 1;
-}
-
 /* Behind exit() the probe's other clauses do nothing. */
 static void
 gen_stop_after_exit(struct gen *g, int over)
@@ -450,7 +436,8 @@ gen_begin(struct gen *g, struct error *err)
 	if ((r = p->ops->gen_probe(g, g->hook, err)) < 0) /* id to r0, or a jump to g->leave */
 		return r;
 	asm_mov(a, R8, R0);
-	if (may_be_held(dt) && !(p->ops->manual && str_eq(p->name, "END"))) {
+	/* exit(), not all probes there yet, or the deadman */
+	if (!(p->ops->manual && str_eq(p->name, "END"))) {
 		asm_map_value(a, R1, dt->globals_fd, offsetof(struct dt_shared, stopped));
 		asm_load(a, 8, R1, R1, 0);
 		asm_jcci(a, BPF_JNE, R1, 0, g->leave);

@@ -417,6 +417,10 @@ dtrace_stop(dtrace_hdl_t *dtp)
 PUBLIC void
 dtrace_sleep(dtrace_hdl_t *dtp)
 {
+	if (dtp->going && dt_deadman_start(dtp->dt, &dtp->err) < 0)
+		return; /* dtrace_errno() has it */
+	if (dtp->dt->more)
+		return;
 	poll(NULL, 0, (int)(dtp->dt->opts.switchrate_ns / 1000000));
 }
 
