@@ -1029,6 +1029,14 @@ out_of_bounds(const struct ctf_type *array, const struct node *index)
 	       (uint64_t)index->value >= ctf_count(t);
 }
 
+size_t
+dt_key_size(struct dt *dt, const struct ctf_type *t)
+{
+	return dt_is_string(dt, t)    ? dt->opts.strsize
+	       : ctf_is_aggregate(t) ? (ctf_size(t) + 7) & ~(size_t)7
+				     : 8;
+}
+
 /* An element of an associative array: its keys' types are those of the first use. */
 static int
 check_element(struct checker *c, struct node *n, struct ident *v, struct error *err)
@@ -1043,11 +1051,15 @@ check_element(struct checker *c, struct node *n, struct ident *v, struct error *
 		if (i == DT_MAX_KEYS)
 			return d_error(err, n->line, "D_PROTO_LEN", "too many keys");
 		if (v->n_keys && i >= v->n_keys)
-			break;
+			return d_error(err, n->line, "D_PROTO_LEN",
+				       "\"%s\" takes another number of keys", base->name);
 		if (!v->keys[i])
 			v->keys[i] = t;
-		if (dt_is_string(c->dt, v->keys[i]) != dt_is_string(c->dt, t) ||
-		    (!dt_is_string(c->dt, t) && !dt_is_scalar(c->dt, t)))
+		c->dt->uses_rt |= ctf_is_aggregate(t);
+		if (ctf_is_aggregate(t) ? !ctf_same(v->keys[i], t)
+					: dt_is_string(c->dt, v->keys[i]) != dt_is_string(c->dt, t) ||
+						  (!dt_is_string(c->dt, t) &&
+						   (!dt_is_scalar(c->dt, t) || ctf_is_aggregate(v->keys[i]))))
 			return d_error(err, n->line, "D_PROTO_ARG",
 				       "key %zu of \"%s\" has another type than before", i + 1,
 				       base->name);

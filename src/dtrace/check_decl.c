@@ -238,9 +238,9 @@ declare_keys(struct dt *dt, const struct node *n, struct ident *v, struct error 
 					       "an associative array has a fixed number of keys");
 			if ((r = dt_type(dt, k, k->type_expr, key, err)) < 0)
 				return r;
-			if (!dt_is_string(dt, *key) && !dt_is_scalar(dt, *key))
+			if (!dt_is_string(dt, *key) && !dt_is_scalar(dt, *key) && !ctf_is_aggregate(*key))
 				return d_error(err, n->line, "D_DECL_PROTO_TYPE",
-					       "a key is a number, an address or text");
+					       "a key is a number, an address, text or a structure");
 			v->n_keys++;
 		}
 	}

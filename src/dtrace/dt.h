@@ -430,6 +430,8 @@ int dt_macro(struct dt *dt, const char *name, int line, const char **ret_text, i
 	     struct error *err);
 bool dt_is_string(struct dt *dt, const struct ctf_type *t);
 bool dt_is_scalar(struct dt *dt, const struct ctf_type *t); /* a number or an address */
+/* Bytes that a key of that type has in an associative array's map. */
+size_t dt_key_size(struct dt *dt, const struct ctf_type *t);
 /* Bytes that the text of n may take, NUL included; a multiple of 8. */
 size_t text_bound(struct dt *dt, const struct node *n);
 const struct ctf_type *dt_common_type(struct dt *dt, const struct ctf_type *a,

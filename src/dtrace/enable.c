@@ -54,7 +54,7 @@ place_dynamic(struct dt *dt, struct ident *v, struct error *err)
 	int r;
 
 	for (size_t i = 0; i < v->n_keys; i++)
-		key += dt_is_string(dt, v->keys[i]) ? dt->opts.strsize : 8;
+		key += (uint32_t)dt_key_size(dt, v->keys[i]);
 	entries = dt->opts.dynvarsize / (key + value + 48);
 	dt->var_fds = xreallocarray(dt->var_fds, dt->n_var_fds + 1, sizeof(int));
 	r = dt_make_map(BPF_MAP_TYPE_HASH, "dt_var", key, value < 8 ? 8 : value,
@@ -335,6 +335,8 @@ in_plain_words(const char *word)
 		{"bpf_probe_write_user", "copyout( ) and copyoutstr( ) are locked down in this kernel"},
 		{"program is too large", "they are too large"},
 		{"too many states", "they are too large"},
+		{"cannot be patched", "they are too large"},
+		{"total number of maps", "they use more than 64 aggregations, thread-local variables and arrays"},
 		{"jump sequence", "they have too many branches"},
 		{"stack size", "their expressions are too deeply nested"},
 		{"unknown func", "this kernel is too old for something in them"},

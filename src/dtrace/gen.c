@@ -494,6 +494,11 @@ try_generate(struct dt *dt, struct hook *h, bool scratch, struct gen **ret, stru
 	g->scratch = scratch;
 	if ((r = gen_program(g, err)) == 0 && g->confine_lost)
 		r = error_set(err, ENOTSUP, "this kernel's types do not tell whose a process is");
+	if (r == 0 && g->crowded)
+		r = error_set(err, E2BIG,
+			      "the clauses of %s:%s:%s:%s need too much room for text: make them shorter, or strsize less",
+			      h->probes[0]->prov, h->probes[0]->mod, h->probes[0]->func,
+			      h->probes[0]->name);
 	if (r < 0) {
 		gen_free(g);
 		return r;

@@ -59,6 +59,7 @@ struct gen {
 	/* priv.c, all false without confinement: */
 	bool library; /* the library's sentence is at work */
 	bool nobody;  /* there is no process that the program may see */
+	bool crowded;	   /* texts need more scratch memory than there is */
 	bool confine_lost; /* this kernel's types do not tell whose a process is */
 	const struct clause *clause;
 	struct {

@@ -15,6 +15,10 @@ gen_keys(struct gen *g, struct node *keys, const struct rec *recs, struct place 
 		case REC_STRING:
 			r = gen_text(g, keys, to, recs[i].size, true, err);
 			break;
+		case REC_BYTES: /* a structure, of an associative array only */
+			gen_zero(g, to, (recs[i].size + 7) & ~(size_t)7);
+			r = gen_read_node(g, keys, to, recs[i].size, err);
+			break;
 		case REC_PROBE:
 			asm_store(&g->a, 8, to.reg, to.off, R8);
 			break;

@@ -31,6 +31,8 @@ gen_place(struct gen *g, int reg, struct place p)
 		asm_alui(&g->a, BPF_ADD, reg, p.off);
 }
 
+#define MAX_SCRATCH 32700
+
 struct place
 gen_slot(struct gen *g, size_t size)
 {
@@ -39,6 +41,10 @@ gen_slot(struct gen *g, size_t size)
 	g->slot_next = (g->slot_next + 7) & ~(size_t)7;
 	p = (struct place){R7, (int)g->slot_next};
 	g->slot_next += size;
+	if (g->slot_next > MAX_SCRATCH) { /* an instruction cannot reach it */
+		g->crowded = true;
+		g->slot_next = g->dt->slots_off;
+	}
 	if (g->slot_next > g->slot_max)
 		g->slot_max = g->slot_next;
 	return p;
@@ -200,10 +206,11 @@ gen_var_key(struct gen *g, struct ident *v, struct node *keys, struct place *ret
 
 	for (size_t i = 0; i < v->n_keys; i++) {
 		bool text = dt_is_string(g->dt, v->keys[i]);
+		bool bytes = !text && ctf_is_aggregate(v->keys[i]);
 
-		recs[i] = (struct rec){.kind = text ? REC_STRING : REC_INT,
-				       .size = text ? g->dt->opts.strsize : 8};
-		size += recs[i].size;
+		recs[i] = (struct rec){.kind = text ? REC_STRING : bytes ? REC_BYTES : REC_INT,
+				       .size = bytes ? ctf_size(v->keys[i]) : dt_key_size(g->dt, v->keys[i])};
+		size += dt_key_size(g->dt, v->keys[i]);
 	}
 	size += 8 * self;
 	if (g->n_keys_open == (int)ARRAY_SIZE(g->key_depth))
@@ -769,9 +776,12 @@ int
 gen_scalar(struct gen *g, struct node *n, struct error *err)
 {
 	bool was = gen_trust(g, n->library);
+	size_t slots = g->slot_next;
 	int r = scalar(g, n, err);
 
 	gen_trust(g, was);
+	if (ctf_is_integral(n->type)) /* the value is in r0; an address may be one of scratch */
+		g->slot_next = slots;
 	return r;
 }
 
