@@ -35,6 +35,7 @@ grub-mkrescue -o "$work/guest.iso" "$work/iso" >&2 || bail 'grub-mkrescue failed
 # In parts, each in a place of its own, which may take a few times the processor's time that it needs.  What a busy
 # machine leaves no time for is skipped; so is what stops in a QEMU that is not mended.
 tools/mend-qemu "$(command -v qemu-system-x86_64)" && mended=1 || mended=
+if [ "$mended" ]; then pass 'QEMU is mended'; else skip 'QEMU is mended' 'another QEMU'; fi
 firmware='/usr/share/OVMF/OVMF_CODE_4M.fd /usr/share/OVMF/OVMF_VARS_4M.fd'
 only=" $* "
 part() { # NAME FILE...
