@@ -21,6 +21,8 @@ static const struct {
 	{"devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755", false},
 	{"devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=0620,gid=5,ptmxmode=0666", false},
 	{"shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777", false},
+	{"huge", "/dev/hugepages", "hugetlbfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+	 "mode=0700,pagesize=2M", true},
 	{"run", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755", false},
 	{"tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=25%", false},
 	{"bpf", "/sys/fs/bpf", "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700", true},
@@ -42,6 +44,7 @@ main(int argc, char **argv)
 	cleanup_error struct error err = ERROR_INIT;
 
 	method_init("filesystem/root");
+	(void)mkdir("/dev/hugepages", 0700); /* devtmpfs has none; without it bhyve(8) copies kernels */
 	for (size_t i = 0; i < ARRAY_SIZE(mounts); i++) {
 		if (mounts[i].optional && !file_exists(mounts[i].target))
 			continue;
