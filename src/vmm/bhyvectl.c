@@ -36,7 +36,7 @@ static const struct verb {
 	{"migrate-status", "migrate-status", NULL, NULL, true, "how far it is"},
 	{"device-add", "device-add", NULL, "SLOT,DEVICE", false, "a PCI device, as -s has it"},
 	{"device-remove", "device-remove", NULL, "SLOT", false, "ask the guest to let go of it"},
-	{"gdb", "gdb", NULL, "ADDR:PORT", false, "let a debugger connect there"},
+	{"gdb", "gdb", NULL, "ADDR:PORT|unix=PATH", false, "let a debugger connect there"},
 	{"stats", "stats", "get-stats", NULL, true, "exits of each processor"},
 	{"devices", "devices", NULL, NULL, true, "its PCI devices"},
 	{"screenshot", "screenshot", NULL, "FILE", false, "what its screen shows, as a PNG"},

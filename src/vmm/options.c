@@ -248,7 +248,7 @@ static const struct option {
 	{'U', "UUID", .set = opt_uuid, .help = "the machine's UUID"},
 	{'B', "TYPE,KEY=VALUE,...", .set = opt_smbios, .help = "SMBIOS strings"},
 	{'f', "NAME,string=TEXT|file=PATH", .set = opt_fwcfg, .help = "a fw_cfg item"},
-	{'G', "[w][ADDR:]PORT", .set = opt_gdb, .help = "wait for a debugger there"},
+	{'G', "[w][ADDR:]PORT|[w]unix=PATH", .set = opt_gdb, .help = "wait for a debugger there"},
 	{'K', "LAYOUT", .key = "keyboard.layout", .help = "keyboard layout of VNC"},
 	{'p', "VCPU:CPU", .set = opt_pin, .help = "run a vcpu on one host CPU"},
 	{'r', "FILE|unix=PATH|tcp=ADDR:PORT", .key = "restore",
