@@ -487,18 +487,20 @@ static int
 enable_hook(struct dt *dt, struct hook *h, struct error *err)
 {
 	const struct provider *ops = h->probes[0]->ops;
-	int r = 0, tries = 2;
+	int r = 0, tries = 3;
 
 	while (r == 0 && tries--) {
 		struct gen *g = NULL;
+		bool again;
 
 		r = dt_generate(dt, h, &g, err);
 		if (r == 0 && dt->opts.showcode)
-		dt_show_code(h, g);
-	if (r == 0)
+			dt_show_code(h, g);
+		if (r == 0)
 			r = ops->attach(dt, h, g, err);
+		again = r == -EAGAIN || (r < 0 && g && h->prog_fd < 0 && unwinder_give_up(dt, g));
 		gen_free(g);
-		if (r != -EAGAIN)
+		if (!again)
 			break;
 		r = 0; /* the provider takes another way */
 		error_done(err);

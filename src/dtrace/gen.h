@@ -146,6 +146,7 @@ void gen_rt_offset_to(struct gen *g, enum rt_offset which, uint32_t offset);
 bool rt_offset_of(struct dt *dt, enum rt_offset which, uint32_t *ret); /* of this kernel; false: there is none */
 /* unwind.c: frames of the process by its tables, to `to`; their number into r0 */
 void gen_unwind(struct gen *g, struct place to, size_t size);
+bool unwinder_works(const struct dt *dt); /* else stacks go by frame pointers */
 /* gen_act.c: stack(n) and ustack(n): addresses, zeros behind the last; a user's behind its process */
 void gen_stack(struct gen *g, struct place to, size_t size, bool user);
 void gen_pid_to(struct gen *g, struct place to);

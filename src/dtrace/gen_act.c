@@ -73,7 +73,7 @@ gen_stack(struct gen *g, struct place to, size_t size, bool user)
 		to.off += 8;
 		size -= 8;
 	}
-	if (user && g->dt->unwinder) {
+	if (user && unwinder_works(g->dt)) {
 		gen_unwind(g, to, size);
 		return;
 	}

@@ -97,7 +97,7 @@ gen_depth(struct gen *g, struct node *n, struct error *err)
 	struct asmb *a = &g->a;
 	int some = asm_label(a);
 
-	if (user && g->dt->unwinder) {
+	if (user && unwinder_works(g->dt)) {
 		gen_unwind(g, frames, 8 * MAX_DEPTH);
 		return 0;
 	}
@@ -148,7 +148,7 @@ gen_caller(struct gen *g, struct node *n, struct error *err)
 	struct asmb *a = &g->a;
 	int none, done;
 
-	if (user && g->dt->unwinder) {
+	if (user && unwinder_works(g->dt)) {
 		struct place frames = gen_slot(g, 16);
 
 		gen_zero(g, frames, 16);

@@ -28,6 +28,11 @@
  * Each mapping that a walk met stands in a table by process (unwind_maps), the oldest
  * forgotten first: the names of a process that lived for a millisecond are found by it.
  *
+ * The verifier of Linux 6.12 does not come to an end with the walk (minutes were seen), that
+ *of 6.18 takes milliseconds: so tables are for kernels from TABLES_SINCE on, unless -x
+ *ustackunwind=tables asks for them.  Should a kernel refuse a program with the walk in it, it is
+ *written again without.
+ *
  * A consumer that works for a zone has no tables: it may not open files.  There, and with
  * -x ustackunwind=fp, the kernel's helper follows frame pointers.
  */
@@ -39,17 +44,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "ctf/cfi.h"
-#include "dtrace/gen.h"
 #include "dtrace/proc.h"
 #include "dtrace/usyms.h"
 #include "os/procmap.h"
 
 #define PRELOAD_NS 100000000ull
+#define TABLES_SINCE_MAJOR 6
+#define TABLES_SINCE_MINOR 18
 #define MAX_FILES 2048
 #define MAX_BLOCKS 65536 /* 2 million rows, some 60 libraries of libc's size */
 #define MAX_MAPS 16384
@@ -74,6 +81,7 @@ struct unwinder {
 	struct noted *noted; /* unwind_maps as last read, sorted */
 	size_t n_noted;
 	uint64_t noted_at;
+	bool refused; /* by this kernel's verifier */
 };
 
 static uint64_t
@@ -427,6 +435,25 @@ gen_unwind(struct gen *g, struct place to, size_t size)
 	gen_rt(g, "rt_ustack");
 }
 
+bool
+unwinder_works(const struct dt *dt)
+{
+	return dt->unwinder && !dt->unwinder->refused;
+}
+
+bool
+unwinder_give_up(struct dt *dt, const struct gen *g)
+{
+	bool walks = false;
+
+	for (size_t i = 0; i < g->n_rt; i++)
+		walks |= str_eq(g->rt[i].name, "rt_ustack");
+	if (!walks)
+		return false;
+	dt->unwinder->refused = true;
+	return true;
+}
+
 int
 unwinder_map(const struct dt *dt, const char *name)
 {
@@ -440,6 +467,17 @@ unwinder_map(const struct dt *dt, const char *name)
 					       : dt->ring_fd;
 }
 
+static bool
+verifier_is_up_to_it(void)
+{
+	unsigned major = 0, minor = 0;
+	struct utsname u;
+
+	return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > TABLES_SINCE_MAJOR ||
+		(major == TABLES_SINCE_MAJOR && minor >= TABLES_SINCE_MINOR));
+}
+
 int
 unwinder_open(struct dt *dt, struct error *err)
 {
@@ -450,7 +488,8 @@ unwinder_open(struct dt *dt, struct error *err)
 	uint32_t offset;
 	int r;
 
-	if (!dt->takes_ustacks || dt->opts.ustackunwind == UNWIND_FP || dt->confine)
+	if (!dt->takes_ustacks || dt->opts.ustackunwind == UNWIND_FP || dt->confine ||
+	    (dt->opts.ustackunwind == UNWIND_AUTO && !verifier_is_up_to_it()))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
 		if (!rt_offset_of(dt, needed[i], &offset))
