@@ -43,8 +43,8 @@ can_load(uint32_t type, uint32_t function)
 	return fd >= 0;
 }
 
-static bool
-has_direct(struct dt *dt)
+bool
+dt_has_direct(struct dt *dt)
 {
 	if (!dt->direct_asked) {
 		dt->direct_asked = true;
@@ -62,7 +62,7 @@ gen_load_kernel(struct gen *g, unsigned size)
 	struct asmb *a = &g->a;
 	int done = asm_label(a);
 
-	if (!has_direct(g->dt)) {
+	if (!dt_has_direct(g->dt)) {
 		gen_read(g, (struct place){R10, STACK_VALUE}, size, false);
 		asm_load(a, size, R0, R10, STACK_VALUE);
 		return;

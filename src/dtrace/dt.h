@@ -38,6 +38,7 @@
 #define DT_MAX_SPECS 64
 #define DT_DROP_CPUS 256
 #define DT_AGG_KEYS 65536
+#define DT_WAKE_MAX 4096 /* records */
 #define DT_SMALL_RING (256 << 10) /* bytes, where nothing is recorded while tracing */
 #define DT_DARK_KEYS 4096 /* see fires_in_the_dark() */
 #define DT_MAX_FRAMES 127
@@ -339,6 +340,7 @@ struct dt {
 	struct hook **hooks;
 	size_t n_hooks;
 	size_t globals_size, this_size, record_max;
+	uint32_t wake_every; /* so many records of a CPU the consumer is woken; a power of two */
 	/* The scratch area: clause-local variables, record, struct rt, alloca()'s, slots. */
 	size_t rt_off, alloca_off, slots_off, scratch_size;
 	bool uses_rt, uses_alloca;

@@ -172,6 +172,19 @@ ring_size(const struct dt *dt)
 	return dt->opts.bufsize < DT_SMALL_RING ? dt->opts.bufsize : DT_SMALL_RING;
 }
 
+/* A quarter of the ring may fill, by all CPUs together, before the consumer is woken. */
+static uint32_t
+wake_every(const struct dt *dt)
+{
+	size_t size = dt->record_max > sizeof(struct fault_rec) ? dt->record_max : sizeof(struct fault_rec);
+	uint64_t n = ring_size(dt) / 4 / (size + RING_HEAD) / (uint64_t)sysconf(_SC_NPROCESSORS_CONF);
+	uint32_t every = 2;
+
+	while (2 * every <= n && every < DT_WAKE_MAX)
+		every *= 2;
+	return every;
+}
+
 static int
 make_maps(struct dt *dt, struct error *err)
 {
@@ -184,6 +197,7 @@ make_maps(struct dt *dt, struct error *err)
 			dt->record_max = align8(dt->clauses[i]->rec_size);
 	if (dt->record_max + RING_HEAD > dt->opts.bufsize)
 		return error_set(err, E2BIG, "could not enable tracing: Enabling exceeds size of buffer");
+	dt->wake_every = wake_every(dt);
 	if ((r = place_vars(dt, err)) < 0 || (r = make_aggs(dt, err)) < 0)
 		return r;
 	dt->rt_off = align8(dt->this_size) + dt->record_max;

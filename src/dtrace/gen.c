@@ -141,7 +141,7 @@ has_exit(const struct clause *cl)
 
 /*
  * The record at `at` goes to the ring.  The consumer looks by itself at switchrate and
- * is not woken for each record (that costs more than the record), but for every 256th of
+ * is not woken for each record (that costs more than the record), but for one of many of
  * a CPU, lest the ring runs full, and when it is wanted at once.
  */
 static void
@@ -157,7 +157,7 @@ emit(struct gen *g, struct place at, size_t size, bool at_once)
 		asm_load(a, 4, R1, counter, 4);
 		asm_alui(a, BPF_ADD, R1, 1);
 		asm_store(a, 4, counter, 4, R1);
-		asm_alui(a, BPF_AND, R1, 255);
+		asm_alui(a, BPF_AND, R1, (int32_t)g->dt->wake_every - 1);
 		asm_jcci(a, BPF_JEQ, R1, 1, wake);
 		asm_imm(a, R4, BPF_RB_NO_WAKEUP);
 		asm_here(a, wake);
@@ -521,10 +521,9 @@ dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err)
 	if (r < 0)
 		return r;
 	asm_tidy(&g->a, g->thread_used ? 0 : STACK_THREAD);
-	gen_rt_bodies(g);
 	if (g->slot_max > dt->scratch_size)
 		dt->scratch_size = g->slot_max;
-	if ((r = asm_finish(&g->a, err)) < 0) {
+	if ((r = gen_rt_bodies(g, err)) < 0 || (r = asm_finish(&g->a, err)) < 0) {
 		gen_free(g);
 		return r;
 	}

@@ -93,6 +93,7 @@ void gen_zero(struct gen *g, struct place p, size_t size);
 void gen_read(struct gen *g, struct place to, size_t size, bool is_user);
 /* direct.c: r0: an address in the kernel; the 1, 2, 4 or 8 bytes there into r0. */
 void gen_load_kernel(struct gen *g, unsigned size);
+bool dt_has_direct(struct dt *dt); /* then dt->cast_function and cast_type are known */
 struct place gen_record_at(struct gen *g, size_t off);
 void gen_agg_drop(struct gen *g);
 /* gen_act.c: the act that the checker made for this action; *next moves on */
@@ -120,7 +121,7 @@ void gen_else(struct gen *g, struct fork *f);
 void gen_join(struct gen *g, struct fork *f);
 /* rt.c: a call of a function of rt.bpf.c, its arguments but the first in r2 to r5 */
 void gen_rt(struct gen *g, const char *name);
-void gen_rt_bodies(struct gen *g); /* the functions in use, behind the program */
+int gen_rt_bodies(struct gen *g, struct error *err); /* the functions in use, behind the program */
 struct place gen_rt_place(struct gen *g, size_t off); /* of struct rt */
 /* gen_memory.c */
 /*

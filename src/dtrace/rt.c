@@ -82,19 +82,43 @@ map_at(const struct body *b, size_t offset)
 	return NULL;
 }
 
-static void
-copy_body(struct gen *g, const struct body *b)
+/* What the object left open: maps, and by what kernel memory is read. */
+static int
+fill_in(struct gen *g, const struct body *b, size_t offset, struct bpf_insn *insn, struct error *err)
+{
+	const char *map = map_at(b, offset);
+	bool call = insn->code == (BPF_JMP | BPF_CALL) && insn->imm == RT_CAST;
+	bool type = insn->code == (BPF_ALU64 | BPF_MOV | BPF_K) && insn->imm == RT_CAST_TYPE;
+
+	if (map) {
+		insn->src_reg = BPF_PSEUDO_MAP_FD;
+		insn->imm = unwinder_map(g->dt, map);
+	}
+	if (!call && !type)
+		return 0;
+	if (!dt_has_direct(g->dt))
+		return error_set(err, ENOTSUP, "this kernel has no bpf_rdonly_cast(), or does not compile BPF");
+	if (call)
+		insn->src_reg = BPF_PSEUDO_KFUNC_CALL;
+	insn->imm = (int32_t)(call ? g->dt->cast_function : g->dt->cast_type);
+	return 0;
+}
+
+static int
+copy_body(struct gen *g, const struct body *b, struct error *err)
 {
 	const struct bpf_insn *insns =
 		(const void *)(b->object + section(b->object, b->section)->sh_offset + b->offset);
 
 	for (size_t k = 0; k < b->n; k++) {
-		const char *map = map_at(b, b->offset + k * sizeof(*insns));
+		struct bpf_insn i = insns[k];
+		int r = fill_in(g, b, b->offset + k * sizeof(i), &i, err);
 
-		asm_emit(&g->a, insns[k].code, insns[k].dst_reg,
-			 map ? BPF_PSEUDO_MAP_FD : insns[k].src_reg, insns[k].off,
-			 map ? unwinder_map(g->dt, map) : insns[k].imm);
+		if (r < 0)
+			return r;
+		asm_emit(&g->a, i.code, i.dst_reg, i.src_reg, i.off, i.imm);
 	}
+	return 0;
 }
 
 struct place
@@ -119,17 +143,20 @@ gen_rt(struct gen *g, const char *name)
 	asm_call_local(&g->a, g->rt[i].label);
 }
 
-void
-gen_rt_bodies(struct gen *g)
+int
+gen_rt_bodies(struct gen *g, struct error *err)
 {
-	for (size_t i = 0; i < g->n_rt; i++) {
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < g->n_rt; i++) {
 		struct body b = {0};
 
 		if (!find_in(rt_object, g->rt[i].name, &b))
 			find_in(unwind_object, g->rt[i].name, &b);
 		asm_here(&g->a, g->rt[i].label);
-		copy_body(g, &b);
+		r = copy_body(g, &b, err);
 	}
+	return r;
 }
 
 static const struct {

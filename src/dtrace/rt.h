@@ -19,6 +19,10 @@ enum rt_offset {
 };
 
 #define RT_INET6_BARE 11 /* rt_ntop(): IPv6, but an embedded IPv4 address alone */
+/* In the functions' code: the kernel's number of bpf_rdonly_cast() and of the type it casts to. */
+#define RT_CAST 0x7d7d7d01
+#define RT_CAST_TYPE 0x7d7d7d02
+
 #define RT_NAMES 32 /* components of a path */
 
 struct rt {
