@@ -142,13 +142,13 @@ under() {
 }
 least() { awk -v a="$1" -v b="$2" 'BEGIN { print a == "-" || b + 0 < a + 0 ? b : a }'; } # A or - B
 above() { [ "$1" = - ] && echo - || awk -v a="$1" -v b="$base" 'BEGIN { printf "%.1f\n", a - b }'; }
-event() { # NAME ROW D BPFTRACE
+event() { # NAME ROW D BPFTRACE [OPTION of ours]
 	local floor=- ours_ns=- peer memory_floor memory_ours_ns='' memory_peer i p d dp dm tp tm
 	# In turns: what else goes on disturbs them alike, and the least is of the quietest moment.
 	for i in 1 2 3; do
 		base=$(least "$base" "$("$dir/bench" load "$calls" "$rounds")")
 		under floor "$dir/bench" floor "$dir/floor.bpf.o" "$2"
-		under ours_ns "${ours[@]}" -q -n "$3"
+		under ours_ns "${ours[@]}" ${5:-} -q -n "$3"
 	done
 	cp "$dir/err.ours_ns" "$dir/err.ours"
 	d=$(above "$ours_ns")
@@ -175,7 +175,12 @@ if wants event; then
 	event quantize quantize 'syscall::getppid:entry { @ = quantize(pid); }' "$bt { @ = hist(pid); }"
 	event 'three fields' trace 'syscall::getppid:entry { printf("%d %d %s\n", pid, tid, execname); }' \
 		"$bt { printf(\"%d %d %s\\n\", pid, tid, comm); }"
-	event 'by ustack' ustack 'syscall::getppid:entry { @[ustack(20)] = count(); }' "$bt { @[ustack(20)] = count(); }"
+	# Like with like: all others follow frame pointers, and lose their way in Debian's libraries.
+	event 'by ustack' ustack 'syscall::getppid:entry { @[ustack(20)] = count(); }' \
+		"$bt { @[ustack(20)] = count(); }" -xustackunwind=fp
+	tables=-
+	under tables "${ours[@]}" -q -n 'syscall::getppid:entry { @[ustack(20)] = count(); }'
+	say "event: by ustack, whole by unwinding tables (what ustack() does unless told otherwise): $(above "$tables") ns"
 fi
 
 # --- records of three fields a second, for a second each, until one is lost
