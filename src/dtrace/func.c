@@ -712,15 +712,26 @@ static int
 gen_link_ntop(struct gen *g, struct node *n, struct place out, struct error *err)
 {
 	struct node *pointer = n->args->next;
-	int r;
+	struct asmb *a = &g->a;
+	int infiniband, done, r;
 
-	if (!n->args->is_const || (n->args->value != 1 && n->args->value != 32))
+	if (n->args->is_const && n->args->value != 1 && n->args->value != 32)
 		return d_error(err, n->line, "D_PROTO_ARG",
 			       "link_ntop( ) argument #1 must be ARPHRD_ETHER or ARPHRD_INFINIBAND");
-	if ((r = gen_scalar(g, pointer, err)) < 0)
+	if ((r = gen_scalar(g, pointer, err)) < 0 || (r = gen_push(g, n, err)) < 0 ||
+	    (r = gen_scalar(g, n->args, err)) < 0)
 		return r;
-	gen_address_text(g, pointer, n->args->value == 1 ? 6 : 20, "rt_link_ntop",
-			 n->args->value == 1 ? 6 : 20, out);
+	infiniband = asm_label(a);
+	done = asm_label(a);
+	asm_mov(a, R1, R0);
+	gen_pop(g, R0);
+	asm_jcci(a, BPF_JEQ, R1, 32, infiniband);
+	asm_jcci(a, BPF_JNE, R1, 1, gen_fault(g, FAULT_ILLEGAL));
+	gen_address_text(g, pointer, 6, "rt_link_ntop", 6, out);
+	asm_jmp(a, done);
+	asm_here(a, infiniband);
+	gen_address_text(g, pointer, 20, "rt_link_ntop", 20, out);
+	asm_here(a, done);
 	return 0;
 }
 

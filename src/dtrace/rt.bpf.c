@@ -443,7 +443,7 @@ rt_ntop(rt_t *rt, char *dst, const u8 *addr, u64 size, u64 family)
 	return 0;
 }
 
-/* n bytes as "1:2:ab". */
+/* n bytes as "01:02:ab". */
 FUNC long
 rt_link_ntop(rt_t *rt, char *dst, const u8 *addr, u64 size, u64 n)
 {
@@ -453,8 +453,7 @@ rt_link_ntop(rt_t *rt, char *dst, const u8 *addr, u64 size, u64 n)
 
 		if (rt->i)
 			add(rt, dst, size, ':');
-		if (c >> 4)
-			add(rt, dst, size, hex(c >> 4));
+		add(rt, dst, size, hex(c >> 4));
 		add(rt, dst, size, hex(c & 15));
 	}
 	put(dst, rt->j, size, 0);

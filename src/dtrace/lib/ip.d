@@ -3,6 +3,8 @@
 
 inline int AF_INET = 2;
 inline int AF_INET6 = 10;
+inline int ARPHRD_ETHER = 1;
+inline int ARPHRD_INFINIBAND = 32;
 inline int IPPROTO_ICMP = 1;
 inline int IPPROTO_TCP = 6;
 inline int IPPROTO_UDP = 17;
