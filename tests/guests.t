@@ -59,5 +59,15 @@ bios=/usr/share/seabios/bios-256k.bin
 part bios_cd $bios "$work/guest.iso"
 part ipxe $bios /usr/lib/ipxe/ipxe.iso
 for root in cd nvme ahci; do part uefi_$root $firmware "$work/guest.iso"; done
+
+# By name only: they take minutes each.
+if [ $# -gt 0 ]; then
+	mkdir -p "$work/memtest/boot/grub" && cp /boot/memtest86+x64.bin "$work/memtest/" || bail 'no Memtest86+'
+	menu 'linux /memtest86+x64.bin console=ttyS0,115200' >"$work/memtest/boot/grub/grub.cfg"
+	grub-mkrescue -o "$work/memtest.iso" "$work/memtest" >&2 || bail 'grub-mkrescue failed'
+	part bios_disks $bios "$work/guest.iso"
+	part memtest $bios "$work/memtest.iso"
+	part uefi_ipxe $firmware /usr/lib/ipxe/ipxe.iso
+fi
 plan $tests_done
 finish

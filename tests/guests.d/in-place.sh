@@ -127,7 +127,8 @@ bios_boots() { # NAME ROOT OPTION...
 }
 part_bios_cd() { bios_boots 'BIOS from a CD' sr -s 3:0,ahci-cd,/b/guest.iso; }
 part_bios_disks() {
-	bios_boots 'BIOS from the second of two disks' vda -s 4:0,ahci-hd,/tmp/vars -s 4:1,virtio-blk,/b/guest.iso,bootindex=0
+	dd if=/dev/zero of=/tmp/empty bs=1M count=4 2>/dev/null
+	bios_boots 'BIOS from the second of two disks' vda -s 4:0,ahci-hd,/tmp/empty -s 4:1,virtio-blk,/b/guest.iso,bootindex=0
 	bios_boots 'BIOS from NVMe' nvme -s 4:0,nvme,/b/guest.iso
 }
 
