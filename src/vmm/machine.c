@@ -4,7 +4,7 @@
  */
 #include "vmm/machine.h"
 
-#include <sched.h>
+#include <poll.h>
 #include <signal.h>
 
 #include "vmm/boot/boot.h"
@@ -117,6 +117,18 @@ waits_for_debugger(struct vm *vm)
 	return wait && config_get(vm->config, "gdb.port", NULL);
 }
 
+/*
+ * Where there is one processor, making this thread's walls would keep the guest from its first
+ * instruction: it gets the few milliseconds of a scheduler's turn, unless it ends before.
+ */
+static void
+guest_first(struct vm *vm)
+{
+	struct pollfd end = {.fd = vm->end_fd, .events = POLLIN};
+
+	(void)poll(&end, 1, 4); /* a signal only makes it shorter */
+}
+
 /* The sanitizers make calls of their own. */
 #ifdef __SANITIZE_ADDRESS__
 #define SANDBOX_DEFAULT false
@@ -150,8 +162,7 @@ machine_run(struct config *config, struct error *err)
 	if (suspended)
 		vm_pause(vm);
 	TRY(vm_start(vm, err));
-	/* The guest first: where there is one processor, this thread's walls would keep it waiting. */
-	sched_yield();
+	guest_first(vm);
 	sandbox_enter(SANDBOX_MAIN);
 	if (!suspended && !waits_for_debugger(vm))
 		vm_resume(vm);

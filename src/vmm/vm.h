@@ -88,6 +88,7 @@ struct vm {
 
 	struct vm_topology topology;
 	struct vcpu *vcpu;
+	bool no_pm_timer; /* what boots knows the time without: not told in the FADT */
 	bool strict_io, strict_msr;
 
 	/* Running, pausing, ending. */

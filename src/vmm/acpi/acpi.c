@@ -307,6 +307,13 @@ build_fadt(struct vm *vm, struct acpi *a, size_t facs, size_t dsdt)
 		.x_gpe0 = port(PM_GPE0, 8 * PM_GPE0_LEN),
 		.hypervisor = 0,
 	};
+	/* Linux would try it for 4.5 ms at each start, and never use it beside its paravirtual clock. */
+	if (vm->no_pm_timer) {
+		f.pm_timer = f.pm_timer_len = 0;
+		f.x_pm_timer = (struct gas){0};
+		f.flags &= ~FADT_TIMER_32BIT;
+	}
+
 	size_t at = table_begin(a, "FACP", 6);
 
 	strbuf_add(&a->tables, (char *)&f + sizeof(f.head), sizeof(f) - sizeof(f.head));

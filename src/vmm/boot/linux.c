@@ -348,6 +348,7 @@ boot_linux(struct vm *vm, const char *kernel, struct error *err)
 	if ((r = config_bool(vm->config, "pci.ports", !linux_surely, &ports, err)) < 0)
 		return r;
 	vm->pci->no_ports = !ports;
+	vm->no_pm_timer = linux_surely;
 	if ((r = load_elf(vm, fd, &l.kernel, err)) < 0)
 		return error_wrap(err, r, "%s", kernel);
 	if (initrd && (r = load_initrd(vm, initrd, l.kernel.end, &l.initrd, err)) < 0)
