@@ -854,6 +854,9 @@ check_assign(struct checker *c, struct node *n, struct error *err)
 		n->left->ident->is_user |= n->right->is_user;
 	if (n->op2 != OP_NONE && ctf_is_pointer(n->right->type) && !dt_is_string(dt, n->right->type))
 		return d_error(err, n->line, "D_OP_VFPTR", "a pointer cannot be added or taken off");
+	if (dt_is_string(dt, n->left->type) && !n->left->ident)
+		return d_error(err, n->line, "D_OP_WRITE",
+			       "text is assigned to whole variables only; a char array is written by element");
 	if (dt_in_variable(n->left) && !dt_is_string(dt, n->left->type) &&
 	    ctf_kind(ctf_resolve(n->left->type)) == CTF_ARRAY)
 		return d_error(err, n->line, "D_OP_ARRFUN", "an array is not assigned as a whole");
