@@ -471,8 +471,7 @@ set_option(struct dt *dt, size_t i, const char *value)
 {
 	static const char *const policies[] = {
 		[BUF_SWITCH] = "switch", [BUF_FILL] = "fill", [BUF_RING] = "ring"};
-	static const char *const unwinds[] = {[UNWIND_AUTO] = "auto", [UNWIND_FP] = "fp",
-					      [UNWIND_TABLES] = "tables"};
+	static const char *const unwinds[] = {[UNWIND_AUTO] = "auto", [UNWIND_FP] = "fp"};
 	static const char *const evaltimes[] = {[EVAL_PREINIT] = "preinit", [EVAL_EXEC] = "exec",
 						[EVAL_POSTINIT] = "postinit", [EVAL_MAIN] = "main"};
 	static const char *const stdcs[] = {

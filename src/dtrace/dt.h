@@ -52,8 +52,8 @@ enum stdc { STDC_A, STDC_C, STDC_S, STDC_T };
 /* What becomes of records: shown as they come; the first, or the last, bufsize bytes at the end. */
 enum buf_policy { BUF_SWITCH, BUF_FILL, BUF_RING };
 
-/* How user stacks are walked: with tables where there are such (unwind.c), by frame pointers, or what suits. */
-enum ustackunwind { UNWIND_AUTO, UNWIND_FP, UNWIND_TABLES };
+/* How user stacks are walked: with tables where there are such (unwind.c), or by frame pointers. */
+enum ustackunwind { UNWIND_AUTO, UNWIND_FP };
 /* In what -xaggpack draws; ENCODING_TERM: as the terminal can. */
 enum encoding { ENCODING_TERM, ENCODING_ASCII, ENCODING_UTF8 };
 

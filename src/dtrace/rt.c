@@ -59,9 +59,9 @@ find_in(const char *object, const char *name, struct body *ret)
 	return false;
 }
 
-/* The name of the map that an instruction is to have the address of; NULL if there is none. */
+/* The name of the map or function that an instruction is to refer to; NULL if there is none. */
 static const char *
-map_at(const struct body *b, size_t offset)
+symbol_at(const struct body *b, size_t offset)
 {
 	const Elf64_Ehdr *h = (const void *)b->object;
 
@@ -82,11 +82,26 @@ map_at(const struct body *b, size_t offset)
 	return NULL;
 }
 
+/* Where a function stands, or will: it is put behind the program. */
+static int
+rt_label(struct gen *g, const char *name)
+{
+	size_t i = 0;
+
+	while (i < g->n_rt && !str_eq(g->rt[i].name, name))
+		i++;
+	if (i == g->n_rt) {
+		g->rt = xreallocarray(g->rt, g->n_rt + 1, sizeof(*g->rt));
+		g->rt[g->n_rt].name = name;
+		g->rt[g->n_rt++].label = asm_label(&g->a);
+	}
+	return g->rt[i].label;
+}
+
 /* What the object left open: maps, and by what kernel memory is read. */
 static int
-fill_in(struct gen *g, const struct body *b, size_t offset, struct bpf_insn *insn, struct error *err)
+fill_in(struct gen *g, const char *map, struct bpf_insn *insn, struct error *err)
 {
-	const char *map = map_at(b, offset);
 	bool call = insn->code == (BPF_JMP | BPF_CALL) && insn->imm == RT_CAST;
 	bool type = insn->code == (BPF_ALU64 | BPF_MOV | BPF_K) && insn->imm == RT_CAST_TYPE;
 
@@ -111,10 +126,15 @@ copy_body(struct gen *g, const struct body *b, struct error *err)
 		(const void *)(b->object + section(b->object, b->section)->sh_offset + b->offset);
 
 	for (size_t k = 0; k < b->n; k++) {
+		const char *symbol = symbol_at(b, b->offset + k * sizeof(*insns));
 		struct bpf_insn i = insns[k];
-		int r = fill_in(g, b, b->offset + k * sizeof(i), &i, err);
+		int r;
 
-		if (r < 0)
+		if (symbol && i.code == (BPF_JMP | BPF_CALL)) {
+			asm_call_local(&g->a, rt_label(g, symbol));
+			continue;
+		}
+		if ((r = fill_in(g, symbol, &i, err)) < 0)
 			return r;
 		asm_emit(&g->a, i.code, i.dst_reg, i.src_reg, i.off, i.imm);
 	}
@@ -130,17 +150,8 @@ gen_rt_place(struct gen *g, size_t off)
 void
 gen_rt(struct gen *g, const char *name)
 {
-	size_t i = 0;
-
-	while (i < g->n_rt && !str_eq(g->rt[i].name, name))
-		i++;
-	if (i == g->n_rt) {
-		g->rt = xreallocarray(g->rt, g->n_rt + 1, sizeof(*g->rt));
-		g->rt[g->n_rt].name = name;
-		g->rt[g->n_rt++].label = asm_label(&g->a);
-	}
 	gen_place(g, R1, gen_rt_place(g, 0));
-	asm_call_local(&g->a, g->rt[i].label);
+	asm_call_local(&g->a, rt_label(g, name));
 }
 
 int

@@ -1,8 +1,8 @@
 /*
  * The walk up a user stack, as the probe fires; unwind.c has the theory.
  *
- * One function, copied behind programs as those of rt.bpf.c are; its maps stand for those
- * that unwind.c makes, by name.
+ * Functions, copied behind programs as those of rt.bpf.c are; they call one another, and their maps
+ * stand for those that unwind.c makes, by name.
  */
 #include "../ctf/cfi.h"
 #include "rt_bpf.h"
@@ -38,8 +38,8 @@ slot_for(rt_t *rt, u64 addr, u64 slots)
 
 /* The struct vm_area_struct at addr, or 0.  What changes meanwhile makes a wrong guess, no fault.
  */
-INLINE u64
-vma_at(rt_t *rt, u64 addr)
+FUNC u64
+rt_u_vma_at(rt_t *rt, u64 addr)
 {
 	rt->uw.entry = rt->uw.root;
 	for (rt->uw.level = 0; can_loop && rt->uw.level < 16; rt->uw.level++) {
@@ -66,35 +66,32 @@ vma_at(rt_t *rt, u64 addr)
 INLINE void
 note_map(rt_t *rt)
 {
-	struct unwind_map_key key = {rt->uw.key.pid, rt->uw.key.start};
-	struct unwind_map map = {
-		rt->uw.map.end, rt->uw.map.offset, {rt->uw.map.file.dev, rt->uw.map.file.inode}};
-
-	if (!bpf_map_lookup_elem(&unwind_maps, &key))
-		bpf_map_update_elem(&unwind_maps, &key, &map, BPF_ANY);
+	if (!bpf_map_lookup_elem(&unwind_maps, (void *)&rt->uw.key))
+		bpf_map_update_elem(&unwind_maps, (void *)&rt->uw.key, (void *)&rt->uw.map,
+				    BPF_ANY);
 }
 
 /* The table of the file at hand; one that is not there is asked for, once. */
-INLINE void
-find_object(rt_t *rt, u64 vma)
+FUNC u64
+rt_u_find_object(rt_t *rt, u64 vma)
 {
-	struct unwind_file file = {rt->uw.map.file.dev, rt->uw.map.file.inode};
-	struct unwind_object *o = bpf_map_lookup_elem(&unwind_objects, &file), none = {0};
+	struct unwind_object *o = bpf_map_lookup_elem(&unwind_objects, (void *)&rt->uw.map.file);
 	u64 n = rt->uw.n_misses;
 
-	rt->uw.object.id = 0;
+	rt->uw.object.id = rt->uw.object.root = rt->uw.object.depth = 0;
 	if (o) {
 		rt->uw.object.root = o->root;
 		rt->uw.object.depth = o->depth;
 		rt->uw.object.id = o->id;
-		return;
+		return 0;
 	}
 	opaque(n);
-	if (n >= UNWIND_MISSES ||
-	    bpf_map_update_elem(&unwind_objects, &file, &none, BPF_NOEXIST) < 0)
-		return;
+	if (n >= UNWIND_MISSES || bpf_map_update_elem(&unwind_objects, (void *)&rt->uw.map.file,
+						      (void *)&rt->uw.object, BPF_NOEXIST) < 0)
+		return 0;
 	rt->uw.misses[n] = vma;
 	rt->uw.n_misses = n + 1;
+	return 0;
 }
 
 /* The mapping at hand and the one before change places. */
@@ -119,8 +116,8 @@ swap_maps(rt_t *rt)
 }
 
 /* The mapping around pc to be at hand; 0 if there is none. */
-INLINE u64
-find_map(rt_t *rt, u64 pc)
+FUNC u64
+rt_u_find_map(rt_t *rt, u64 pc)
 {
 	u64 vma, file, inode;
 
@@ -129,7 +126,7 @@ find_map(rt_t *rt, u64 pc)
 	swap_maps(rt);
 	if (pc - rt->uw.key.start < rt->uw.map.end - rt->uw.key.start)
 		return 1;
-	vma = vma_at(rt, pc);
+	vma = rt_u_vma_at(rt, pc);
 	if (!vma)
 		return 0;
 	rt->uw.object.id = 0;
@@ -148,20 +145,20 @@ find_map(rt_t *rt, u64 pc)
 		rt->uw.map.offset = 0;
 		rt->uw.map.file.dev = 0;
 		rt->uw.map.file.inode = UNWIND_VDSO + (rt->uw.word == 4);
-		find_object(rt, vma);
+		rt_u_find_object(rt, vma);
 		return 1;
 	}
 	inode = load(file + rt->off[RT_FILE_INODE]);
 	rt->uw.map.file.inode = load(inode + rt->off[RT_INODE_INO]);
 	rt->uw.map.file.dev = load4(load(inode + rt->off[RT_INODE_SB]) + rt->off[RT_SB_DEV]);
 	note_map(rt);
-	find_object(rt, vma);
+	rt_u_find_object(rt, vma);
 	return 1;
 }
 
 /* What was not there goes to the consumer. */
-INLINE void
-tell_misses(rt_t *rt)
+FUNC u64
+rt_u_tell_misses(rt_t *rt)
 {
 	while (can_loop && rt->uw.n_misses > 0) {
 		u64 n = rt->uw.n_misses - 1, vma, file, inode;
@@ -169,7 +166,7 @@ tell_misses(rt_t *rt)
 		rt->uw.n_misses = n;
 		opaque(n);
 		if (n >= UNWIND_MISSES)
-			return;
+			return 0;
 		vma = rt->uw.misses[n];
 		rt->uw.miss.clause = DT_MISS;
 		rt->uw.miss.probe = 0;
@@ -193,6 +190,7 @@ tell_misses(rt_t *rt)
 		bpf_ringbuf_output(&unwind_ring, (void *)&rt->uw.miss, sizeof(rt->uw.miss),
 				   BPF_RB_FORCE_WAKEUP);
 	}
+	return 0;
 }
 
 /* The last row that begins at `at` or before it: five halvings, no branches. */
@@ -213,15 +211,15 @@ row_for(const struct unwind_block *b, u64 at)
 	return pos & (UNWIND_ROWS - 1);
 }
 
-INLINE u64
-rule_at(rt_t *rt, u64 at)
+FUNC u64
+rt_u_rule_at(rt_t *rt, u64 at)
 {
-	struct unwind_block_key key = {rt->uw.object.id, rt->uw.object.root};
-
-	if (!key.object || key.object == UNWIND_NO_TABLE)
+	rt->uw.block.object = rt->uw.object.id;
+	rt->uw.block.block = rt->uw.object.root;
+	if (!rt->uw.block.object || rt->uw.block.object == UNWIND_NO_TABLE)
 		return 0;
 	for (rt->uw.level = 0; can_loop && rt->uw.level <= rt->uw.object.depth; rt->uw.level++) {
-		struct unwind_block *b = bpf_map_lookup_elem(&unwind_blocks, &key);
+		struct unwind_block *b = bpf_map_lookup_elem(&unwind_blocks, (void *)&rt->uw.block);
 		u64 row;
 
 		if (!b)
@@ -229,9 +227,9 @@ rule_at(rt_t *rt, u64 at)
 		row = row_for(b, at);
 		if (b->rows[row].at > at)
 			return 0;
-		key.block = b->rows[row].what;
+		rt->uw.block.block = b->rows[row].what;
 	}
-	return key.block;
+	return rt->uw.block.block;
 }
 
 /* --- frames */
@@ -250,8 +248,8 @@ user_word(rt_t *rt, u64 addr)
 
 /* The signal frame's struct ucontext: its registers are in order r8 ... r15, di, si, bp, bx, dx,
  * ax, cx, sp, ip. */
-INLINE u64
-from_signal(rt_t *rt)
+FUNC u64
+rt_u_from_signal(rt_t *rt)
 {
 	u64 regs = rt->uw.sp + 40;
 
@@ -264,8 +262,8 @@ from_signal(rt_t *rt)
 }
 
 /* A return probe put its own address there and keeps the one that belongs there. */
-INLINE u64
-behind_trampoline(rt_t *rt, u64 slot)
+FUNC u64
+rt_u_behind_trampoline(rt_t *rt, u64 slot)
 {
 	u64 task = bpf_get_current_task();
 
@@ -279,8 +277,8 @@ behind_trampoline(rt_t *rt, u64 slot)
 }
 
 /* The CFA by a rule; 0: it cannot be told. */
-INLINE u64
-cfa_of(rt_t *rt, u64 rule)
+FUNC u64
+rt_u_cfa_of(rt_t *rt, u64 rule)
 {
 	u64 off = (u64)(long)CFI_OFFSET((u32)rule), kind = CFI_KIND(rule), word = rt->uw.word;
 
@@ -300,28 +298,28 @@ cfa_of(rt_t *rt, u64 rule)
 }
 
 /* To the caller's frame; 0: there is none. */
-INLINE u64
-to_caller(rt_t *rt)
+FUNC u64
+rt_u_to_caller(rt_t *rt)
 {
 	u64 rule, kind, cfa, ip, word = rt->uw.word, saved;
 
-	if (!find_map(rt, rt->uw.ip - !rt->uw.exact))
+	if (!rt_u_find_map(rt, rt->uw.ip - !rt->uw.exact))
 		return 0;
-	rule = rule_at(rt, rt->uw.ip - !rt->uw.exact - rt->uw.key.start + rt->uw.map.offset);
+	rule = rt_u_rule_at(rt, rt->uw.ip - !rt->uw.exact - rt->uw.key.start + rt->uw.map.offset);
 	opaque(rule);
 	kind = CFI_KIND(rule);
 	rt->uw.exact = 0;
 	if (kind == CFI_END)
 		return 0;
 	if (kind == CFI_SIGNAL)
-		return from_signal(rt);
-	cfa = cfa_of(rt, rule);
+		return rt_u_from_signal(rt);
+	cfa = rt_u_cfa_of(rt, rule);
 	if (cfa <= rt->uw.sp)
 		return 0;
 	ip = user_word(rt, cfa - word);
 	if (ip && ip == rt->uw.trampoline)
-		ip = behind_trampoline(rt, cfa - word);
-	if (kind == CFI_NONE && !find_map(rt, ip - 1))
+		ip = rt_u_behind_trampoline(rt, cfa - word);
+	if (kind == CFI_NONE && !rt_u_find_map(rt, ip - 1))
 		return 0; /* it was a guess, and a bad one */
 	saved = kind == CFI_NONE ? 2 : CFI_SAVED_FP(rule);
 	if (saved)
@@ -336,8 +334,8 @@ to_caller(rt_t *rt)
 
 /* Registers of the process at the place where it left for the kernel; 0: it is a kernel's thread.
  */
-INLINE u64
-start(rt_t *rt, u64 task, u64 regs)
+FUNC u64
+rt_u_start(rt_t *rt, u64 task, u64 regs)
 {
 	u64 cs;
 
@@ -370,7 +368,7 @@ start(rt_t *rt, u64 task, u64 regs)
 FUNC long
 rt_ustack(rt_t *rt, char *dst, u64 size, u64 task, u64 regs)
 {
-	u64 more = start(rt, task, regs);
+	u64 more = rt_u_start(rt, task, regs);
 
 	if (!more)
 		return 0;
@@ -381,12 +379,13 @@ rt_ustack(rt_t *rt, char *dst, u64 size, u64 task, u64 regs)
 		if (at >= size / 8)
 			break;
 		*(u64 *)(dst + 8 * at) = rt->uw.ip;
-		if (!to_caller(rt)) {
+		rt->uw.more = rt_u_to_caller(rt);
+		if (!rt->uw.more) {
 			rt->n = at + 1;
 			break;
 		}
 	}
 	more = rt->n;
-	tell_misses(rt);
+	rt_u_tell_misses(rt);
 	return (long)more;
 }

@@ -28,10 +28,9 @@
  * Each mapping that a walk met stands in a table by process (unwind_maps), the oldest
  * forgotten first: the names of a process that lived for a millisecond are found by it.
  *
- * The verifier of Linux 6.12 does not come to an end with the walk (minutes were seen), that
- *of 6.18 takes milliseconds: so tables are for kernels from TABLES_SINCE on, unless -x
- *ustackunwind=tables asks for them.  Should a kernel refuse a program with the walk in it, it is
- *written again without.
+ * The walk is several BPF functions, because what a branch left in registers is forgotten at a
+ *return: as one function it was more than the verifier of Linux 6.12 could come to an end with.
+ *Should a kernel refuse a program with the walk in it, it is written again without.
  *
  * A consumer that works for a zone has no tables: it may not open files.  There, and with
  * -x ustackunwind=fp, the kernel's helper follows frame pointers.
@@ -44,7 +43,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -55,8 +53,6 @@
 #include "os/procmap.h"
 
 #define PRELOAD_NS 100000000ull
-#define TABLES_SINCE_MAJOR 6
-#define TABLES_SINCE_MINOR 18
 #define MAX_FILES 2048
 #define MAX_BLOCKS 65536 /* 2 million rows, some 60 libraries of libc's size */
 #define MAX_MAPS 16384
@@ -467,17 +463,6 @@ unwinder_map(const struct dt *dt, const char *name)
 					       : dt->ring_fd;
 }
 
-static bool
-verifier_is_up_to_it(void)
-{
-	unsigned major = 0, minor = 0;
-	struct utsname u;
-
-	return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
-	       (major > TABLES_SINCE_MAJOR ||
-		(major == TABLES_SINCE_MAJOR && minor >= TABLES_SINCE_MINOR));
-}
-
 int
 unwinder_open(struct dt *dt, struct error *err)
 {
@@ -488,8 +473,7 @@ unwinder_open(struct dt *dt, struct error *err)
 	uint32_t offset;
 	int r;
 
-	if (!dt->takes_ustacks || dt->opts.ustackunwind == UNWIND_FP || dt->confine ||
-	    (dt->opts.ustackunwind == UNWIND_AUTO && !verifier_is_up_to_it()))
+	if (!dt->takes_ustacks || dt->opts.ustackunwind == UNWIND_FP || dt->confine)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
 		if (!rt_offset_of(dt, needed[i], &offset))

@@ -65,7 +65,8 @@ struct unwind {
 	u64 node[32]; /* of the tree of mappings */
 	u64 ip, sp, fp, bx, word, mm, root, exact;
 	u64 trampoline; /* that stands in place of return addresses which a return probe waits for */
-	u64 entry, level;
+	u64 entry, level, more;
+	struct unwind_block_key block;
 	u64 n_misses, misses[UNWIND_MISSES]; /* struct vm_area_struct */
 	struct unwind_map_key key;	     /* the mapping at hand */
 	struct unwind_map map;

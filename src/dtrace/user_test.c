@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -188,23 +187,11 @@ stack_victim(void)
 	return program("src/dtrace/dtrace-victim-stack");
 }
 
-static void
-need_tables(void)
-{
-	unsigned major = 0, minor = 0;
-	struct utsname u;
-
-	need_root();
-	if (uname(&u) < 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2 ||
-	    major < 6 || (major == 6 && minor < 18))
-		test_skip("before Linux 6.18 stacks go by frame pointers");
-}
-
 TEST(stacks_without_frame_pointers_are_whole)
 {
 	cleanup_free char *out = NULL, *keys = NULL, *signals = NULL, *depth = NULL;
 
-	need_tables();
+	need_root();
 	out = DTRACE("-c", stack_victim(), "-n",
 		     "syscall::getppid:entry/pid == $target/ { ustack(); exit(0) }");
 	check_has(out, "stack`stack_compare+0x");
@@ -249,7 +236,7 @@ TEST(a_process_that_nobody_looked_at_has_names)
 {
 	cleanup_free char *command = str_printf("%s fork", stack_victim()), *out = NULL;
 
-	need_tables();
+	need_root();
 	out = DTRACE("-c", command, "-n",
 		     "syscall::getppid:entry/ppid == $target/ { @[ustack(30)] = count() }");
 	check_has(out, "stack`stack_sort+0x");
