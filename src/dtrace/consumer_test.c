@@ -384,7 +384,7 @@ TEST(what_a_user_of_a_zone_sees)
 
 		check_has(said, "does not match any probes"); /* `all' is what the zone has */
 		/* its own process may be held, root's not */
-		pid = a_process(&root, "syscall:::entry /execname == \"sh\" && uid == 0/ { printf(\"%d\", pid); exit(0); }", &status);
+		pid = a_process(&root, "syscall:::entry /execname == \"sh\" && pid == 1/ { printf(\"%d\", pid); exit(0); }", &status);
 		check_int(pid, ==, 1);
 		text = str_printf("%d", (int)pid);
 		grab = run(&p, ARGS("-p", text, "-n", "BEGIN { exit(0); }"), &status);

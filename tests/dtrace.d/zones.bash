@@ -121,6 +121,17 @@ for when in 0.1 0.5 2; do
 	in_zone $a sh -c '/native/usr/sbin/dtrace -n "syscall:::entry { @ = count(); }" & sleep '$when'; kill -9 $!' >/dev/null 2>&1
 	ok "killed after $when s it leaves nothing behind" until_true 20 none_left
 done
+in_zone $a sh -c 'for i in $(seq 20); do /native/usr/sbin/dtrace -qn "syscall:::entry { @ = count(); }" & done; wait' >/dev/null 2>&1 &
+count_is() { [ "$(consumers)" = "$1" ]; }
+ok 'twenty at once' until_true 90 count_is 20
+head -n 10 /sys/fs/cgroup/zones/$a/dtrace/cgroup.procs | xargs kill -9
+ok 'ten of them are killed' until_true 30 count_is 10
+in_zone $a sh -c 'killall -9 dtrace dtrace-zone' >/dev/null 2>&1
+ok 'and the clients of the others' until_true 30 none_left
+# a user namespace inside the zone's
+like 'who is in it has no privileges' "$(in_zone $a unshare -U -r /native/usr/sbin/dtrace -n BEGIN 2>&1)" 'additional privileges \(a container in a zone has none'
+in_zone $a unshare -U -r sh -c 'cp /bin/busybox /tmp/nested; while :; do /tmp/nested cat /etc/hostname; done' >/dev/null 2>&1 &
+like "but the zone's root sees him" "$(dt $a -qn 'syscall:::entry /execname == "nested"/ { printf("%s", execname); exit(0); }')" nested
 in_zone $a sh -c '/native/usr/sbin/dtrace -n "syscall:::entry { @ = count(); }" >/tmp/said 2>&1' >/dev/null 2>&1 &
 ok 'one that traces' until_true 30 some_left
 pkill -9 -x dtraced
