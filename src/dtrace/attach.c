@@ -207,27 +207,58 @@ attach_trampoline(struct dt *dt, struct hook *h, struct gen *g, struct function_
 	return 0;
 }
 
-int
-function_attach(struct dt *dt, struct hook *h, struct gen *g, struct function_hook *fh,
-		const char *const *names, const uint64_t *cookies, size_t n, struct error *err)
+/* By name if that says which: the kernel finds names itself, and takes the first of several. */
+static int
+link_functions(struct dt *dt, const struct hook *h, bool at_return, const struct function *f,
+	       const uint64_t *cookies, size_t n, int *ret_fd, struct error *err)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts,
-		    .kprobe_multi = {.flags = fh->at_return ? BPF_F_KPROBE_MULTI_RETURN : 0,
-				     .cnt = (uint32_t)n, .syms = (const char **)(uintptr_t)names,
-				     .cookies = (const __u64 *)cookies});
+		    .kprobe_multi.flags = at_return ? BPF_F_KPROBE_MULTI_RETURN : 0);
+	cleanup_free const char **names = NULL;
+	cleanup_free uint64_t *addr = NULL, *cookie_at = NULL;
+	cleanup_free size_t *which = NULL;
+	size_t n_places;
+	int r;
+
+	if (!function_ambiguous(dt, f, n)) {
+		names = xcalloc(n, sizeof(*names));
+		for (size_t i = 0; i < n; i++)
+			names[i] = f[i].name;
+		opts.kprobe_multi.syms = names;
+		opts.kprobe_multi.cnt = (uint32_t)n;
+		opts.kprobe_multi.cookies = (const __u64 *)cookies;
+	} else {
+		r = function_places(dt, f, n, &addr, &which, &n_places, err);
+		if (r < 0)
+			return r;
+		cookie_at = xcalloc(n_places + 1, sizeof(*cookie_at));
+		for (size_t i = 0; i < n_places; i++)
+			cookie_at[i] = cookies ? cookies[which[i]] : 0;
+		opts.kprobe_multi.addrs = (const unsigned long *)addr;
+		opts.kprobe_multi.cnt = (uint32_t)n_places;
+		opts.kprobe_multi.cookies = (const __u64 *)cookie_at;
+	}
+	*ret_fd = bpf_link_create(h->prog_fd, 0, BPF_TRACE_KPROBE_MULTI, &opts);
+	return 0;
+}
+
+int
+function_attach(struct dt *dt, struct hook *h, struct gen *g, struct function_hook *fh,
+		const struct function *f, const uint64_t *cookies, size_t n, struct error *err)
+{
 	const struct prog_kind kind = {BPF_PROG_TYPE_KPROBE, BPF_TRACE_KPROBE_MULTI, 0, 0};
 	int r, fd;
 
 	if (fh->mode == FN_TRAMPOLINE)
 		return attach_trampoline(dt, h, g, fh, err);
-	if ((r = hook_load(dt, h, g, &kind, err)) < 0)
+	if ((r = hook_load(dt, h, g, &kind, err)) < 0 ||
+	    (r = link_functions(dt, h, fh->at_return, f, cookies, n, &fd, err)) < 0)
 		return r;
-	fd = bpf_link_create(h->prog_fd, 0, BPF_TRACE_KPROBE_MULTI, &opts);
 	if (fd == -EOPNOTSUPP)
 		return error_set(err, EOPNOTSUPP,
 				 "this kernel cannot hook many functions at once (CONFIG_FPROBE)");
 	if (fd < 0 && n == 1)
-		return refused(err, fd, names[0], fh->at_return);
+		return refused(err, fd, f->name, fh->at_return);
 	if (fd < 0)
 		return error_set_errno(err, -fd, "cannot hook %zu functions", n);
 	hook_add_fd(h, fd);

@@ -27,6 +27,16 @@ const struct function *function_find(struct dt *dt, const char *name);
 /* Does the kernel have it?  Cheap: by its types, and by the list only if those know nothing. */
 bool function_exists(struct dt *dt, const char *name);
 
+/*
+ * Where functions are, for where names do not tell them apart: the places, with which[i] the
+ * function of `wanted` that is at ret_addr[i] (several may be: static ones of one module).  Both
+ * are the caller's.
+ */
+int function_places(struct dt *dt, const struct function *wanted, size_t n, uint64_t **ret_addr,
+		    size_t **ret_which, size_t *ret_n, struct error *err);
+/* Does another module have a function of the name of one of them? */
+bool function_ambiguous(struct dt *dt, const struct function *wanted, size_t n);
+
 /* --- attaching */
 
 enum function_mode {
@@ -57,6 +67,6 @@ int function_gen_arg(struct gen *g, const struct function_hook *fh, unsigned i, 
  * -EAGAIN: another mode must be taken (and fh was changed to it): generate and try again.
  */
 int function_attach(struct dt *dt, struct hook *h, struct gen *g, struct function_hook *fh,
-		    const char *const *names, const uint64_t *cookies, size_t n, struct error *err);
+		    const struct function *f, const uint64_t *cookies, size_t n, struct error *err);
 
 #endif

@@ -107,16 +107,16 @@ fbt_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err)
 static int
 fbt_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
 {
-	cleanup_free const char **names = xcalloc(h->n, sizeof(*names));
+	cleanup_free struct function *f = xcalloc(h->n, sizeof(*f));
 	cleanup_free uint64_t *cookies = xcalloc(h->n, sizeof(*cookies));
 
 	for (size_t i = 0; i < h->n; i++) {
-		names[i] = h->probes[i]->func;
+		f[i] = (struct function){h->probes[i]->func, h->probes[i]->mod};
 		cookies[i] = h->probes[i]->id;
 	}
 	if (h->n == 1)
-		names[0] = ((struct function_hook *)h->own)->name;
-	return function_attach(dt, h, g, h->own, names, cookies, h->n, err);
+		f[0].name = ((struct function_hook *)h->own)->name;
+	return function_attach(dt, h, g, h->own, f, cookies, h->n, err);
 }
 
 const struct provider provider_fbt = {

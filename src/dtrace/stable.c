@@ -257,5 +257,6 @@ stable_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
 
 	if (sh->place == AT_TRACEPOINT)
 		return hook_attach_raw_tracepoint(dt, h, g, sh->name, err);
-	return function_attach(dt, h, g, &sh->fn, &sh->fn.name, NULL, 1, err);
+	return function_attach(dt, h, g, &sh->fn, &(struct function){sh->fn.name, sh->fn.module},
+			       NULL, 1, err);
 }
