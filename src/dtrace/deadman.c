@@ -15,23 +15,13 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/event.h"
 #include "dtrace/asm.h"
 #include "dtrace/dt.h"
 
 #define LOOK_NS 1000000000
-
-/* As bpf_ktime_get_ns() counts. */
-static uint64_t
-now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 static int
 load_clock(struct dt *dt, struct error *err)
@@ -85,7 +75,7 @@ dt_deadman_start(struct dt *dt, struct error *err)
 
 	if (dt->deadman_fds[0] >= 0)
 		return 0;
-	dt->shared->alive = now();
+	dt->shared->alive = time_mono_ns();
 	if ((r = load_clock(dt, err)) < 0)
 		return r;
 	dt->deadman_fds[1] = open_clock();
@@ -113,6 +103,6 @@ dt_check_alive(struct dt *dt, struct error *err)
 		return error_set(err, ETIMEDOUT,
 				 "processing aborted: Abort due to systemic unresponsiveness");
 	if (dt->deadman_fds[0] >= 0)
-		dt->shared->alive = now();
+		dt->shared->alive = time_mono_ns();
 	return 0;
 }

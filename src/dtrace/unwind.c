@@ -43,9 +43,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/event.h"
 #include "base/file.h"
 #include "ctf/cfi.h"
 #include "dtrace/proc.h"
@@ -79,15 +79,6 @@ struct unwinder {
 	uint64_t noted_at;
 	bool refused; /* by this kernel's verifier */
 };
-
-static uint64_t
-now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 /* --- tables */
 
@@ -305,7 +296,7 @@ preload(struct dt *dt, int prog, pid_t pid, uint64_t until)
 			const struct unwind_file id = {m[i].dev, m[i].inode};
 			cleanup_close int file = -1;
 
-			if (until && now() > until)
+			if (until && time_mono_ns() > until)
 				return;
 			if (file_of(dt->unwinder, &id) ||
 			    procmap_open((pid_t)m[i].pid, &map, &file, NULL) < 0)
@@ -327,7 +318,7 @@ unwinder_preload(struct dt *dt)
 	if (prog < 0) /* tables come as they are missed */
 		return;
 	if (!dt->procs)
-		preload(dt, prog, 0, now() + PRELOAD_NS);
+		preload(dt, prog, 0, time_mono_ns() + PRELOAD_NS);
 	for (size_t i = 0; dt_procs_pid(dt, i); i++)
 		preload(dt, prog, dt_procs_pid(dt, i), 0);
 }
@@ -352,7 +343,7 @@ read_noted(struct unwinder *u)
 
 	free(u->noted);
 	u->noted = xcalloc(MAX_MAPS, sizeof(*u->noted));
-	u->noted_at = now();
+	u->noted_at = time_mono_ns();
 	for (u->n_noted = 0;
 	     u->n_noted < MAX_MAPS && bpf_map_get_next_key(u->maps_fd, last, &key) == 0;) {
 		struct noted *n = &u->noted[u->n_noted];
@@ -384,7 +375,7 @@ find_noted(void *arg, pid_t pid, uint64_t addr, struct procmap *ret, int *ret_fd
 	const struct noted *n = noted_at(u, pid, addr);
 	const struct file *f;
 
-	if (!n && now() - u->noted_at > PRELOAD_NS) {
+	if (!n && time_mono_ns() - u->noted_at > PRELOAD_NS) {
 		read_noted(u);
 		n = noted_at(u, pid, addr);
 	}

@@ -24,9 +24,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/event.h"
 #include "base/file.h"
 #include "base/map.h"
 #include "base/sorted.h"
@@ -109,15 +109,6 @@ usyms_free(struct usyms *u)
 	map_free(u->objects);
 	elfsyms_free(u->vdso);
 	free(u);
-}
-
-static uint64_t
-now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 /* --- files */
@@ -296,7 +287,7 @@ look(struct usyms *u, pid_t pid, struct uproc *proc)
 	struct procmaps maps = {0};
 	bool nameless = false;
 
-	proc->looked = now();
+	proc->looked = time_mono_ns();
 	/* Gone, a zombie (no mappings), or another process by now: what is known stays. */
 	if (!start || (u->may && !u->may(u->arg, pid)) || (proc->start_time && proc->start_time != start) ||
 	    procmaps_read(pid, &maps, NULL) < 0 || !maps.n || proc_root_open(pid, &root_fd, NULL) < 0) {
@@ -325,7 +316,7 @@ proc_of(struct usyms *u, pid_t pid, bool again)
 		proc = xcalloc(1, sizeof(*proc));
 		map_set(u->procs, key, proc);
 	}
-	if (again || now() - proc->looked > LOOK_AGAIN)
+	if (again || time_mono_ns() - proc->looked > LOOK_AGAIN)
 		look(u, pid, proc);
 	return proc;
 }
