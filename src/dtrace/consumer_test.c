@@ -80,9 +80,9 @@ be_init(int go, bool users)
 	pid_t pids[N_USERS];
 	char c;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (read(go, &c, 1) != 1 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		_exit(1);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of ids takes it back */
 	if (users)
 		start_users(pids);
 	execl("/bin/sh", "sh", "-c", "while :; do /bin/cat /dev/null; done", (char *)NULL);
@@ -99,6 +99,8 @@ zone_make(struct test_zone *p, bool users)
 
 	if (geteuid() != 0 || !file_exists("/sys/kernel/btf/vmlinux"))
 		test_skip("needs root and a kernel with BTF");
+	if (!ns_pids_are_first())
+		test_skip("needs the first namespace of process ids");
 	*p = (struct test_zone){.cgroup = str_printf("zones/dtconsumer%d", (int)getpid())};
 	if (cgroup_create(p->cgroup, &p->cgroup_fd, &err) < 0)
 		test_skip("needs cgroups: %s", error_message(&err));
@@ -439,6 +441,8 @@ TEST(what_a_user_of_the_global_zone_sees)
 
 	if (geteuid() != 0 || !file_exists("/sys/kernel/btf/vmlinux"))
 		test_skip("needs root and a kernel with BTF");
+	if (!ns_pids_are_first())
+		test_skip("needs the first namespace of process ids");
 	check_int(stat("/proc/self/ns/user", &st), ==, 0);
 	p.confine = (struct confine){.zone = (char *)(uintptr_t)"global",
 				     .privs = PRIV_OF_ZONES | PRIV_DTRACE_KERNEL,

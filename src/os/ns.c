@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -72,4 +73,13 @@ ns_enter(int pidfd, int flags, struct error *err)
 	if (setns(pidfd, flags) < 0)
 		return error_set_errno(err, errno, "entering the namespaces");
 	return 0;
+}
+
+bool
+ns_pids_are_first(void)
+{
+	struct stat st;
+
+	/* include/linux/proc_ns.h: PROC_PID_INIT_INO */
+	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == 0xEFFFFFFC;
 }

@@ -2,6 +2,7 @@
 #ifndef OS_NS_H
 #define OS_NS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -18,5 +19,8 @@ int ns_open(pid_t pid, const char *name, int *ret_fd, struct error *err);
 int ns_user_new(uint32_t base, uint32_t count, int *ret_fd, struct error *err);
 /* Enters the namespaces (CLONE_NEW*) of a process, all at once; children are born in its pid one. */
 int ns_enter(int pidfd, int flags, struct error *err);
+
+/* Are this process' ids of processes those of the node: is /proc that of the first namespace? */
+bool ns_pids_are_first(void);
 
 #endif
