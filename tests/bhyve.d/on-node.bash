@@ -14,12 +14,14 @@ need_pool
 imgadm sources -a "$source_url" >/dev/null 2>&1
 ok 'image imported' imgadm import "$hvm"
 
+# Two networks: of two cards in one network a guest answers by either, and what leaves by the wrong one is
+# dropped as spoofed.
 payload() { cat <<JSON
 {"brand":"bhyve","uuid":"$u","vcpus":1,"ram":384,"alias":"guest","resolvers":["10.0.2.3"],"autoboot":false,"vnc_port":-1,
  "bhyve_extra_opts":"-l kernel,/boot/vmlinuz -k /boot/bhyve.conf","bootrom":"${1:-uefi}",
  "disks":[{"boot":true,"model":"virtio","image_uuid":"$hvm"},{"size":64,"model":"nvme"}],
  "nics":[{"nic_tag":"admin","ip":"10.0.2.140","netmask":"255.255.255.0","gateway":"10.0.2.2","model":"virtio","primary":true},
-  {"nic_tag":"admin","ip":"10.0.2.141","netmask":"255.255.255.0","model":"virtio"}]}
+  {"nic_tag":"admin","ip":"10.0.3.141","netmask":"255.255.255.0","model":"virtio"}]}
 JSON
 }
 
