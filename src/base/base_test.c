@@ -1,10 +1,13 @@
 /* What src/base promises. */
 #include "base/test.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +17,7 @@
 #include "base/error.h"
 #include "base/event.h"
 #include "base/file.h"
+#include "base/iov.h"
 #include "base/ipc.h"
 #include "base/json.h"
 #include "base/list.h"
@@ -21,6 +25,7 @@
 #include "base/sock.h"
 #include "base/sorted.h"
 #include "base/str.h"
+#include "base/sum.h"
 #include "base/table.h"
 #include "base/xml.h"
 
@@ -32,6 +37,71 @@ TEST(errors_wrap_outwards)
 	check_int(error_wrap(&err, -ENOENT, "zone %d", 3), ==, -ENOENT);
 	check_str(error_message(&err), "zone 3: no image");
 	check_int(error_set(NULL, EIO, "nobody listens"), ==, -EIO);
+}
+
+TEST(sums_are_of_bytes_and_of_words)
+{
+	/* The header of RFC 1071's time: its own checksum makes the sum all ones. */
+	static const uint8_t ip[20] = {0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0xb8, 0x61,
+				       0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7};
+	static const uint8_t odd[3] = {0xff, 0xff, 0x01};
+
+	check_int(sum16(ip, sizeof(ip), 0), ==, 0xffff);
+	check_int(sum16(odd, sizeof(odd), 0), ==, 0x0100);
+	check_int(sum16(odd, 2, 0xffff), ==, 0xffff);
+	check_int(sum8(ip, 4), ==, 0x45 + 0x73);
+	check_int((uint8_t)(sum8(ip, 20) + (uint8_t)-sum8(ip, 20)), ==, 0);
+	check(bytes_zero("\0\0\0", 3));
+	check(!bytes_zero("\0\0\1", 3));
+	check(!bytes_zero("\1", 1));
+}
+
+TEST(scattered_memory_is_copied_cut_and_joined)
+{
+	char a[] = "abcdef", b[] = "ghij", out[16] = "";
+	struct iovec v[3] = {{a, 6}, {a, 0}, {b, 4}};
+	unsigned n = 0;
+
+	check_int(iov_to_buf(v, 3, 4, out, sizeof(out)), ==, 6);
+	check_str(out, "efghij");
+	check_int(iov_from_buf(v, 3, 5, "XYZ", 3), ==, 3);
+	check_str(a, "abcdeX");
+	check_str(b, "YZij");
+	check_int(iov_from_buf(v, 3, 10, "no", 2), ==, 0);
+	n = 3;
+	check(iov_cut(v, &n, 7, UINT64_MAX) == &v[2]);
+	check_int(n, ==, 1);
+	check(v[2].iov_base == b + 1 && v[2].iov_len == 3);
+	n = 0;
+	check(iov_add(v, &n, 2, a, 2));
+	check(iov_add(v, &n, 2, a + 2, 1));
+	check(iov_add(v, &n, 2, b, 1));
+	check_int(n, ==, 2);
+	check(v[0].iov_len == 3);
+	check(!iov_add(v, &n, 2, a, 1));
+	check(iov_add(v, &n, 2, b + 1, 1));
+}
+
+TEST(whole_transfers_are_whole)
+{
+	char path[] = "/tmp/base_test.XXXXXX", buf[8] = "";
+	cleanup_close int fd = mkstemp(path);
+	int pair[2];
+
+	require(fd >= 0);
+	unlink(path);
+	check_int(fd_write_all(fd, "0123", 4), ==, 0);
+	check_int(fd_pwrite_all(fd, "abcd", 4, 2), ==, 0);
+	check_int(fd_pread_all(fd, buf, 8, 1), ==, 5);
+	check_str(buf, "1abcd");
+	check_int(fd_pread_all(fd, buf, 8, 6), ==, 0);
+	check_int(fd_pwrite_all(-1, "x", 1, 0), ==, -EBADF);
+	require(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+	check_int(sock_send_all(pair[0], "hello", 5), ==, 0);
+	check_int(fd_read_all(pair[1], buf, 5), ==, 5);
+	close(pair[1]);
+	check_int(sock_send_all(pair[0], "hello", 5), ==, -EPIPE);
+	close(pair[0]);
 }
 
 TEST(numbers_are_whole_strings_in_range)
@@ -350,6 +420,90 @@ TEST(files_are_replaced_whole)
 	check_ok(file_remove_tree(dir, &err), &err);
 }
 
+/* Writes "aaa..." and "bbb..." over and over. */
+static pid_t
+start_writer(const char *path)
+{
+	pid_t pid = fork();
+
+	require(pid >= 0);
+	for (unsigned i = 0; pid == 0; i++) {
+		char text[5000];
+
+		memset(text, i % 2 ? 'a' : 'b', sizeof(text));
+		if (file_write_atomic(path, text, i % 2 ? 5000 : 3000, 0644, NULL) < 0)
+			_exit(1);
+	}
+	return pid;
+}
+
+/* Two at once, killed at any moment: the file is whole, and no writer leaves anything that the next does not take away. */
+TEST(killed_writers_leave_nothing)
+{
+	cleanup_free char *dir = str_printf("%s/killed", test_tmpdir());
+	cleanup_free char *path = str_printf("%s/file", dir), *other = str_printf("%s/other", dir);
+	cleanup_free char *left = str_printf("%s/.unfinished.%u", dir, geteuid());
+	cleanup_error struct error err = ERROR_INIT;
+	unsigned n_left = 0;
+	struct stat st;
+
+	check_ok(file_mkdir_p(dir, 0755, &err), &err);
+	for (unsigned i = 0; i < 100 || (n_left == 0 && i < 5000); i++) {
+		pid_t pids[2] = {start_writer(path), start_writer(path)};
+		cleanup_free char *text = NULL;
+		size_t len = 0;
+
+		while (!file_exists(path))
+			usleep(100);
+		usleep(i * 37 % 2000);
+		for (unsigned k = 0; k < ARRAY_SIZE(pids); k++) {
+			kill(pids[k], SIGKILL);
+			require(waitpid(pids[k], NULL, 0) == pids[k]);
+		}
+		check_ok(file_read(path, 0, &text, &len, &err), &err);
+		check_int(len, ==, *text == 'a' ? 5000 : 3000);
+		check(strspn(text, *text == 'a' ? "a" : "b") == len);
+		n_left += file_exists(left);
+		/* what is left, is of nobody; nor does it lend its mode */
+		require(!file_exists(left) || chmod(left, 0666) == 0);
+		check_ok(file_write_atomic(other, "x", 1, 0600, &err), &err);
+		check(!file_exists(left));
+		check(stat(other, &st) == 0 && st.st_mode == (S_IFREG | 0600));
+	}
+	check(n_left > 0);
+}
+
+/* What others may lay where we write: links, pipes, files of theirs whose lock they keep, locks of
+ * the directory. */
+TEST(strangers_hold_no_writer_up)
+{
+	cleanup_free char *path = str_printf("%s/file", test_tmpdir());
+	cleanup_free char *other = str_printf("%s/other", test_tmpdir());
+	cleanup_free char *left = str_printf("%s/.unfinished.%u", test_tmpdir(), geteuid());
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_close int dir = open(test_tmpdir(), O_RDONLY | O_DIRECTORY);
+	cleanup_close int theirs = -1;
+	cleanup_free char *text = NULL;
+
+	require(flock(dir, LOCK_EX) == 0);
+	check_ok(file_write_atomic(other, "kept", 4, 0600, &err), &err);
+	require(symlink("other", left) == 0);
+	check_ok(file_write_atomic(path, "1", 1, 0600, &err), &err);
+	require(mkfifo(left, 0600) == 0);
+	check_ok(file_write_atomic(path, "2", 1, 0600, &err), &err);
+	if (geteuid() == 0) {
+		theirs = open(left, O_RDWR | O_CREAT, 0666);
+		require(theirs >= 0 && fchown(theirs, 1, 1) == 0 && flock(theirs, LOCK_EX) == 0);
+		check_ok(file_write_atomic(path, "3", 1, 0600, &err), &err);
+	}
+	check(!file_exists(left));
+	check_ok(file_read(other, 0, &text, NULL, &err), &err);
+	check_str(text, "kept");
+	require(mkdir(left, 0700) == 0);
+	check_int(file_write_atomic(path, "4", 1, 0600, &err), ==, -EISDIR);
+	check_has(error_message(&err), path);
+}
+
 struct counts {
 	struct event_loop *loop;
 	int timers, signals, children, status, deferred;
@@ -515,15 +669,31 @@ TEST(sockets_by_name)
 	cleanup_error struct error err = ERROR_INIT;
 	cleanup_free char *path = str_printf("%s/socket", test_tmpdir());
 	cleanup_free char *longer = str_printf("%s/%0120d", test_tmpdir(), 1);
-	cleanup_close int listening = -1, client = -1;
+	cleanup_close int listening = -1, client = -1, other = -1;
 	struct sockaddr_storage sa;
+	struct stat st;
 	socklen_t len;
+	mode_t mask;
 
 	check_ok(sock_unix_listen(path, 0, &listening, &err), &err);
 	check_ok(sock_unix_connect(path, SOCK_STREAM, &client, &err), &err);
 	cleanup_closep(&listening);
 	/* The old one is in the way no more. */
 	check_ok(sock_unix_listen(path, SOCK_NONBLOCK, &listening, &err), &err);
+	cleanup_closep(&listening);
+	mask = umask(0077);
+	check_ok(sock_unix_listen_mode(path, SOCK_SEQPACKET, 0646, &listening, &err), &err);
+	check_int(umask(mask), ==, 0077);
+	check(stat(path, &st) == 0 && (st.st_mode & 07777) == 0646);
+	/* What lives is left alone, of whatever type, and so is what is no socket. */
+	check_int(sock_unix_listen(path, 0, &other, &err), ==, -EADDRINUSE);
+	check_has(error_message(&err), "a process listens there");
+	error_done(&err);
+	check(unlink(path) == 0);
+	check_ok(file_write_atomic(path, "x", 1, 0600, &err), &err);
+	check_int(sock_unix_listen(path, 0, &other, &err), ==, -EADDRINUSE);
+	error_done(&err);
+	check(stat(path, &st) == 0 && S_ISREG(st.st_mode));
 	check_int(sock_unix_connect(longer, SOCK_STREAM, &client, &err), ==, -ENAMETOOLONG);
 	check_has(error_message(&err), "too long");
 	check(sock_tcp_address("[::1]:80", &sa, &len, NULL) == 0 && sa.ss_family == AF_INET6);

@@ -3,6 +3,7 @@
 #define BASE_BYTES_H
 
 #include <endian.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -30,5 +31,12 @@ BYTES_DEFINE(le, 32)
 BYTES_DEFINE(le, 64)
 
 #undef BYTES_DEFINE
+
+/* Nothing but zeroes; len is not 0. */
+static inline bool
+bytes_zero(const void *p, size_t len)
+{
+	return *(const char *)p == 0 && memcmp(p, (const char *)p + 1, len - 1) == 0;
+}
 
 #endif

@@ -211,6 +211,26 @@ cli_usage(FILE *out, const struct cli_verb *verbs)
 	fprintf(out, "\nThe manual page has the rest: man %s\n", command);
 }
 
+bool
+cli_asks_help(int argc, char **argv)
+{
+	return argc == 2 && str_eq(argv[1], "--help");
+}
+
+int
+cli_usage_text(bool asked, const char *fmt, ...)
+{
+	FILE *out = asked ? stdout : stderr;
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("usage: ", out);
+	vfprintf(out, fmt, ap);
+	fputc('\n', out);
+	va_end(ap);
+	return asked ? CLI_OK : CLI_USAGE;
+}
+
 int
 cli_usage_verb(const struct cli_verb *verbs, const char *name)
 {

@@ -68,6 +68,11 @@ int cli_usage_verb(const struct cli_verb *verbs, const char *name);
 int cli_verb_args(int argc, char **argv, const struct cli_verb *verbs, const struct cli_opt *opts,
 		  int min, int max, int *ret_first);
 
+/* For commands without such tables.  True if --help is the only argument. */
+bool cli_asks_help(int argc, char **argv);
+/* Says how the command is used: to who asked on stdout (CLI_OK), else on stderr (CLI_USAGE). */
+int cli_usage_text(bool asked, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* "vmadm: message" on stderr; returns CLI_FAILED. */
 int cli_error(const struct error *err);
 int cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -108,27 +108,11 @@ TEST(conf_file_round_trip)
 	check_int(conf_read_file("/nonexistent/config", &back, NULL, NULL), ==, -ENOENT);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 /* Bytes of a good file, changed here and there: whatever comes of it is parsed or refused. */
 TEST(conf_survives_mutation)
 {
 	static const char seed[] = "# c\na=1\nb=\"q \\\" r\" # c\nexport c='v w'\nd=a\\ b\nadmin_ip=10.0.0.5\n";
-	uint32_t x = 12345;
+	static const char odd[] = "'\"\\#=$`\n\r \t;\0a_9";
 
-	for (int round = 0; round < 6000; round++) {
-		char text[sizeof(seed)];
-		size_t len = sizeof(seed) - 1;
-
-		memcpy(text, seed, sizeof(seed));
-		for (int k = 0; k < 3; k++) {
-			static const char odd[] = "'\"\\#=$`\n\r \t;\0a_9";
-
-			x = x * 1664525 + 1013904223;
-			text[x % len] = odd[(x >> 16) % (sizeof(odd) - 1)];
-		}
-		if (round % 7 == 0)
-			len = x % len;
-		LLVMFuzzerTestOneInput((const uint8_t *)text, len);
-	}
+	test_mutations(seed, sizeof(seed) - 1, odd, sizeof(odd) - 1, 6000, LLVMFuzzerTestOneInput);
 }

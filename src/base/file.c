@@ -10,43 +10,73 @@
 
 #define FILE_READ_MAX (64u << 20)
 
+/* As much as there is; at -1: where the descriptor stands. */
+static ssize_t
+transfer_all(int fd, void *buf, size_t len, off_t at, bool write_it)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		char *p = (char *)buf + done;
+		size_t left = len - done;
+		ssize_t n = at < 0 ? (write_it ? write(fd, p, left) : read(fd, p, left))
+				   : (write_it ? pwrite(fd, p, left, at + (off_t)done)
+					       : pread(fd, p, left, at + (off_t)done));
+
+		if (n == 0)
+			break;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return (ssize_t)done;
+}
+
+/* A write of nothing at all is no success. */
+static int
+write_all(int fd, const void *buf, size_t len, off_t at)
+{
+	ssize_t n = transfer_all(fd, (void *)(uintptr_t)buf, len, at, true);
+
+	return n < 0 ? (int)n : (size_t)n == len ? 0 : -EIO;
+}
+
 int
 fd_write_all(int fd, const void *buf, size_t len)
 {
-	const char *p = buf;
+	return write_all(fd, buf, len, -1);
+}
 
-	while (len) {
-		ssize_t n = write(fd, p, len);
+int
+fd_pwrite_all(int fd, const void *buf, size_t len, off_t at)
+{
+	return write_all(fd, buf, len, at);
+}
 
-		if (n < 0) {
-			if (errno == EINTR)
-				continue;
-			return -errno;
-		}
-		p += n;
-		len -= (size_t)n;
-	}
+int
+file_open(const char *path, int flags, int *ret_fd, struct error *err)
+{
+	cleanup_close int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || fcntl(fd, F_SETFL, flags) < 0)
+		return error_set_errno(err, errno, "%s", path);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return error_set(err, EINVAL, "%s is neither a file nor a block device", path);
+	*ret_fd = steal_fd(&fd);
 	return 0;
 }
 
 ssize_t
 fd_read_all(int fd, void *buf, size_t len)
 {
-	size_t done = 0;
+	return transfer_all(fd, buf, len, -1, false);
+}
 
-	while (done < len) {
-		ssize_t n = read(fd, (char *)buf + done, len - done);
-
-		if (n == 0)
-			break;
-		if (n < 0) {
-			if (errno == EINTR)
-				continue;
-			return -errno;
-		}
-		done += (size_t)n;
-	}
-	return (ssize_t)done;
+ssize_t
+fd_pread_all(int fd, void *buf, size_t len, off_t at)
+{
+	return transfer_all(fd, buf, len, at, false);
 }
 
 /* Reads fd to its end. */
@@ -107,52 +137,111 @@ file_read_line(const char *path, char **ret, struct error *err)
 	return 0;
 }
 
-/* The directory of path, or ".". */
+/* Waits for the lock, or not; -EWOULDBLOCK. */
+static int
+lock_fd(int fd, bool wait)
+{
+	while (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+/* The directory of path, or "."; where its name begins. */
 static char *
-parent_of(const char *path)
+split(const char *path, const char **ret_name)
 {
 	const char *slash = strrchr(path, '/');
 
+	*ret_name = slash ? slash + 1 : path;
 	if (!slash)
 		return xstrdup(".");
 	return slash == path ? xstrdup("/") : xstrndup(path, (size_t)(slash - path));
 }
 
+/*
+ * What is not whole yet has one name in a directory (a writer's user in it), and its writer holds
+ * its lock.  So no reader of directories takes it for one of theirs, two who write the same file do
+ * not meet, and what a killed writer left is used by the next, whatever he writes there.  Nobody
+ * but its user may open it while it is written, so nobody else can keep the lock; what another user
+ * laid there (the directory may be a zone's, or /tmp) goes.
+ */
+#define UNFINISHED ".unfinished.%u"
+#define STRANGERS_MAX 100
+
+/* 1: its lock is held, and the name is still its own; 0: it became a file; -ESTALE: a stranger's, gone. */
 static int
-write_and_sync(const char *path, const void *data, size_t len, mode_t mode, struct error *err)
+take_unfinished(int dir, const char *name, int fd)
 {
-	cleanup_close int fd = -1;
+	struct stat own, now;
 	int r;
 
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
-	if (fd < 0)
-		return error_set_errno(err, errno, "cannot create %s", path);
-	r = fd_write_all(fd, data, len);
-	if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0))
-		r = -errno;
+	if (fstat(fd, &own) < 0)
+		return -errno;
+	if (!S_ISREG(own.st_mode) || own.st_uid != geteuid())
+		return unlinkat(dir, name, 0) < 0 ? -errno : -ESTALE;
+	r = lock_fd(fd, true);
 	if (r < 0)
-		return error_set_errno(err, -r, "cannot write %s", path);
-	return 0;
+		return r;
+	if (fstatat(dir, name, &now, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return now.st_ino == own.st_ino && now.st_dev == own.st_dev;
+}
+
+/* Ours, empty or not, locked. */
+static int
+open_unfinished(int dir, const char *name, int *ret_fd)
+{
+	for (int strangers = 0; strangers < STRANGERS_MAX;) {
+		int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+		cleanup_close int fd = openat(dir, name, flags, 0600);
+		int r;
+
+		if (fd >= 0)
+			r = take_unfinished(dir, name, fd);
+		else if (errno == ELOOP || errno == EACCES) /* a link, or (in /tmp) another user's */
+			r = unlinkat(dir, name, 0) < 0 ? -EACCES : -ESTALE;
+		else
+			return -errno;
+		if (r == 1) {
+			*ret_fd = steal_fd(&fd);
+			return 0;
+		}
+		if (r < 0 && r != -ESTALE)
+			return r;
+		strangers += r == -ESTALE;
+	}
+	return -ELOOP;
+}
+
+static int
+write_unfinished(int fd, const void *data, size_t len, mode_t mode)
+{
+	int r = ftruncate(fd, 0) < 0 || fchmod(fd, 0600) < 0 ? -errno : fd_write_all(fd, data, len);
+
+	return r < 0 ? r : fsync(fd) < 0 || fchmod(fd, mode) < 0 ? -errno : 0;
 }
 
 int
 file_write_atomic(const char *path, const void *data, size_t len, mode_t mode, struct error *err)
 {
-	cleanup_free char *tmp = str_printf("%s.new", path);
-	cleanup_free char *dir = parent_of(path);
-	cleanup_close int dirfd = -1;
-	int r = write_and_sync(tmp, data, len, mode, err);
+	const char *name;
+	cleanup_free char *parent = split(path, &name);
+	cleanup_free char *unfinished = str_printf(UNFINISHED, geteuid());
+	cleanup_close int dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int fd = -1;
+	int r = dir < 0 ? -errno : open_unfinished(dir, unfinished, &fd);
 
-	if (r == 0 && rename(tmp, path) < 0)
-		r = error_set_errno(err, errno, "cannot rename %s to %s", tmp, path);
+	if (r < 0)
+		return error_set_errno(err, -r, "cannot write %s", path);
+	r = write_unfinished(fd, data, len, mode);
+	if (r == 0 && renameat(dir, unfinished, dir, name) < 0)
+		r = -errno;
 	if (r < 0) {
-		unlink(tmp);
-		return r;
+		unlinkat(dir, unfinished, 0);
+		return error_set_errno(err, -r, "cannot write %s", path);
 	}
-	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dirfd < 0 || fsync(dirfd) < 0)
-		return error_set_errno(err, errno, "cannot sync %s", dir);
-	return 0;
+	return fsync(dir) < 0 ? error_set_errno(err, errno, "cannot sync %s", parent) : 0;
 }
 
 int
@@ -264,15 +353,15 @@ file_lock(const char *path, bool wait, int *ret_fd, struct error *err)
 {
 	cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
+	int r;
+
 	if (fd < 0)
 		return error_set_errno(err, errno, "cannot open lock %s", path);
-	while (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) < 0) {
-		if (errno == EINTR)
-			continue;
-		if (errno == EWOULDBLOCK)
-			return error_set(err, EWOULDBLOCK, "%s is locked by another process", path);
-		return error_set_errno(err, errno, "cannot lock %s", path);
-	}
+	r = lock_fd(fd, wait);
+	if (r == -EWOULDBLOCK)
+		return error_set(err, EWOULDBLOCK, "%s is locked by another process", path);
+	if (r < 0)
+		return error_set_errno(err, -r, "cannot lock %s", path);
 	*ret_fd = steal_fd(&fd);
 	return 0;
 }

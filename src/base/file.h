@@ -22,10 +22,17 @@ int file_read(const char *path, size_t max, char **ret, size_t *ret_len, struct 
 /* The same at a directory fd. */
 int file_read_at(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len,
 		 struct error *err);
+/*
+ * Opens what is a file or a block device, and nothing else: a FIFO would wait for its other end.
+ */
+int file_open(const char *path, int flags, int *ret_fd, struct error *err);
 /* First line of a small file without its newline (sysfs attributes). */
 int file_read_line(const char *path, char **ret, struct error *err);
 
-/* path.new is written, fsynced, renamed over path, and the directory fsynced. */
+/*
+ * `.unfinished.UID` beside it is written, fsynced, renamed over path, and the directory fsynced.
+ * Whoever is killed at it leaves that name at most, which the next write in the directory takes.
+ */
 int file_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
 		      struct error *err);
 /* One write(2) to an existing file (sysfs, cgroup, /proc): no O_CREAT. */
@@ -46,5 +53,8 @@ int file_lock(const char *path, bool wait, int *ret_fd, struct error *err);
 int fd_write_all(int fd, const void *buf, size_t len);
 /* Up to len bytes, over short reads and EINTR; fewer only at end of file. */
 ssize_t fd_read_all(int fd, void *buf, size_t len);
+/* The same at an offset. */
+int fd_pwrite_all(int fd, const void *buf, size_t len, off_t at);
+ssize_t fd_pread_all(int fd, void *buf, size_t len, off_t at);
 
 #endif

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/list.h"
+#include "base/sock.h"
 #include "base/str.h"
 
 #define QUEUE_MAX (1024 * 1024)
@@ -32,16 +32,6 @@ ipc_message_steal_fd(struct ipc_message *m, size_t i)
 	return i < m->n_fds ? steal_fd(&m->fds[i]) : -1;
 }
 
-static int
-make_address(const char *path, struct sockaddr_un *sa, struct error *err)
-{
-	*sa = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (strlen(path) >= sizeof(sa->sun_path))
-		return error_set(err, ENAMETOOLONG, "socket path %s is too long", path);
-	strcpy(sa->sun_path, path);
-	return 0;
-}
-
 /* Room for one message, so that none is refused by the default buffer. */
 static void
 set_buffers(int fd)
@@ -55,19 +45,14 @@ set_buffers(int fd)
 int
 ipc_connect(const char *path, int *ret_fd, struct error *err)
 {
-	cleanup_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	struct sockaddr_un sa;
-	int on = 1, r;
+	cleanup_close int fd = -1;
+	int on = 1;
+	int r = sock_unix_connect(path, SOCK_SEQPACKET, &fd, err);
 
-	if (fd < 0)
-		return error_set_errno(err, errno, "socket");
-	r = make_address(path, &sa, err);
 	if (r < 0)
-		return r;
+		return error_wrap(err, r, "cannot connect to it");
 	set_buffers(fd);
 	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return error_set_errno(err, errno, "cannot connect to %s", path);
 	*ret_fd = steal_fd(&fd);
 	return 0;
 }
@@ -454,26 +439,14 @@ int
 ipc_listen(struct event_loop *l, const char *path, unsigned mode, ipc_request_fn *request,
 	   ipc_closed_fn *closed, void *arg, struct ipc_server **ret, struct error *err)
 {
-	cleanup_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	cleanup_close int fd = -1;
 	struct ipc_server *s;
-	struct sockaddr_un sa;
-	mode_t old;
-	int r, on = 1;
+	int on = 1;
+	int r = sock_unix_listen_mode(path, SOCK_SEQPACKET | SOCK_NONBLOCK, (mode_t)mode, &fd, err);
 
-	if (fd < 0)
-		return error_set_errno(err, errno, "socket");
-	r = make_address(path, &sa, err);
 	if (r < 0)
 		return r;
-	if (unlink(path) < 0 && errno != ENOENT)
-		return error_set_errno(err, errno, "cannot remove old socket %s", path);
 	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
-	/* Narrow from the first moment, then exactly as asked. */
-	old = umask(0177);
-	r = bind(fd, (struct sockaddr *)&sa, sizeof(sa));
-	umask(old);
-	if (r < 0 || chmod(path, (mode_t)mode) < 0 || listen(fd, 64) < 0)
-		return error_set_errno(err, errno, "cannot listen on %s", path);
 	s = xcalloc(1, sizeof(*s));
 	s->loop = l;
 	s->request = request;

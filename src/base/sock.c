@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -110,20 +111,57 @@ open_unix(const char *path, int type, struct sockaddr_un *sa, int *ret, struct e
 	return *ret < 0 ? error_set_errno(err, errno, "%s", path) : 0;
 }
 
-int
-sock_unix_listen(const char *path, int flags, int *ret_fd, struct error *err)
+/*
+ * Is this a socket whose process is gone?  One that lives is of another type, which the kernel
+ * says before anything reaches it; a datagram socket takes the connection without knowing of it.
+ */
+static bool
+left_over(const struct sockaddr_un *sa)
+{
+	cleanup_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct stat st;
+
+	return fd >= 0 && lstat(sa->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	       connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0 && errno == ECONNREFUSED;
+}
+
+static int
+listen_unix(const char *path, int type, int *ret_fd, struct error *err)
 {
 	struct sockaddr_un sa;
 	cleanup_close int fd = -1;
-	int r = open_unix(path, SOCK_STREAM | flags, &sa, &fd, err);
+	int r = open_unix(path, type, &sa, &fd, err);
 
 	if (r < 0)
 		return r;
-	if ((unlink(path) < 0 && errno != ENOENT) ||
-	    bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || listen(fd, 16) < 0)
+	r = bind(fd, (struct sockaddr *)&sa, sizeof(sa));
+	if (r < 0 && errno == EADDRINUSE) {
+		if (!left_over(&sa))
+			return error_set(err, EADDRINUSE,
+					 "%s: in use: a process listens there, or it is no socket", path);
+		(void)unlink(path); /* if that fails, so does bind() */
+		r = bind(fd, (struct sockaddr *)&sa, sizeof(sa));
+	}
+	if (r < 0 || listen(fd, 64) < 0)
 		return error_set_errno(err, errno, "%s", path);
 	*ret_fd = steal_fd(&fd);
 	return 0;
+}
+
+int
+sock_unix_listen(const char *path, int flags, int *ret_fd, struct error *err)
+{
+	return listen_unix(path, SOCK_STREAM | flags, ret_fd, err);
+}
+
+int
+sock_unix_listen_mode(const char *path, int type, mode_t mode, int *ret_fd, struct error *err)
+{
+	mode_t mask = umask(0777 & ~mode);
+	int r = listen_unix(path, type, ret_fd, err);
+
+	umask(mask);
+	return r;
 }
 
 int
@@ -138,5 +176,21 @@ sock_unix_connect(const char *path, int type, int *ret_fd, struct error *err)
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
 		return error_set_errno(err, errno, "%s", path);
 	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+int
+sock_send_all(int fd, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	while (len) {
+		ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		p += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+	}
 	return 0;
 }

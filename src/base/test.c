@@ -105,11 +105,12 @@ test_check_has(const char *file, int line, const char *expr, const char *got, co
 			  got ? got : "(null)", part);
 }
 
-void
+int
 test_check_ok(const char *file, int line, const char *expr, int r, const struct error *err)
 {
 	if (r < 0)
 		test_fail(file, line, "%s: %d: %s", expr, r, err ? error_message(err) : "-");
+	return r;
 }
 
 const char *
@@ -165,27 +166,66 @@ golden_one(const char *in, char *(*fn)(const char *text, size_t len))
 		test_fail(in, 1, "differs from its .ok:\n--- got\n%s\n--- want\n%s\n---", got, want);
 }
 
-void
-test_golden(const char *dir, char *(*fn)(const char *text, size_t len))
+/* The files of a directory whose names end so, in order; none is a failure. */
+static void
+files_of(const char *dir, const char *suffix, struct strv *ret)
 {
 	const char *path = test_data(dir);
-	cleanup_strv struct strv names = STRV_INIT;
 	struct dirent *e;
 	DIR *d = opendir(path);
 
-	if (!d) {
-		test_fail(__FILE__, __LINE__, "cannot open %s", path);
-		return;
-	}
-	while ((e = readdir(d)))
-		if (str_ends(e->d_name, ".in"))
-			strv_addf(&names, "%s/%s", path, e->d_name);
-	closedir(d);
-	strv_sort(&names);
-	if (!names.n)
-		test_fail(__FILE__, __LINE__, "no .in files in %s", path);
+	while (d && (e = readdir(d)))
+		if (e->d_name[0] != '.' && str_ends(e->d_name, suffix))
+			strv_addf(ret, "%s/%s", path, e->d_name);
+	if (d)
+		closedir(d);
+	strv_sort(ret);
+	if (!ret->n)
+		test_fail(__FILE__, __LINE__, "no files of that sort: %s/*%s", path, suffix);
+}
+
+void
+test_golden(const char *dir, char *(*fn)(const char *text, size_t len))
+{
+	cleanup_strv struct strv names = STRV_INIT;
+
+	files_of(dir, ".in", &names);
 	for (size_t i = 0; i < names.n; i++)
 		golden_one(names.v[i], fn);
+}
+
+void
+test_corpus(const char *dir, test_fuzzer *one)
+{
+	cleanup_strv struct strv names = STRV_INIT;
+
+	files_of(dir, "", &names);
+	for (size_t i = 0; i < names.n; i++) {
+		cleanup_error struct error err = ERROR_INIT;
+		cleanup_free char *data = NULL;
+		size_t len;
+
+		check_ok(file_read(names.v[i], 0, &data, &len, &err), &err);
+		if (data)
+			one((const uint8_t *)data, len);
+	}
+}
+
+void
+test_mutations(const char *text, size_t len, const char *odd, size_t n_odd, unsigned rounds,
+	       test_fuzzer *one)
+{
+	require(len > 0);
+	one((const uint8_t *)text, len);
+	test_seed(len);
+	for (unsigned round = 0; round < rounds; round++) {
+		cleanup_free char *bad = xmemdup(text, len);
+		size_t n = round % 7 ? len : test_random() % len;
+
+		for (unsigned k = 0; k < 1 + round % 4; k++)
+			bad[test_random() % len] = odd[test_random() % n_odd];
+		one((const uint8_t *)bad, n);
+	}
 }
 
 /* Runs t here and leaves with its verdict. */

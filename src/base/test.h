@@ -51,7 +51,8 @@ void test_check_str(const char *file, int line, const char *expr, const char *go
 		    const char *want);
 void test_check_has(const char *file, int line, const char *expr, const char *got,
 		    const char *part);
-void test_check_ok(const char *file, int line, const char *expr, int r, const struct error *err);
+/* Returns r. */
+int test_check_ok(const char *file, int line, const char *expr, int r, const struct error *err);
 
 #define check(cond)                                                     \
 	do {                                                            \
@@ -78,6 +79,12 @@ void test_check_ok(const char *file, int line, const char *expr, int r, const st
 #define check_has(got, part) test_check_has(__FILE__, __LINE__, #got, (got), (part))
 /* r is 0; else err's message is shown. */
 #define check_ok(r, err) test_check_ok(__FILE__, __LINE__, #r, (r), (err))
+/* The same, and the test ends here if it is not. */
+#define require_ok(r, err)                                                                         \
+	do {                                                                                       \
+		if (check_ok(r, err) < 0)                                                          \
+			test_abort();                                                              \
+	} while (0)
 
 /* Path of a file in the source tree: test_data("src/zone/testdata/lx.xml"). */
 const char *test_data(const char *relative);
@@ -92,5 +99,18 @@ const char *test_tmpdir(void);
  * TEST_UPDATE=1 the .ok files are rewritten instead.
  */
 void test_golden(const char *dir, char *(*fn)(const char *text, size_t len));
+
+/* What libFuzzer calls, for tests that link a fuzzer. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+typedef int test_fuzzer(const uint8_t *data, size_t size);
+/* Every file of a corpus (a directory relative to the source root), of which there is at least one.
+ */
+void test_corpus(const char *dir, test_fuzzer *one);
+/*
+ * len bytes of text, as they are and then so many times with one to four of them replaced by others
+ * out of odd, every seventh time cut short; the same in every run.
+ */
+void test_mutations(const char *text, size_t len, const char *odd, size_t n_odd, unsigned rounds,
+		    test_fuzzer *one);
 
 #endif
