@@ -78,10 +78,13 @@ place(int fd, int target)
 
 static int lease = -1;
 
-void
+int
 run_set_lease(int fd)
 {
+	int was = lease;
+
 	lease = fd;
+	return was;
 }
 
 static void __attribute__((noreturn))

@@ -38,7 +38,7 @@ struct run_child {
  * A descriptor that every child started from now on keeps open besides 0-2 (-1:
  * none): a lock that is held until the last of them ended, though we be killed.
  */
-void run_set_lease(int fd);
+int run_set_lease(int fd); /* returns the one before */
 
 /* argv[0] is looked up in PATH.  A program that cannot be executed is an error here. */
 int run_start(const char *const argv[], const struct run_opts *opts, struct run_child *ret,
