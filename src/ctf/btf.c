@@ -9,6 +9,7 @@
  * number or two has them from a walk through the types; else one pass notes where
  * each stands, what its name is and of which kind it is.
  */
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -151,37 +152,75 @@ parse(struct btf_source *s)
 	return 0;
 }
 
+#define HUGE_PAGE (2ul << 20)
+
+/* Room for so many bytes: pages that come at once, as each one's fault costs more than filling it. */
+static char *
+room_for(size_t size)
+{
+	size_t whole = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+	char *room;
+
+	if (size < HUGE_PAGE)
+		return malloc(size);
+	room = aligned_alloc(HUGE_PAGE, whole);
+	if (room)
+		madvise(room, whole, MADV_HUGEPAGE); /* a wish */
+	return room;
+}
+
+/*
+ * The kernel's types in one call, as the first that it numbers; its file gives them by the page, a
+ * thousand calls.  False: not this way (no privilege, or another has that number).
+ */
+static bool
+ask_kernel(char *data, size_t size)
+{
+	char name[sizeof("vmlinux")] = "";
+	struct bpf_btf_info info = {
+		.btf = (uintptr_t)data, .btf_size = (uint32_t)size, .name = (uintptr_t)name, .name_len = sizeof(name)};
+	uint32_t id = 0, len = sizeof(info);
+	cleanup_close int fd = bpf_btf_get_next_id(0, &id) == 0 ? bpf_btf_get_fd_by_id(id) : -1;
+
+	return fd >= 0 && bpf_btf_get_info_by_fd(fd, &info, &len) == 0 && info.kernel_btf &&
+	       str_eq(name, "vmlinux") && info.btf_size == size;
+}
+
+static bool
+read_whole(int fd, char *data, size_t size)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < size && (n = read(fd, data + done, size - done)) > 0)
+		done += (size_t)n;
+	return done == size;
+}
+
 /* The kernel's own pages where it lends them (6.16), else a copy. */
 static int
 read_data(struct btf_source *s, const char *path, struct error *err)
 {
 	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
+	size_t size;
 	void *data;
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0) {
-		data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-		if (data != MAP_FAILED) {
-			s->data = data;
-			s->size = (size_t)st.st_size;
-			s->mapped = true;
-			return 0;
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= 0)
+		return file_read(path, 0, &s->data, &s->size, err);
+	size = (size_t)st.st_size;
+	data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	s->mapped = data != MAP_FAILED;
+	if (!s->mapped) {
+		data = room_for(size);
+		if (!data || ((s->base || !ask_kernel(data, size)) && !read_whole(fd, data, size))) {
+			free(data);
+			return file_read(path, 0, &s->data, &s->size, err);
 		}
-		s->data = malloc((size_t)st.st_size);
-		while (s->data && s->size < (size_t)st.st_size) {
-			ssize_t n = read(fd, s->data + s->size, (size_t)st.st_size - s->size);
-
-			if (n <= 0)
-				break;
-			s->size += (size_t)n;
-		}
-		if (s->size == (size_t)st.st_size)
-			return 0;
-		free(s->data);
-		s->data = NULL;
-		s->size = 0;
 	}
-	return file_read(path, 0, &s->data, &s->size, err);
+	s->data = data;
+	s->size = size;
+	return 0;
 }
 
 /* Reads what was put off.  What cannot be read has no types: nothing is found in it. */

@@ -17,7 +17,9 @@
 #include "ctf/elf_impl.h"
 
 #define MAX_ROWS (4u << 20)
+#define MAX_SECTION (64u << 20) /* all of clang has 6 MiB */
 #define MAX_STATES 32 /* remembered */
+#define MAX_CIE 512 /* bytes; it is gone through for each FDE, and compilers write 30 */
 #define LOST (-1)     /* a register's rule that cannot be told */
 #define AT_FP INT64_MAX
 
@@ -279,85 +281,113 @@ scaled(int64_t v, int64_t by)
 	return __builtin_mul_overflow(v, by, &product) ? LOST : product;
 }
 
-/* One operation of the kind that has no operand in its low bits; false: it is not known. */
+/* Operations without an operand in their low bits. */
+enum effect {
+	NOTHING,
+	SAVED,		  /* the register is saved so far below the CFA */
+	SAVED_EXPRESSION, /* where an expression says */
+	RESTORED,	  /* as the CIE left it */
+	SAME,
+	UNDEFINED,
+	LOSES,		  /* in a way not followed here */
+	CFA,
+	CFA_REGISTER,
+	CFA_OFFSET,
+	CFA_EXPRESSION,
+};
+
+/* What each takes: 'r' a register, 'u' a number, 'U' and 's' one in data units, 's' signed; 'b' bytes. */
+static const struct extended {
+	const char *takes; /* NULL: not known */
+	enum effect effect;
+} extended[] = {
+	[0x00] = {"", NOTHING},	       /* nop */
+	[0x05] = {"rU", SAVED},	       /* offset_extended */
+	[0x06] = {"r", RESTORED},      /* restore_extended */
+	[0x07] = {"r", UNDEFINED},
+	[0x08] = {"r", SAME},	       /* same_value */
+	[0x09] = {"ru", LOSES},	       /* register */
+	[0x0c] = {"ru", CFA},	       /* def_cfa ... */
+	[0x0d] = {"r", CFA_REGISTER},
+	[0x0e] = {"u", CFA_OFFSET},
+	[0x0f] = {"b", CFA_EXPRESSION},
+	[0x10] = {"rb", SAVED_EXPRESSION},
+	[0x11] = {"rs", SAVED},	       /* offset_extended_sf */
+	[0x12] = {"rs", CFA},	       /* def_cfa_sf */
+	[0x13] = {"s", CFA_OFFSET},    /* def_cfa_offset_sf */
+	[0x14] = {"ru", LOSES},	       /* val_offset */
+	[0x15] = {"ru", LOSES},	       /* val_offset_sf */
+	[0x16] = {"rb", LOSES},	       /* val_expression */
+	[0x2e] = {"u", NOTHING},       /* GNU_args_size */
+};
+
+static void
+have_effect(const struct reader *r, const struct state *first, enum effect effect, uint64_t reg,
+	    int64_t value, struct bytes e, struct state *s)
+{
+	switch (effect) {
+	case NOTHING:
+		break;
+	case SAVED:
+		set_saved(r, s, reg, -value);
+		break;
+	case SAVED_EXPRESSION:
+		saved_expression(r, s, reg, e);
+		break;
+	case RESTORED:
+		if (reg == r->fp || reg == r->bx)
+			set_saved(r, s, reg, reg == r->fp ? first->fp : first->bx);
+		break;
+	case SAME:
+		set_saved(r, s, reg, 0);
+		break;
+	case UNDEFINED:
+		s->end |= reg == r->ra;
+		if (reg != r->ra)
+			set_saved(r, s, reg, LOST);
+		break;
+	case LOSES:
+		set_saved(r, s, reg, LOST);
+		break;
+	case CFA:
+		set_cfa(r, s, reg, value);
+		break;
+	case CFA_REGISTER:
+		set_cfa(r, s, reg, s->offset);
+		break;
+	case CFA_OFFSET:
+		s->offset = value;
+		break;
+	case CFA_EXPRESSION:
+		cfa_expression(r, e, s);
+		break;
+	}
+}
+
+/* One operation; false: it is not known. */
 static bool
 run_extended(const struct reader *r, const struct cie *cie, const struct state *first, uint8_t op,
 	     struct bytes *b, struct state *s)
 {
-	uint64_t reg;
+	const struct extended *row = op < ARRAY_SIZE(extended) ? &extended[op] : NULL;
+	struct bytes e = {0};
+	uint64_t reg = 0;
+	int64_t value = 0;
 
-	switch (op) {
-	case 0x00: /* nop */
-		return true;
-	case 0x05: /* offset_extended */
-		reg = take_uleb(b);
-		set_saved(r, s, reg, -scaled((int64_t)take_uleb(b), cie->data_align));
-		return true;
-	case 0x06: /* restore_extended */
-		reg = take_uleb(b);
-		if (reg == r->fp || reg == r->bx)
-			set_saved(r, s, reg, reg == r->fp ? first->fp : first->bx);
-		return true;
-	case 0x07: /* undefined */
-		reg = take_uleb(b);
-		if (reg == r->ra)
-			s->end = true;
-		else
-			set_saved(r, s, reg, LOST);
-		return true;
-	case 0x08: /* same_value */
-		set_saved(r, s, take_uleb(b), 0);
-		return true;
-	case 0x09: /* register */
-		reg = take_uleb(b);
-		take_uleb(b);
-		set_saved(r, s, reg, LOST);
-		return true;
-	case 0x0c: /* def_cfa */
-		reg = take_uleb(b);
-		set_cfa(r, s, reg, (int64_t)take_uleb(b));
-		return true;
-	case 0x0d: /* def_cfa_register */
-		set_cfa(r, s, take_uleb(b), s->offset);
-		return true;
-	case 0x0e: /* def_cfa_offset */
-		s->offset = (int64_t)take_uleb(b);
-		return true;
-	case 0x0f: /* def_cfa_expression */
-		cfa_expression(r, take_bytes(b, take_uleb(b)), s);
-		return true;
-	case 0x10: /* expression */
-		reg = take_uleb(b);
-		saved_expression(r, s, reg, take_bytes(b, take_uleb(b)));
-		return true;
-	case 0x11: /* offset_extended_sf */
-		reg = take_uleb(b);
-		set_saved(r, s, reg, -scaled(take_sleb(b), cie->data_align));
-		return true;
-	case 0x12: /* def_cfa_sf */
-		reg = take_uleb(b);
-		set_cfa(r, s, reg, scaled(take_sleb(b), cie->data_align));
-		return true;
-	case 0x13: /* def_cfa_offset_sf */
-		s->offset = scaled(take_sleb(b), cie->data_align);
-		return true;
-	case 0x14: /* val_offset, val_offset_sf, val_expression */
-	case 0x15:
-		reg = take_uleb(b);
-		take_uleb(b);
-		set_saved(r, s, reg, LOST);
-		return true;
-	case 0x16:
-		reg = take_uleb(b);
-		take_bytes(b, take_uleb(b));
-		set_saved(r, s, reg, LOST);
-		return true;
-	case 0x2e: /* GNU_args_size */
-		take_uleb(b);
-		return true;
-	default:
+	if (!row || !row->takes)
 		return false;
+	for (const char *t = row->takes; *t; t++) {
+		if (*t == 'r')
+			reg = take_uleb(b);
+		else if (*t == 'b')
+			e = take_bytes(b, take_uleb(b));
+		else
+			value = *t == 's' ? take_sleb(b) : (int64_t)take_uleb(b);
+		if (*t == 's' || *t == 'U')
+			value = scaled(value, cie->data_align);
 	}
+	have_effect(r, first, row->effect, reg, value, e, s);
+	return true;
 }
 
 /* Steps forward in code; 0 if the operation is none of those. */
@@ -503,7 +533,7 @@ cie_of(const struct reader *r, uint64_t place, uint64_t back, struct cie *cie)
 		return true;
 	b = (struct bytes){r->data + at, r->data + r->size, r->addr + at, false};
 	len = take(&b, 4);
-	if (len == UINT32_MAX)
+	if (len > MAX_CIE)
 		return false;
 	b = take_bytes(&b, len);
 	cie->offset = UINT64_MAX;
@@ -596,7 +626,7 @@ read_elf(Elf *elf, const char *path, struct cfi *cfi, struct error *err)
 		return error_set(err, ENOTSUP, "%s: not a program for this machine", path);
 	cfi->is_32bit = r.word == 4;
 	scn = elf_section_named(elf, ".eh_frame", &sh);
-	data = scn ? elf_section_data(scn) : NULL;
+	data = scn && sh.sh_size <= MAX_SECTION ? elf_section_data(scn) : NULL;
 	if (!data || !data->d_buf)
 		return 0;
 	r.data = data->d_buf;

@@ -1,4 +1,5 @@
 /* Rules of this very program, walked by hand and compared with what a frame pointer tells. */
+#include <elf.h>
 #include <fcntl.h>
 #include <link.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/str.h"
 #include "base/test.h"
 #include "ctf/cfi.h"
 #include "ctf/elfsyms.h"
@@ -162,8 +164,6 @@ TEST(nonsense_is_refused_or_has_no_rows)
 	check_int(cfi_read(fd, "nonsense", &c, &err), ==, -ENOEXEC);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 /* A whole small program with bytes of its tables turned, one after the other. */
 TEST(files_that_lie_do_no_harm)
 {
@@ -188,4 +188,45 @@ TEST(files_that_lie_do_no_harm)
 		check_int(LLVMFuzzerTestOneInput((const uint8_t *)data, len), ==, 0);
 		data[at] = was;
 	}
+}
+
+static size_t
+rows_of(int fd)
+{
+	cleanup_cfi struct cfi c = {0};
+	cleanup_error struct error err = ERROR_INIT;
+
+	check_ok(cfi_read(fd, "victim", &c, &err), &err);
+	return c.n;
+}
+
+/* A sparse file has a table of any size, which would be read into memory. */
+TEST(a_table_larger_than_any_is_not_read)
+{
+	cleanup_close int fd = memfd_create("large", MFD_CLOEXEC);
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_free char *data = NULL;
+	const Elf64_Shdr *names;
+	const Elf64_Ehdr *head;
+	Elf64_Shdr *sections;
+	size_t len;
+
+	check_ok(file_read(test_built("src/ctf/cfi-victim"), 0, &data, &len, &err), &err);
+	check_int(fd_write_all(fd, data, len), ==, 0);
+	check_int(ftruncate(fd, 128 << 20), ==, 0);
+	check_int(rows_of(fd), >, 0);
+	head = (const void *)data;
+	sections = (void *)(data + head->e_shoff);
+	names = &sections[head->e_shstrndx];
+	for (size_t i = 0; i < head->e_shnum; i++)
+		if (str_eq(data + names->sh_offset + sections[i].sh_name, ".eh_frame"))
+			sections[i].sh_size = 65 << 20;
+	check_int(pwrite(fd, data, len, 0), ==, len);
+	check_int(rows_of(fd), ==, 0);
+}
+
+/* Small programs with most instructions that tables have: the fuzzer begins with them. */
+TEST(the_corpus_is_replayed)
+{
+	test_corpus("src/ctf/testdata/fuzz_cfi", LLVMFuzzerTestOneInput);
 }

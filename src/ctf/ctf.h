@@ -147,6 +147,8 @@ char *ctf_define(const struct ctf_type *t);
 const struct ctf_type *ctf_void(struct ctf *c);
 const struct ctf_type *ctf_make_int(struct ctf *c, const char *name, unsigned size, bool is_signed);
 const struct ctf_type *ctf_make_float(struct ctf *c, const char *name, unsigned size);
+/* The same of four bytes, as 32-bit programs have it. */
+const struct ctf_type *ctf_make_narrow_pointer(struct ctf *c, const struct ctf_type *to);
 const struct ctf_type *ctf_make_pointer(struct ctf *c, const struct ctf_type *to);
 const struct ctf_type *ctf_make_array(struct ctf *c, const struct ctf_type *of, uint64_t count);
 /* kind: CTF_CONST, CTF_VOLATILE or CTF_RESTRICT. */
@@ -161,6 +163,8 @@ const struct ctf_type *ctf_make_forward(struct ctf *c, enum ctf_kind kind, const
  * is taken, -EINVAL for a member of incomplete type or a bit-field too wide.
  */
 struct ctf_type *ctf_make_aggregate(struct ctf *c, enum ctf_kind kind, const char *name);
+/* Members to come are aligned to that much at most, as in 32-bit programs. */
+void ctf_limit_align(struct ctf_type *t, unsigned most);
 int ctf_add_member(struct ctf_type *t, const char *name, const struct ctf_type *type,
 		   unsigned bit_size, struct error *err);
 struct ctf_type *ctf_make_enum(struct ctf *c, const char *name);

@@ -37,6 +37,7 @@ struct ctf_type {
 	uint64_t size;
 	uint64_t count; /* CTF_ARRAY */
 	unsigned align; /* known for types made by hand; 0: derived */
+	unsigned most_align; /* of members, in types made by hand; 0: as they need */
 	bool is_signed, is_bool, is_char, variadic;
 	struct ctf_ref target;
 	struct ctf_field *fields; /* members, or parameters of a function */

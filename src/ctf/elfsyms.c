@@ -28,7 +28,8 @@ struct elfsyms {
 	struct {
 		char *data;
 		size_t len;
-	} kept[2]; /* of kept_sections */
+		uint64_t addr;
+	} kept[3]; /* of kept_sections */
 	struct segment *segments;
 	size_t n_segments;
 	struct elfsym *syms;
@@ -428,7 +429,25 @@ read_segments(struct elfsyms *e, int fd)
 }
 
 /* Sections that others read, small ones. */
-static const char *const kept_sections[] = {".dtrace.providers", ".note.usdt"};
+static const char *const kept_sections[] = {".dtrace.providers", ".note.usdt", ".SUNW_dof"};
+
+/* Addresses in a program that may be loaded anywhere stand in its relocations, not in the section. */
+static void
+apply_relative(const struct elfsyms *e, const GElf_Shdr *to, char *data, size_t len)
+{
+	Elf_Scn *scn = NULL;
+	GElf_Shdr sh;
+
+	while (e->head.e_type == ET_DYN && (scn = elf_nextscn(e->elf, scn)) && gelf_getshdr(scn, &sh)) {
+		Elf_Data *table = sh.sh_type == SHT_RELA ? elf_section_data(scn) : NULL;
+		GElf_Rela r;
+
+		for (int i = 0; table && gelf_getrela(table, i, &r); i++)
+			if (GELF_R_TYPE(r.r_info) == R_X86_64_RELATIVE && r.r_offset >= to->sh_addr &&
+			    len >= 8 && r.r_offset - to->sh_addr <= len - 8)
+				memcpy(data + (r.r_offset - to->sh_addr), &r.r_addend, 8);
+	}
+}
 
 static void
 keep_section(struct elfsyms *e, size_t i)
@@ -442,6 +461,18 @@ keep_section(struct elfsyms *e, size_t i)
 	e->kept[i].data = xcalloc(1, data->d_size + 1);
 	memcpy(e->kept[i].data, data->d_buf, data->d_size);
 	e->kept[i].len = data->d_size;
+	e->kept[i].addr = sh.sh_addr;
+	if (sh.sh_flags & SHF_ALLOC)
+		apply_relative(e, &sh, e->kept[i].data, e->kept[i].len);
+}
+
+uint64_t
+elfsyms_section_addr(const struct elfsyms *e, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(e->kept); i++)
+		if (str_eq(kept_sections[i], name))
+			return e->kept[i].addr;
+	return 0;
 }
 
 char *
@@ -562,6 +593,16 @@ elfsyms_to_offset(const struct elfsyms *e, uint64_t addr, uint64_t *ret)
 		const struct segment *s = &e->segments[i];
 
 		if (addr >= s->addr && addr - s->addr < s->file_size) {
+			*ret = addr - s->addr + s->offset;
+			return true;
+		}
+	}
+	/* The rest of a segment's last page is in the file's mapping, too: where .bss begins. */
+	for (size_t i = 0; i < e->n_segments; i++) {
+		const struct segment *s = &e->segments[i];
+		uint64_t end = (s->addr + s->file_size + 4095) & ~4095ull;
+
+		if (addr >= s->addr && addr < end && addr - s->addr < s->mem_size) {
 			*ret = addr - s->addr + s->offset;
 			return true;
 		}

@@ -59,12 +59,17 @@ const struct sdt_note *elfsyms_note(const struct elfsyms *e, size_t i);
 
 /* A section's bytes (the caller's, NUL-terminated), or NULL. */
 char *elfsyms_section(const struct elfsyms *e, const char *name, size_t *ret_len);
+/* Where it is as the file was linked; 0 if it is not loaded. */
+uint64_t elfsyms_section_addr(const struct elfsyms *e, const char *name);
 
 uint64_t elfsyms_entry(const struct elfsyms *e);
 bool elfsyms_is_32bit(const struct elfsyms *e);
 /* The interpreter's path, or NULL (a static program). */
 const char *elfsyms_interp(const struct elfsyms *e);
-/* Between addresses as linked and offsets in the file; false outside of loaded segments. */
+/*
+ * Between addresses as linked and offsets in the file, or what its mapping goes on with behind its last
+ * byte (.bss); false outside of loaded segments.
+ */
 bool elfsyms_to_offset(const struct elfsyms *e, uint64_t addr, uint64_t *ret);
 bool elfsyms_to_addr(const struct elfsyms *e, uint64_t offset, uint64_t *ret);
 /* Bytes at an address, from the file; how many there were (0: none). */

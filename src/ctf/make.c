@@ -45,6 +45,16 @@ ctf_make_pointer(struct ctf *c, const struct ctf_type *to)
 }
 
 const struct ctf_type *
+ctf_make_narrow_pointer(struct ctf *c, const struct ctf_type *to)
+{
+	bool made;
+	struct ctf_type *t = derived(c, CTF_POINTER, to, 4, &made);
+
+	t->size = 4;
+	return t;
+}
+
+const struct ctf_type *
 ctf_make_array(struct ctf *c, const struct ctf_type *of, uint64_t count)
 {
 	bool made;
@@ -133,6 +143,12 @@ ctf_make_aggregate(struct ctf *c, enum ctf_kind kind, const char *name)
 	return t;
 }
 
+void
+ctf_limit_align(struct ctf_type *t, unsigned most)
+{
+	t->most_align = most;
+}
+
 static uint64_t
 round_up(uint64_t v, uint64_t to)
 {
@@ -155,6 +171,8 @@ ctf_add_member(struct ctf_type *t, const char *name, const struct ctf_type *type
 	if (bit_size && (!ctf_is_integral(type) || bit_size > unit))
 		return error_set(err, EINVAL, "bit-field \"%s\" is wider than its type", name);
 
+	if (t->most_align && align > t->most_align)
+		align = t->most_align;
 	start = t->kind == CTF_UNION ? 0 : t->bit_end;
 	/* A bit-field may share its unit, but not straddle it. */
 	if (!bit_size || start / unit != (start + bit_size - 1) / unit)
