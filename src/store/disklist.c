@@ -72,10 +72,8 @@ main(int argc, char **argv)
 		return cli_error(&err);
 	if (!str_eq(cli_name(), "disk_size") && !str_eq(cli_name(), "removable_disk"))
 		return disklist(argc, argv, &l);
-	if (argc != 2) {
-		fprintf(stderr, "usage: %s DISK\n", cli_name());
-		return CLI_USAGE;
-	}
+	if (argc != 2 || cli_asks_help(argc, argv))
+		return cli_usage_text(cli_asks_help(argc, argv), "%s DISK", cli_name());
 	d = disk_find(&l, argv[1]);
 	if (!d) {
 		cli_fail("%s is not a disk (see disklist -a)", argv[1]);

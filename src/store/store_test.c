@@ -130,6 +130,22 @@ TEST(create_tells_zfs_what_it_was_told)
 	check_ran("zfs destroy -r -f zones/x");
 }
 
+/* A `zfs destroy` was killed when the dataset was gone, and its mount point not yet. */
+TEST(a_killed_destroy_leaves_no_directory)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_free char *empty = str_printf("%s/empty", test_tmpdir());
+	cleanup_free char *full = str_printf("%s/full", test_tmpdir());
+	cleanup_free char *below = str_printf("%s/below", full);
+
+	check_ok(file_mkdir_p(empty, 0755, &err), &err);
+	check_ok(file_mkdir_p(below, 0755, &err), &err);
+	fake("", "cannot open 'x': dataset does not exist\n", 1);
+	check_int(zfs_destroy(empty + 1, 0, &err), ==, -ENOENT);
+	check_int(zfs_destroy(full + 1, 0, &err), ==, -ENOENT);
+	check(!file_exists(empty) && file_exists(below));
+}
+
 TEST(errors_have_numbers)
 {
 	static const struct {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -640,6 +641,18 @@ zvol_resize(const char *name, uint64_t size, struct error *err)
 	return zfs_set(name, ZFS_PROPS(prop), err);
 }
 
+/*
+ * zfs removes the mount point after the dataset: killed between, it leaves an empty directory, which
+ * the next who wants the dataset gone removes (where it is not the usual one, it stays).
+ */
+static void
+remove_mountpoint(const char *name)
+{
+	cleanup_free char *path = str_printf("/%s", name);
+
+	rmdir(path);
+}
+
 int
 zfs_destroy(const char *name, unsigned flags, struct error *err)
 {
@@ -659,7 +672,10 @@ zfs_destroy(const char *name, unsigned flags, struct error *err)
 	if (flags & ZFS_DEFER)
 		strv_add(&argv, "-d");
 	strv_add(&argv, name);
-	return zfs_run(&argv, NULL, err);
+	r = zfs_run(&argv, NULL, err);
+	if (r == -ENOENT && !strchr(name, '@'))
+		remove_mountpoint(name);
+	return r;
 }
 
 int

@@ -129,7 +129,10 @@ int zvol_create(const char *name, uint64_t size, uint32_t blocksize, const char 
 		unsigned flags, struct error *err);
 int zvol_resize(const char *name, uint64_t size, struct error *err);
 
-/* Destroys a dataset or a snapshot.  Absent is -ENOENT.  flags: ZFS_RECURSIVE, _FORCE, _CLONES, _DEFER */
+/*
+ * Destroys a dataset or a snapshot.  Absent is -ENOENT; its mount point goes if it is empty.
+ * flags: ZFS_RECURSIVE, _FORCE, _CLONES, _DEFER
+ */
 int zfs_destroy(const char *name, unsigned flags, struct error *err);
 /* name is "dataset@snap"; recursive also takes it of all descendants, atomically. */
 int zfs_snapshot(const char *name, bool recursive, const char *const props[], struct error *err);
