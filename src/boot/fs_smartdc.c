@@ -221,6 +221,14 @@ start(void)
 		return method_fail(&err, "factory reset");
 	if (r > 0)
 		return SMF_EXIT_OK;
+	/* What services keep open on its /var would hinder the next installation from destroying it. */
+	r = system_pool_configured(pool, &err);
+	if (r < 0)
+		return method_fail(&err, "the configuration on pool %s", pool);
+	if (r == 0) {
+		method_say("pool %s holds no configuration: this node is not set up yet", pool);
+		return SMF_EXIT_OK;
+	}
 	method_begin("mounting the system pool");
 	r = system_pool_mount(pool, &err);
 	method_end();

@@ -61,7 +61,10 @@ destroy_old(install_say_fn *say, struct error *err)
 		return r;
 	say("destroying the unfinished pool " INSTALL_POOL);
 	r = system_pool_unmount(INSTALL_POOL, err);
-	return r < 0 ? r : pool_destroy(INSTALL_POOL, true, err);
+	if (r == 0)
+		r = pool_destroy(INSTALL_POOL, true, err);
+	/* An attempt of this very boot: services write their logs to its /var by now. */
+	return r == -EBUSY ? error_wrap(err, r, "restart the node and set it up from the beginning") : r;
 }
 
 static int

@@ -327,25 +327,11 @@ TEST(loader_is_written_once)
 	check_int(strlen(env), ==, PI_ENV_SIZE);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 TEST(environment_survives_mutation)
 {
 	static const char seed[] = "# GRUB Environment Block\nactive=" A "\nprevious=" B
 				   "\ntries=2\nargs=console=ttyS0 a\\\\b\ngen=12\n";
-	uint32_t x = 54321;
+	static const char odd[] = "=\\\n#\0a_ 9";
 
-	for (int round = 0; round < 6000; round++) {
-		char text[sizeof(seed)];
-		size_t len = sizeof(seed) - 1;
-
-		memcpy(text, seed, sizeof(seed));
-		for (int k = 0; k < 3; k++) {
-			static const char odd[] = "=\\\n#\0a_ 9";
-
-			x = x * 1664525 + 1013904223;
-			text[24 + x % (len - 24)] = odd[(x >> 16) % (sizeof(odd) - 1)];
-		}
-		LLVMFuzzerTestOneInput((const uint8_t *)text, len);
-	}
+	test_mutations(seed, sizeof(seed) - 1, odd, sizeof(odd) - 1, 6000, LLVMFuzzerTestOneInput);
 }

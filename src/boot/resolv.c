@@ -43,7 +43,7 @@ resolv_make(const char *static_path, const char *lease_dir, char **ret, struct e
 		take(fixed, &resolvers, &search);
 	d = opendir(lease_dir);
 	while (d && (e = readdir(d)) != NULL)
-		if (e->d_name[0] != '.' && !str_ends(e->d_name, ".new"))
+		if (e->d_name[0] != '.')
 			strv_add(&names, e->d_name);
 	if (d)
 		closedir(d);

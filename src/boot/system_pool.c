@@ -153,6 +153,21 @@ note_image(const char *pool)
 }
 
 int
+system_pool_configured(const char *pool, struct error *err)
+{
+	cleanup_free char *name = str_printf("%s/usbkey", pool);
+	int r = zfs_exists(name, err);
+
+	if (r > 0)
+		r = mount_dataset(name, USBKEY, false, err);
+	else if (r == 0)
+		return 0;
+	if (r < 0 || file_exists(USBKEY_CONFIG))
+		return r < 0 ? r : 1;
+	return umount2(USBKEY, 0) < 0 ? error_set_errno(err, errno, "umount " USBKEY) : 0;
+}
+
+int
 system_pool_mount(const char *pool, struct error *err)
 {
 	cleanup_error struct error soft = ERROR_INIT;

@@ -21,6 +21,11 @@
  * does not have is said and left out, but for usbkey and var.
  */
 int system_pool_mount(const char *pool, struct error *err);
+/*
+ * 1 if POOL/usbkey holds a configuration, and then it is mounted on /usbkey; 0 if it holds none, as
+ * after an installation that did not finish, or if the pool has no such dataset: nothing is mounted.
+ */
+int system_pool_configured(const char *pool, struct error *err);
 /* Swap off, the four file systems unmounted (lazily if they are busy). */
 int system_pool_unmount(const char *pool, struct error *err);
 
