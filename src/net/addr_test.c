@@ -15,14 +15,6 @@ static int ns = -1;
 static struct nl *nl;
 
 static void
-must(int r, const struct error *err)
-{
-	check_ok(r, err);
-	if (r < 0)
-		test_abort();
-}
-
-static void
 setup(void)
 {
 	struct error err = ERROR_INIT;
@@ -32,12 +24,12 @@ setup(void)
 		test_skip("needs root: network namespaces");
 	if (unshare(CLONE_NEWNET) < 0)
 		test_skip("no network namespaces here");
-	must(nl_netns_new(&ns, &err), &err);
-	must(nl_open(ns, &nl, &err), &err);
+	require_ok(nl_netns_new(&ns, &err), &err);
+	require_ok(nl_open(ns, &nl, &err), &err);
 	v.peer_netns = -1;
 	mac_random(&v.peer_mac);
-	must(nl_veth_create(nl, &v, &err), &err);
-	must(addr_set_up(ns, "b0", true, &err), &err);
+	require_ok(nl_veth_create(nl, &v, &err), &err);
+	require_ok(addr_set_up(ns, "b0", true, &err), &err);
 }
 
 static char *
@@ -50,8 +42,8 @@ addresses(void)
 	char buf[IP_STRLEN];
 	size_t n;
 
-	must(nl_link_get(nl, "net0", &l, &err), &err);
-	must(nl_addr_list(nl, &a, &n, &err), &err);
+	require_ok(nl_link_get(nl, "net0", &l, &err), &err);
+	require_ok(nl_addr_list(nl, &a, &n, &err), &err);
 	for (size_t i = 0; i < n; i++)
 		if (a[i].ifindex == l.ifindex && !ip_is_link_local(&a[i].addr))
 			strv_add(&out, ip_print_cidr(&a[i].addr, buf));
@@ -91,15 +83,15 @@ TEST(apply_twice_and_change)
 	ip_parse("10.0.0.5/24", &ips[0]);
 	ip_parse("fd00::5/64", &ips[1]);
 	ip_parse("10.0.0.1", &gw);
-	must(addr_apply(ns, &c, &err), &err);
-	must(addr_apply(ns, &c, &err), &err);
+	require_ok(addr_apply(ns, &c, &err), &err);
+	require_ok(addr_apply(ns, &c, &err), &err);
 	CHECK_STEAL(addresses(), "10.0.0.5/24 fd00::5/64");
 	CHECK_STEAL(route_to("8.8.8.8"), "10.0.0.1");
 	CHECK_STEAL(route_to("10.0.0.9"), "link");
 	ip_parse("10.0.0.6/24", &ips[0]);
 	c.n_ips = 1;
 	ip_parse("10.0.0.2", &gw);
-	must(addr_apply(ns, &c, &err), &err);
+	require_ok(addr_apply(ns, &c, &err), &err);
 	CHECK_STEAL(addresses(), "10.0.0.6/24");
 	CHECK_STEAL(route_to("8.8.8.8"), "10.0.0.2");
 }
@@ -114,7 +106,7 @@ TEST(gateway_outside_of_the_network)
 	setup();
 	ip_parse("192.0.2.5/32", &ip);
 	ip_parse("198.51.100.1", &gw);
-	must(addr_apply(ns, &c, &err), &err);
+	require_ok(addr_apply(ns, &c, &err), &err);
 	CHECK_STEAL(route_to("8.8.8.8"), "198.51.100.1");
 }
 
@@ -133,16 +125,16 @@ TEST(routes_json)
 
 	setup();
 	ip_parse("10.0.0.5/24", &ip);
-	must(addr_apply(ns, &c, &err), &err);
-	must(json_parse("{\"10.2.0.0/16\": \"10.0.0.2\", \"10.3.0.7\": \"nics[0]\"}", (size_t)-1,
-			&good, &err),
-	     &err);
-	must(route_apply_json(ns, good, nic, NULL, &err), &err);
-	must(route_apply_json(ns, good, nic, NULL, &err), &err);
+	require_ok(addr_apply(ns, &c, &err), &err);
+	require_ok(json_parse("{\"10.2.0.0/16\": \"10.0.0.2\", \"10.3.0.7\": \"nics[0]\"}",
+			      (size_t)-1, &good, &err),
+		   &err);
+	require_ok(route_apply_json(ns, good, nic, NULL, &err), &err);
+	require_ok(route_apply_json(ns, good, nic, NULL, &err), &err);
 	CHECK_STEAL(route_to("10.2.3.4"), "10.0.0.2");
 	CHECK_STEAL(route_to("10.3.0.7"), "link");
 	CHECK_STEAL(route_to("10.3.0.8"), "none");
-	must(json_parse("{\"10.4.0.0/16\": \"nics[7]\"}", (size_t)-1, &bad, &err), &err);
+	require_ok(json_parse("{\"10.4.0.0/16\": \"nics[7]\"}", (size_t)-1, &bad, &err), &err);
 	check_int(route_apply_json(ns, bad, nic, NULL, &err), ==, -ENOENT);
 	check_str(err.message, "route 10.4.0.0/16: nics[7]: no such NIC");
 	error_done(&err);
@@ -150,7 +142,7 @@ TEST(routes_json)
 		struct ip_addr dst, via = {0};
 
 		ip_parse("10.2.0.0/16", &dst);
-		must(route_del(ns, &dst, &via, &err), &err);
+		require_ok(route_del(ns, &dst, &via, &err), &err);
 		CHECK_STEAL(route_to("10.2.3.4"), "none");
 	}
 }

@@ -141,7 +141,7 @@ stored_list(struct net *n, const char *ifname, struct stored **ret, size_t *ret_
 	while (r == 0 && d && (e = readdir(d))) {
 		struct stored s;
 
-		if (e->d_name[0] == '.' || str_ends(e->d_name, ".new"))
+		if (e->d_name[0] == '.')
 			continue;
 		r = stored_read(n, ifname, e->d_name, &s, err);
 		if (r == 0) {

@@ -7,6 +7,7 @@
  * UDP checksum of a request is not looked at: guests leave it to their NIC.
  */
 #include "base/bytes.h"
+#include "base/sum.h"
 #include "net/dhcpd.h"
 
 #include <arpa/inet.h>
@@ -255,18 +256,6 @@ put_settings(struct answer *a, const struct dhcpd_config *c)
 	put_option(a, OPT_HOSTNAME, c->hostname, strnlen(c->hostname, sizeof(c->hostname)));
 	put_routes(a, c);
 	put_option(a, OPT_DOMAIN, c->domain, strnlen(c->domain, sizeof(c->domain)));
-}
-
-static unsigned
-sum16(const uint8_t *p, size_t len, uint32_t sum)
-{
-	for (size_t i = 0; i + 1 < len; i += 2)
-		sum += get_be16(p + i);
-	if (len & 1)
-		sum += (unsigned)p[len - 1] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
 }
 
 /* Ethernet, IP and UDP around a message of len bytes. */

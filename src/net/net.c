@@ -314,7 +314,7 @@ list_dir(const char *path, struct strv *names, struct error *err)
 	if (!d)
 		return errno == ENOENT ? 0 : error_set_errno(err, errno, "%s", path);
 	while ((e = readdir(d)))
-		if (e->d_name[0] != '.' && !str_ends(e->d_name, ".new"))
+		if (e->d_name[0] != '.')
 			strv_add(names, e->d_name);
 	closedir(d);
 	return 0;

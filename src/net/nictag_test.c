@@ -18,14 +18,6 @@
 static struct net *n;
 
 static void
-must(int r, const struct error *err)
-{
-	check_ok(r, err);
-	if (r < 0)
-		test_abort();
-}
-
-static void
 setup(const char *config)
 {
 	struct net_opts opts = {.run_dir = "/mnt/net", .config_path = CONFIG};
@@ -39,12 +31,12 @@ setup(const char *config)
 		test_skip("no network namespaces here");
 	require(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
 	require(mount("test", "/mnt", "tmpfs", 0, NULL) == 0);
-	must(nl_open(-1, &nl, &err), &err);
+	require_ok(nl_open(-1, &nl, &err), &err);
 	require(mac_parse("02:00:00:00:00:01", &v.peer_mac) == 0);
-	must(nl_veth_create(nl, &v, &err), &err);
+	require_ok(nl_veth_create(nl, &v, &err), &err);
 	if (config)
-		must(file_write_atomic(CONFIG, config, strlen(config), 0600, &err), &err);
-	must(net_open(&opts, &n, &err), &err);
+		require_ok(file_write_atomic(CONFIG, config, strlen(config), 0600, &err), &err);
+	require_ok(net_open(&opts, &n, &err), &err);
 }
 
 static void
@@ -53,7 +45,7 @@ check_config(const char *want)
 	struct error err = ERROR_INIT;
 	cleanup_free char *text = NULL;
 
-	must(file_read(CONFIG, 0, &text, NULL, &err), &err);
+	require_ok(file_read(CONFIG, 0, &text, NULL, &err), &err);
 	check_str(text, want);
 }
 
@@ -65,17 +57,17 @@ TEST(tags_resolve)
 
 	setup("# the node\nadmin_nic=2:0:0:0:0:1\nadmin_tag=mgmt\nexternal_nic=02:00:00:00:00:09\n"
 	      "external_mtu=9000\nbulk_nic=aggr0\netherstub=stub0,stub1\nhostname=x\n");
-	must(nictag_link(n, "mgmt", link, &err), &err);
+	require_ok(nictag_link(n, "mgmt", link, &err), &err);
 	check_str(link, "nic0");
 	check_int(nictag_get(n, "admin", &t, NULL), ==, -ENOENT);
-	must(nictag_get(n, "external", &t, &err), &err);
+	require_ok(nictag_get(n, "external", &t, &err), &err);
 	check_int(t.mtu, ==, 9000);
 	check_int(nictag_link(n, "external", link, &err), ==, -ENODEV);
 	check_str(err.message, "nic tag external: no NIC has the MAC address 02:00:00:00:00:09");
 	error_done(&err);
 	check_int(nictag_link(n, "bulk", link, &err), ==, -ENODEV);
 	error_done(&err);
-	must(nictag_link(n, "stub1", link, &err), &err);
+	require_ok(nictag_link(n, "stub1", link, &err), &err);
 	check_str(link, "stub1");
 }
 
@@ -84,7 +76,7 @@ TEST(add_update_delete)
 	struct error err = ERROR_INIT;
 
 	setup("hostname=x # keep\n");
-	must(nictag_add(n, "dmz", "2:0:0:0:0:1", 1400, &err), &err);
+	require_ok(nictag_add(n, "dmz", "2:0:0:0:0:1", 1400, &err), &err);
 	check_config("hostname=x # keep\ndmz_nic=02:00:00:00:00:01\ndmz_mtu=1400\n");
 	check_int(nictag_add(n, "dmz", "2:0:0:0:0:1", 0, &err), ==, -EEXIST);
 	error_done(&err);
@@ -95,11 +87,11 @@ TEST(add_update_delete)
 	error_done(&err);
 	check_int(nictag_add(n, "evil", "$(reboot)", 0, &err), ==, -EINVAL);
 	error_done(&err);
-	must(nictag_update(n, "dmz", NULL, 1300, &err), &err);
+	require_ok(nictag_update(n, "dmz", NULL, 1300, &err), &err);
 	check_config("hostname=x # keep\ndmz_nic=02:00:00:00:00:01\ndmz_mtu=1300\n");
 	check_int(nictag_update(n, "none", NULL, 1300, &err), ==, -ENOENT);
 	error_done(&err);
-	must(nictag_delete(n, "dmz", false, &err), &err);
+	require_ok(nictag_delete(n, "dmz", false, &err), &err);
 	check_config("hostname=x # keep\n");
 	check_int(nictag_delete(n, "dmz", false, &err), ==, -ENOENT);
 	error_done(&err);
@@ -111,18 +103,18 @@ TEST(etherstub_tags_and_use)
 	struct vnic_spec spec = {.zone = "za", .name = "net0", .nic_tag = "stub0"};
 
 	setup(NULL);
-	must(nictag_add_etherstub(n, "stub0", &err), &err);
-	must(nictag_add_etherstub(n, "stub1", &err), &err);
+	require_ok(nictag_add_etherstub(n, "stub0", &err), &err);
+	require_ok(nictag_add_etherstub(n, "stub1", &err), &err);
 	check_config("etherstub=stub0,stub1\n");
-	must(nl_netns_new(&spec.netns_fd, &err), &err);
-	must(vnic_create(n, &spec, NULL, NULL, &err), &err);
+	require_ok(nl_netns_new(&spec.netns_fd, &err), &err);
+	require_ok(vnic_create(n, &spec, NULL, NULL, &err), &err);
 	check_int(nictag_delete(n, "stub0", false, &err), ==, -EBUSY);
 	check_str(err.message, "nic tag \"stub0\" is in use");
 	error_done(&err);
-	must(vnic_delete_zone(n, "za", &err), &err);
-	must(nictag_delete(n, "stub0", false, &err), &err);
+	require_ok(vnic_delete_zone(n, "za", &err), &err);
+	require_ok(nictag_delete(n, "stub0", false, &err), &err);
 	check_config("etherstub=stub1\n");
-	must(nictag_delete(n, "stub1", false, &err), &err);
+	require_ok(nictag_delete(n, "stub1", false, &err), &err);
 	check_config("");
 }
 
@@ -133,14 +125,14 @@ TEST(a_vnic_by_its_tag)
 	cleanup_vnic_info struct vnic_info v = {0};
 
 	setup("admin_nic=02:00:00:00:00:01\n");
-	must(nl_netns_new(&spec.netns_fd, &err), &err);
-	must(vnic_create(n, &spec, NULL, NULL, &err), &err);
-	must(vnic_get(n, "za", "net0", &v, &err), &err);
+	require_ok(nl_netns_new(&spec.netns_fd, &err), &err);
+	require_ok(vnic_create(n, &spec, NULL, NULL, &err), &err);
+	require_ok(vnic_get(n, "za", "net0", &v, &err), &err);
 	check_str(v.over, "nic0");
 	check_str(v.nic_tag, "admin");
 	check_int(net_detach_uplink(n, "nic0", &err), ==, -EBUSY);
 	error_done(&err);
-	must(vnic_delete(n, "za", "net0", &err), &err);
-	must(net_detach_uplink(n, "nic0", &err), &err);
-	must(net_detach_uplink(n, "nic0", &err), &err);
+	require_ok(vnic_delete(n, "za", "net0", &err), &err);
+	require_ok(net_detach_uplink(n, "nic0", &err), &err);
+	require_ok(net_detach_uplink(n, "nic0", &err), &err);
 }

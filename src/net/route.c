@@ -20,17 +20,16 @@ struct args {
 };
 
 static int
-usage(void)
+usage(bool asked)
 {
-	fputs("usage: route [-npq] add [-net|-host] [-inet6] DEST[/LEN] [-netmask MASK] GATEWAY "
-	      "[-ifp LINK]\n"
-	      "       route [-npq] delete [-net|-host] [-inet6] DEST[/LEN] [GATEWAY]\n"
-	      "       route [-n] change DEST[/LEN] GATEWAY\n"
-	      "       route [-n] get [-inet6] DEST\n"
-	      "       route [-n] print | show\n"
-	      "       route [-n] flush\n",
-	      stderr);
-	return CLI_USAGE;
+	return cli_usage_text(
+		asked, "route [-npq] add [-net|-host] [-inet6] DEST[/LEN] [-netmask MASK] GATEWAY "
+		       "[-ifp LINK]\n"
+		       "       route [-npq] delete [-net|-host] [-inet6] DEST[/LEN] [GATEWAY]\n"
+		       "       route [-n] change DEST[/LEN] GATEWAY\n"
+		       "       route [-n] get [-inet6] DEST\n"
+		       "       route [-n] print | show\n"
+		       "       route [-n] flush");
 }
 
 static int
@@ -183,7 +182,7 @@ change(const char *verb, const struct args *a)
 
 	if (a->n < 1 || a->n > 2 ||
 	    (!del && a->n != 2 && !a->ifname && !a->blackhole && !a->reject))
-		return usage();
+		return usage(false);
 	r = nl_open(-1, &nl, &err);
 	if (r == 0)
 		r = parse_route(a, nl, &route, &err);
@@ -216,7 +215,7 @@ get(const struct args *a)
 	int r;
 
 	if (a->n != 1)
-		return usage();
+		return usage(false);
 	r = open_all(&nl, &links, &n, &err);
 	if (r == 0)
 		r = parse_destination(a, a->operands[0], &dst, &err);
@@ -339,13 +338,13 @@ main(int argc, char **argv)
 	cli_init(argv[0]);
 	while (i < argc && argv[i][0] == '-') {
 		if (str_eq(argv[i], "--help") || str_eq(argv[i], "-h"))
-			return usage(), CLI_OK;
+			return usage(true);
 		if (argv[i][strspn(argv[i], "-nvqp")] != '\0')
-			return usage();
+			return usage(false);
 		i++;
 	}
 	if (i == argc)
-		return usage();
+		return usage(false);
 	verb = argv[i++];
 	if (parse_args(argc - i, argv + i, &a, &err) < 0)
 		return cli_error(&err), CLI_USAGE;
@@ -359,5 +358,5 @@ main(int argc, char **argv)
 		return flush(&a);
 	if (str_eq(verb, "monitor"))
 		return cli_fail("monitor is not supported: ip monitor route");
-	return usage();
+	return usage(false);
 }

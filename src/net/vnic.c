@@ -13,17 +13,16 @@
 
 #include <fcntl.h>
 #include <linux/if_arp.h>
-#include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
 #include "net/internal.h"
 #include "net/nictag.h"
+#include "os/tun.h"
 
 #define ETHERSTUB_MTU 9000
 #define MTU_MIN 576
@@ -406,23 +405,10 @@ make_veth(struct making *m, struct error *err)
 static int
 make_tap(struct making *m, struct error *err)
 {
-	struct ifreq ifr = {0};
 	unsigned queues = m->spec->queues ? m->spec->queues : 1;
 
-	ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-	if (queues > 1)
-		ifr.ifr_flags |= IFF_MULTI_QUEUE;
-	memcpy(ifr.ifr_name, m->r.v.port, strlen(m->r.v.port));
-	for (unsigned i = 0; i < queues; i++) {
-		int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-
-		if (fd < 0)
-			return error_set_errno(err, errno, "/dev/net/tun");
-		m->fds[m->queues++] = fd;
-		if (ioctl(fd, TUNSETIFF, &ifr) < 0)
-			return error_set_errno(err, errno, "cannot make tap device %s",
-					       m->r.v.port);
-	}
+	for (; m->queues < queues; m->queues++)
+		TRY(tun_open(NULL, m->r.v.port, queues > 1, &m->fds[m->queues], err));
 	return 0;
 }
 
