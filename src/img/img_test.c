@@ -1,5 +1,4 @@
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <openssl/sha.h>
 #include <signal.h>
@@ -164,31 +163,18 @@ TEST(manifest_set_follows_the_table)
 	check_int(manifest_set(m, "name.x", "web", &err), ==, -EINVAL);
 }
 
-/* What the fuzzer was given and found, and each of it cut short at every byte. */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-TEST(corpus)
+static int
+cut_short_everywhere(const uint8_t *data, size_t size)
 {
-	const char *dir = test_data("src/img/testdata/fuzz_manifest");
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	int count = 0;
+	for (size_t n = 0; n <= size; n++)
+		LLVMFuzzerTestOneInput(data, n);
+	return 0;
+}
 
-	require(d);
-	while ((e = readdir(d))) {
-		cleanup_free char *path = str_printf("%s/%s", dir, e->d_name);
-		cleanup_free char *data = NULL;
-		size_t len;
-
-		if (e->d_name[0] == '.')
-			continue;
-		require(file_read(path, 0, &data, &len, NULL) == 0);
-		for (size_t n = 0; n <= len; n++)
-			LLVMFuzzerTestOneInput((const uint8_t *)data, n);
-		count++;
-	}
-	closedir(d);
-	check_int(count, >=, 5);
+/* What the fuzzer was given and found, and each of it cut short at every byte. */
+TEST(fuzzer_corpus)
+{
+	test_corpus("src/img/testdata/fuzz_manifest", cut_short_everywhere);
 }
 
 /* --- streams */
@@ -511,7 +497,15 @@ TEST(sweep_removes_what_was_left)
 		       "cp -r zones zones%" U2 "-partial") == 0);
 	int lock;
 	require(img_lock(U2, true, true, &lock, NULL) == 0);
+	/* manifests of a delete that was killed, of an import under way, of another pool */
+	cleanup_free char *orphan = img_db_path("zones", U1), *under_way = img_db_path("zones", U2);
+	cleanup_free char *other = img_db_path("tank", U1);
+	check_ok(img_mkdirs(&err), &err);
+	const char *const files[] = {orphan, under_way, other};
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		check_ok(file_write_atomic(files[i], "{}", 2, 0644, &err), &err);
 	check_ok(img_sweep("zones", &removed, &err), &err);
+	check(!file_exists(orphan) && file_exists(under_way) && file_exists(other));
 	check_int(removed.n, ==, 1);
 	cleanup_free char *left = world_datasets();
 	check_str(left, "zones/" U2 "-partial zones/my-partial");
@@ -640,4 +634,13 @@ TEST(sources_are_kept)
 	require(again.n == 1);
 	check_str(again.sources[0].url, "https://x/?channel=dev");
 	check(again.sources[0].insecure);
+
+	/* What cannot be read is not written over. */
+	cleanup_free char *conf = str_printf("%s/var/imgadm/imgadm.conf", img_root());
+	require(file_write_atomic(conf, "{\"sources\": [", 13, 0644, NULL) == 0);
+	check_int(source_save(&l, &err), ==, -EINVAL);
+	check_has(error_message(&err), "imgadm.conf");
+	require(file_write_atomic(conf, "[]", 2, 0644, NULL) == 0);
+	check_int(source_save(&l, &err), ==, -EINVAL);
+	check_has(error_message(&err), "expected an object");
 }

@@ -20,19 +20,9 @@ show(const struct source_list *l, bool verbose, bool json)
 	cleanup_table struct table *t = NULL;
 
 	if (json) {
-		cleanup_json struct json *j = json_new_array();
-		cleanup_free char *text = NULL;
+		cleanup_json struct json *j = source_list_json(l);
+		cleanup_free char *text = json_print(j, true);
 
-		for (size_t i = 0; i < l->n; i++) {
-			struct json *s = json_new_object();
-
-			json_set_str(s, "url", l->sources[i].url);
-			json_set_str(s, "type", l->sources[i].type);
-			if (l->sources[i].insecure)
-				json_set_bool(s, "insecure", true);
-			json_push(j, s);
-		}
-		text = json_print(j, true);
 		fputs(text, stdout);
 		return CLI_OK;
 	}

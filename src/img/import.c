@@ -7,7 +7,7 @@
  *	receive		the stream goes into POOL/UUID-partial, never mounted
  *	check		digest, kind, one snapshot, origin, no children, no properties
  *	final		the snapshot is renamed @final
- *	database	POOL-UUID.json is written: a file without a dataset is no image
+ *	database	POOL-UUID.json is written: a file without a dataset is no image (and is swept)
  *	rename		POOL/UUID-partial becomes POOL/UUID: from here on it is installed
  *
  * The stream is hostile until its digest was checked, and its maker may be even
@@ -16,6 +16,7 @@
  */
 #include "img/import.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -420,6 +421,53 @@ img_delete(const char *uuid, const char *pool, struct error *err)
 	return 0;
 }
 
+/* Manifests in the database for which the pool has no dataset. */
+static int
+manifests_without_image(const char *pool, const struct strv *datasets, struct strv *ret, struct error *err)
+{
+	cleanup_free char *last = img_db_path(pool, "");
+	cleanup_free char *dir = xstrndup(last, (size_t)(strrchr(last, '/') - last));
+	cleanup_free char *prefix = str_printf("%s-", pool);
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	if (!d)
+		return errno == ENOENT ? 0 : error_set_errno(err, errno, "%s", dir);
+	while ((e = readdir(d))) {
+		const char *rest = str_after(e->d_name, prefix);
+		cleanup_free char *uuid = rest ? xstrndup(rest, UUID_LEN) : NULL;
+		cleanup_free char *dataset = rest ? str_printf("%s/%s", pool, uuid) : NULL;
+
+		if (rest && img_uuid_ok(uuid) && str_eq(rest + UUID_LEN, ".json") &&
+		    !strv_has(datasets, dataset))
+			strv_take(ret, steal_ptr(&uuid));
+	}
+	closedir(d);
+	return 0;
+}
+
+/* What a delete left that was killed, or an import in its last step. */
+static int
+sweep_database(const char *pool, const struct strv *datasets, struct error *err)
+{
+	cleanup_strv struct strv uuids = STRV_INIT;
+	int r = manifests_without_image(pool, datasets, &uuids, err);
+
+	for (size_t i = 0; r == 0 && i < uuids.n; i++) {
+		cleanup_free char *dataset = str_printf("%s/%s", pool, uuids.v[i]);
+		cleanup_free char *db = img_db_path(pool, uuids.v[i]);
+		cleanup_close int lock = -1;
+
+		if (img_lock(uuids.v[i], true, false, &lock, NULL) < 0)
+			continue;
+		r = zfs_exists(dataset, err); /* it may have come since */
+		if (r == 0 && unlink(db) < 0 && errno != ENOENT)
+			r = error_set_errno(err, errno, "%s", db);
+		r = r > 0 ? 0 : r;
+	}
+	return r;
+}
+
 int
 img_sweep(const char *pool, struct strv *ret_removed, struct error *err)
 {
@@ -444,7 +492,7 @@ img_sweep(const char *pool, struct strv *ret_removed, struct error *err)
 		if (r == 0 && ret_removed)
 			strv_add(ret_removed, names.v[i]);
 	}
-	return r;
+	return r < 0 ? r : sweep_database(pool, &names, err);
 }
 
 int

@@ -38,7 +38,10 @@ int img_repair(const char *uuid, const char *pool, const struct json *manifest, 
 int img_db_write(const char *pool, const struct json *manifest, const char *source,
 		 struct error *err);
 
-/* Removes what imports that were cut short left on pool: UUID-partial datasets nobody works on. */
+/*
+ * Removes what imports and deletes that were cut short left on pool: UUID-partial datasets nobody
+ * works on (told in ret_removed), and manifests without an image.
+ */
 int img_sweep(const char *pool, struct strv *ret_removed, struct error *err);
 
 #endif

@@ -111,20 +111,32 @@ load_default(struct source_list *ret, struct error *err)
 	return 0;
 }
 
-int
-source_load(struct source_list *ret, struct error *err)
+/* The configuration, an object; NULL: there is none yet. */
+static int
+read_conf(const char *path, struct json **ret, struct error *err)
 {
-	cleanup_json struct json *conf = NULL;
 	cleanup_error struct error e = ERROR_INIT;
-	const struct json *list, *s;
-	const char *path = img_conf();
-	int r;
+	int r = json_read_file(path, ret, &e);
 
-	r = json_read_file(path, &conf, &e);
+	if (r == 0 && json_type(*ret) != JSON_OBJECT)
+		r = error_set(&e, EINVAL, "%s: expected an object", path);
 	if (r < 0 && r != -ENOENT) {
 		error_move(err, &e);
 		return r;
 	}
+	return 0;
+}
+
+int
+source_load(struct source_list *ret, struct error *err)
+{
+	cleanup_json struct json *conf = NULL;
+	const struct json *list, *s;
+	const char *path = img_conf();
+	int r = read_conf(path, &conf, err);
+
+	if (r < 0)
+		return r;
 	list = json_get(conf, "sources");
 	if (!list)
 		return load_default(ret, err);
@@ -140,18 +152,11 @@ source_load(struct source_list *ret, struct error *err)
 	return 0;
 }
 
-int
-source_save(const struct source_list *l, struct error *err)
+struct json *
+source_list_json(const struct source_list *l)
 {
-	cleanup_json struct json *conf = NULL;
-	const char *path = img_conf();
 	struct json *list = json_new_array();
-	int r;
 
-	if (json_read_file(path, &conf, NULL) < 0 || json_type(conf) != JSON_OBJECT) {
-		json_free(conf);
-		conf = json_new_object();
-	}
 	for (size_t i = 0; i < l->n; i++) {
 		struct json *s = json_new_object();
 
@@ -161,7 +166,21 @@ source_save(const struct source_list *l, struct error *err)
 			json_set_bool(s, "insecure", true);
 		json_push(list, s);
 	}
-	json_set(conf, "sources", list);
+	return list;
+}
+
+int
+source_save(const struct source_list *l, struct error *err)
+{
+	cleanup_json struct json *conf = NULL;
+	const char *path = img_conf();
+	int r = read_conf(path, &conf, err);
+
+	if (r < 0)
+		return r;
+	if (!conf)
+		conf = json_new_object();
+	json_set(conf, "sources", source_list_json(l));
 	r = img_mkdirs(err);
 	if (r < 0)
 		return r;

@@ -36,6 +36,8 @@ void source_list_done(struct source_list *l);
 int source_load(struct source_list *ret, struct error *err);
 /* Writes the sources back and keeps what else the configuration holds. */
 int source_save(const struct source_list *l, struct error *err);
+/* [{url, type, insecure}], as the configuration and imgadm sources -j have them; the caller's. */
+struct json *source_list_json(const struct source_list *l);
 /* The URL must be http or https, the type a known one. */
 int source_add(struct source_list *l, const char *url, const char *type, bool insecure,
 	       struct error *err); /* 1: it was there already */
