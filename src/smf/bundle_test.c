@@ -81,13 +81,11 @@ TEST(bad_bundles)
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 TEST(survives_mutation)
 {
 	static const char *const corpus[] = {"testdata/bundle/full.in", "manifest/restarter.xml",
 					     "manifest/multi-user.xml"};
-	uint64_t seed = 42;
+	static const char odd[] = "<>'\"/= ax0&;\0-";
 
 	for (size_t c = 0; c < ARRAY_SIZE(corpus); c++) {
 		cleanup_free char *name = str_printf("src/smf/%s", corpus[c]);
@@ -95,19 +93,7 @@ TEST(survives_mutation)
 		size_t len;
 
 		require(file_read(test_data(name), 0, &text, &len, NULL) == 0);
-		LLVMFuzzerTestOneInput((const uint8_t *)text, len);
-		for (int round = 0; round < 300; round++) {
-			cleanup_free char *bad = xmemdup(text, len);
-			size_t n = len;
-
-			for (int k = 0; k < 1 + round % 4; k++) {
-				seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-				bad[(seed >> 33) % len] = "<>'\"/= ax0&;\0-"[(seed >> 20) % 15];
-			}
-			if (round % 16 == 0)
-				n = (seed >> 13) % len;
-			LLVMFuzzerTestOneInput((const uint8_t *)bad, n);
-		}
+		test_mutations(text, len, odd, sizeof(odd) - 1, 300, LLVMFuzzerTestOneInput);
 	}
 }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/cli.h"
 #include "base/event.h"
 #include "base/file.h"
 #include "base/ipc.h"
@@ -115,12 +116,14 @@ start(struct configd *d, struct error *err)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	cleanup_error struct error err = ERROR_INIT;
 	struct configd d = {0};
 	int lock = -1;
 
+	if (argc > 1)
+		return cli_usage_text(cli_asks_help(argc, argv), "svc.configd");
 	log_init("svc.configd");
 	umask(022);
 	if (file_mkdir_p(SMF_VOLATILE_DIR, 0755, &err) < 0 ||

@@ -36,6 +36,18 @@ explain_log(const char *fmri)
 	return path;
 }
 
+size_t
+explain_processes(const struct view_inst *i, pid_t **ret)
+{
+	cleanup_free char *dashes = smf_fmri_dashes(i->fmri);
+	cleanup_free char *path = str_printf("%s/%s", SMF_CGROUP, dashes);
+	cleanup_close int fd = -1;
+	size_t n;
+
+	*ret = NULL;
+	return cgroup_open(path, &fd, NULL) < 0 || cgroup_pids(fd, ret, &n, NULL) < 0 ? 0 : n;
+}
+
 uint64_t
 explain_process_start_ms(int pid)
 {
@@ -271,14 +283,9 @@ explain_problems(struct view *v, const bool *shown, bool named, bool verbose)
 static void
 print_pids(const struct view_inst *i)
 {
-	cleanup_free char *dashes = smf_fmri_dashes(i->fmri);
-	cleanup_free char *path = str_printf("%s/%s", SMF_CGROUP, dashes);
 	cleanup_free pid_t *pids = NULL;
-	cleanup_close int fd = -1;
-	size_t n = 0;
+	size_t n = explain_processes(i, &pids);
 
-	if (cgroup_open(path, &fd, NULL) < 0 || cgroup_pids(fd, &pids, &n, NULL) < 0)
-		return;
 	for (size_t k = 0; k < n; k++) {
 		cleanup_free char *file = str_printf("/proc/%d/cmdline", pids[k]);
 		cleanup_free char *text = NULL;

@@ -685,6 +685,7 @@ telinit(int argc, char **argv)
 	} levels[] = {{"0", "halt"}, {"5", "poweroff"}, {"6", "reboot"}};
 	struct sockaddr_un sa = {.sun_family = AF_UNIX, .sun_path = INIT_SOCKET};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool asked;
 
 	for (size_t i = 0; argc == 2 && i < sizeof(levels) / sizeof(levels[0]); i++) {
 		if (strcmp(argv[1], levels[i].level) != 0)
@@ -696,9 +697,11 @@ telinit(int argc, char **argv)
 		}
 		return 0;
 	}
-	fprintf(stderr, "usage: init 0|5|6\n"
-			"  0 halt, 5 power off, 6 reboot; other levels: svcadm milestone\n");
-	return 2;
+	asked = argc == 2 && strcmp(argv[1], "--help") == 0;
+	fputs("usage: init 0|5|6\n"
+	      "  0 halt, 5 power off, 6 reboot; other levels: svcadm milestone\n",
+	      asked ? stdout : stderr);
+	return asked ? 0 : 2;
 }
 
 int

@@ -37,6 +37,10 @@ tell(const char *word, int now)
 	return 0;
 }
 
+static const char simple_args[] = "[-dflnpqy]";
+static const char later_args[] =
+	"[-y] [-g SECONDS] [-i 0|5|6] [-r|-h|-P] [now|+MINUTES] [MESSAGE...]";
+
 static int
 usage(const char *text)
 {
@@ -65,7 +69,7 @@ simple(int argc, char **argv)
 		case 'y':
 			break;
 		default:
-			return usage("[-dflnpqy]");
+			return usage(simple_args);
 		}
 	}
 	return tell(word, now);
@@ -89,7 +93,6 @@ delay_of(const char *text)
 static int
 later(int argc, char **argv)
 {
-	static const char text[] = "[-y] [-g SECONDS] [-i 0|5|6] [-r|-h|-P] [now|+MINUTES] [MESSAGE...]";
 	const char *word = "halt";
 	long delay = 60;
 	struct timespec t = {0};
@@ -103,11 +106,11 @@ later(int argc, char **argv)
 		case 'g':
 			delay = strtol(optarg, &end, 10);
 			if (*end || delay < 0)
-				return usage(text);
+				return usage(later_args);
 			break;
 		case 'i':
 			if (strcmp(optarg, "6") && strcmp(optarg, "5") && strcmp(optarg, "0"))
-				return usage(text);
+				return usage(later_args);
 			word = *optarg == '6' ? "reboot" : *optarg == '5' ? "poweroff" : "halt";
 			break;
 		case 'r':
@@ -118,7 +121,7 @@ later(int argc, char **argv)
 			word = "poweroff";
 			break;
 		default:
-			return usage(text);
+			return usage(later_args);
 		}
 	}
 	if (optind < argc && delay_of(argv[optind]) >= 0)
@@ -138,6 +141,10 @@ main(int argc, char **argv)
 {
 	name = strrchr(argv[0], '/');
 	name = name ? name + 1 : argv[0];
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		printf("usage: %s %s\n", name, strcmp(name, "shutdown") ? simple_args : later_args);
+		return 0;
+	}
 	if (strcmp(name, "shutdown") == 0)
 		return later(argc, argv);
 	if (strcmp(name, "reboot") && strcmp(name, "halt") && strcmp(name, "poweroff"))

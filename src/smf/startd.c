@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cli.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -696,11 +697,13 @@ start(struct error *err)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	cleanup_error struct error err = ERROR_INIT;
 	int lock = -1;
 
+	if (argc > 1)
+		return cli_usage_text(cli_asks_help(argc, argv), "svc.startd");
 	log_init("svc.startd");
 	if (file_mkdir_p(SMF_VOLATILE_DIR, 0755, &err) < 0 ||
 	    file_lock(SMF_VOLATILE_DIR "/startd.lock", false, &lock, &err) < 0 || start(&err) < 0) {

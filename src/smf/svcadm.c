@@ -251,14 +251,16 @@ static const struct verb {
 };
 
 static int
-usage(const char *name)
+usage(const char *name, bool asked)
 {
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		if (!name || str_eq(name, verbs[i].name))
-			fprintf(stderr, "%s svcadm [-v] %s %s\n", i == 0 || name ? "usage:" : "      ",
-				verbs[i].name, verbs[i].args);
+			strbuf_addf(&text, "%ssvcadm [-v] %s %s", i == 0 || name ? "" : "\n       ",
+				    verbs[i].name, verbs[i].args);
 	}
-	return CLI_USAGE;
+	return cli_usage_text(asked, "%s", text.data);
 }
 
 /* Options of a verb; index of the first operand, or -1. */
@@ -305,7 +307,7 @@ simple(int argc, char **argv, action_fn *fn, bool down)
 {
 	int first = options(argc, argv);
 
-	return first < 0 ? usage(argv[0]) : for_each(argc - first, argv + first, fn, down);
+	return first < 0 ? usage(argv[0], false) : for_each(argc - first, argv + first, fn, down);
 }
 
 static int
@@ -345,7 +347,7 @@ verb_mark(int argc, char **argv)
 
 	if (first < 0 || first + 1 >= argc || smf_state_parse(argv[first], &mark_to) < 0 ||
 	    (mark_to != SMF_MAINTENANCE && mark_to != SMF_DEGRADED))
-		return usage("mark");
+		return usage("mark", false);
 	opt.synchronous = false; /* the answer says that it is done or begun */
 	return for_each(argc - first - 1, argv + first + 1, do_mark, false);
 }
@@ -361,7 +363,7 @@ verb_milestone(int argc, char **argv)
 	const char *name;
 
 	if (first < 0 || first + 1 != argc)
-		return usage("milestone");
+		return usage("milestone", false);
 	name = argv[first];
 	if (!str_eq(name, "all") && !str_eq(name, "none")) {
 		if (view_open(&v, &err) < 0 || view_one(&v, name, &i, &err) < 0)
@@ -397,9 +399,11 @@ main(int argc, char **argv)
 	int c;
 
 	cli_init(argv[0]);
+	if (cli_asks_help(argc, argv))
+		return usage(NULL, true);
 	while ((c = getopt(argc, argv, "+v")) != -1) {
 		if (c != 'v')
-			return usage(NULL);
+			return usage(NULL, false);
 		verbose = true;
 	}
 	argc -= optind;
@@ -408,5 +412,5 @@ main(int argc, char **argv)
 		if (str_eq(argv[0], verbs[i].name))
 			return verbs[i].run(argc, argv);
 	}
-	return usage(NULL);
+	return usage(NULL, false);
 }

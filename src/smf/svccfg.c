@@ -1020,11 +1020,10 @@ run_file(FILE *f)
 }
 
 static int
-usage(void)
+usage(bool asked)
 {
-	fprintf(stderr, "usage: svccfg [-v] [-s FMRI] [-f FILE | COMMAND [ARGUMENT...]]\n"
-			"       svccfg help lists the commands\n");
-	return CLI_USAGE;
+	return cli_usage_text(asked, "svccfg [-v] [-s FMRI] [-f FILE | COMMAND [ARGUMENT...]]\n"
+				     "       svccfg help lists the commands");
 }
 
 int
@@ -1035,6 +1034,8 @@ main(int argc, char **argv)
 	int c, status;
 
 	cli_init(argv[0]);
+	if (cli_asks_help(argc, argv))
+		return usage(true);
 	while ((c = getopt(argc, argv, "+vs:f:")) != -1) {
 		switch (c) {
 		case 'v':
@@ -1047,7 +1048,7 @@ main(int argc, char **argv)
 			file = optarg;
 			break;
 		default:
-			return usage();
+			return usage(false);
 		}
 	}
 	if (repository && repo_open(repository, true, &offline, &err) < 0)

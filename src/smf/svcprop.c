@@ -183,11 +183,10 @@ print_entity(const char *fmri, const struct json *pgs, bool several)
 }
 
 static int
-usage(void)
+usage(bool asked)
 {
-	fprintf(stderr, "usage: svcprop [-cfqtv] [-p PG[/PROP]]... {FMRI|PATTERN}...\n"
-			"       svcprop -w [-fqtv] [-p PG[/PROP]] FMRI\n");
-	return CLI_USAGE;
+	return cli_usage_text(asked, "svcprop [-cfqtv] [-p PG[/PROP]]... {FMRI|PATTERN}...\n"
+				     "       svcprop -w [-fqtv] [-p PG[/PROP]] FMRI");
 }
 
 static int
@@ -243,6 +242,8 @@ main(int argc, char **argv)
 	int c, status = 0;
 
 	cli_init(argv[0]);
+	if (cli_asks_help(argc, argv))
+		return usage(true);
 	while ((c = getopt(argc, argv, "Ccfp:qs:tvw")) != -1) {
 		switch (c) {
 		case 'C':
@@ -270,11 +271,11 @@ main(int argc, char **argv)
 			wait_change = true;
 			break;
 		default:
-			return usage();
+			return usage(false);
 		}
 	}
 	if (optind == argc)
-		return usage();
+		return usage(false);
 	if (wait_change && await_change() != 0)
 		return CLI_FAILED;
 	if (view_open(&v, &err) < 0)

@@ -15,7 +15,6 @@
 #include "base/event.h"
 #include "base/file.h"
 #include "base/table.h"
-#include "os/cgroup.h"
 #include "smf/explain.h"
 #include "smf/scf.h"
 #include "smf/view.h"
@@ -96,14 +95,9 @@ add_row(struct table *t, const struct view_inst *i)
 static void
 print_processes(const struct view_inst *i)
 {
-	cleanup_free char *dashes = smf_fmri_dashes(i->fmri);
-	cleanup_free char *path = str_printf("%s/%s", SMF_CGROUP, dashes);
 	cleanup_free pid_t *pids = NULL;
-	cleanup_close int fd = -1;
-	size_t n = 0;
+	size_t n = explain_processes(i, &pids);
 
-	if (cgroup_open(path, &fd, NULL) < 0 || cgroup_pids(fd, &pids, &n, NULL) < 0)
-		return;
 	for (size_t k = 0; k < n; k++) {
 		cleanup_free char *dir = str_printf("/proc/%d", pids[k]);
 		cleanup_free char *file = str_printf("%s/comm", dir);
@@ -285,15 +279,16 @@ neighbours(bool up)
 }
 
 static int
-usage(void)
+usage(bool asked)
 {
-	fprintf(stderr,
-		"usage: svcs [-aHjpv] [-o COLUMN[,COLUMN...]] [-R RESTARTER] [-s|-S COLUMN[,...]] [PATTERN...]\n"
+	return cli_usage_text(
+		asked,
+		"svcs [-aHjpv] [-o COLUMN[,COLUMN...]] [-R RESTARTER] [-s|-S COLUMN[,...]] "
+		"[PATTERN...]\n"
 		"       svcs -d|-D [-Hpv] [-o COLUMN[,...]] [-s|-S COLUMN[,...]] PATTERN...\n"
 		"       svcs -l|-L [-v] PATTERN...\n"
 		"       svcs -x [-v] [PATTERN...]\n"
-		"Columns: ctid desc fmri inst nsta nstate scope sta state stime svc zone\n");
-	return CLI_USAGE;
+		"Columns: ctid desc fmri inst nsta nstate scope sta state stime svc zone");
 }
 
 static int
@@ -317,26 +312,27 @@ restarter_is(const struct view_inst *i, const char *fmri)
 	return smf_fmri_match(r, fmri) || str_eq(r, fmri);
 }
 
-int
-main(int argc, char **argv)
-{
-	cleanup_error struct error err = ERROR_INIT;
-	bool all = false, header = true, json = false;
-	const char *fields = NULL, *restarter = NULL;
-	int c, r, mode = 0, status = 0;
-	size_t n_shown = 0;
+struct options {
+	bool all, header, json;
+	const char *fields, *restarter;
+	int mode; /* the letter of -d -D -l -L -x, or 0 */
+};
 
-	cli_init(argv[0]);
+static int
+parse_options(int argc, char **argv, struct options *o)
+{
+	int c, r;
+
 	while ((c = getopt(argc, argv, "aHjpvxdDlLo:s:S:R:?")) != -1) {
 		switch (c) {
 		case 'a':
-			all = true;
+			o->all = true;
 			break;
 		case 'H':
-			header = false;
+			o->header = false;
 			break;
 		case 'j':
-			json = true;
+			o->json = true;
 			break;
 		case 'p':
 			show_processes = true;
@@ -349,15 +345,15 @@ main(int argc, char **argv)
 		case 'l':
 		case 'L':
 		case 'x':
-			if (mode && mode != c)
-				return usage();
-			mode = c;
+			if (o->mode && o->mode != c)
+				return usage(false);
+			o->mode = c;
 			break;
 		case 'o':
-			fields = optarg;
+			o->fields = optarg;
 			break;
 		case 'R':
-			restarter = optarg;
+			o->restarter = optarg;
 			break;
 		case 's':
 		case 'S':
@@ -366,39 +362,79 @@ main(int argc, char **argv)
 				return r;
 			break;
 		default:
-			return usage();
+			return usage(false);
 		}
 	}
-	if ((mode == 'd' || mode == 'D' || mode == 'l' || mode == 'L') && optind == argc)
-		return usage();
-	if (view_open(&view, &err) < 0)
-		return cli_error(&err);
+	return o->mode && o->mode != 'x' && optind == argc ? usage(false) : CLI_OK;
+}
+
+/* Fills shown[]: what the patterns match; without one, what is enabled or runs, or all. */
+static int
+choose(const struct options *o, char *const *patterns, size_t n)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	int status = CLI_OK;
+
 	shown = xcalloc(view.n + 1, sizeof(*shown));
-	for (int k = optind; k < argc; k++) {
-		if (view_match(&view, &argv[k], 1, shown, &err) < 0) {
+	for (size_t k = 0; k < n; k++) {
+		if (view_match(&view, &patterns[k], 1, shown, &err) < 0) {
 			status = cli_error(&err);
 			error_done(&err);
 		}
 	}
-	if (optind == argc) {
-		for (size_t i = 0; i < view.n; i++)
-			shown[i] = all || mode == 'x' || restarter ||
-				   view.insts[i].rec.state != SMF_DISABLED || view.insts[i].enabled;
-	}
 	for (size_t i = 0; i < view.n; i++) {
-		if (restarter && !restarter_is(&view.insts[i], restarter))
+		const struct view_inst *x = &view.insts[i];
+
+		if (n == 0)
+			shown[i] = o->all || o->mode == 'x' || o->restarter ||
+				   x->rec.state != SMF_DISABLED || x->enabled;
+		if (o->restarter && !restarter_is(x, o->restarter))
 			shown[i] = false;
-		n_shown += shown[i];
 	}
-	if (mode == 'x')
-		return explain_problems(&view, shown, optind < argc, show_next) | status;
-	if (mode == 'l')
-		return explain_long(&view, shown, show_next) | status;
-	if (mode == 'L')
-		return logs() | status;
-	if (mode)
-		neighbours(mode == 'D');
-	if (n_shown || optind == argc)
-		status |= print_list(fields, header, json);
 	return status;
+}
+
+static bool
+any_shown(void)
+{
+	for (size_t i = 0; i < view.n; i++)
+		if (shown[i])
+			return true;
+	return false;
+}
+
+int
+main(int argc, char **argv)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	struct options o = {.header = true};
+	bool named, listed;
+	int status;
+
+	cli_init(argv[0]);
+	if (cli_asks_help(argc, argv))
+		return usage(true);
+	status = parse_options(argc, argv, &o);
+	if (status)
+		return status;
+	named = optind < argc;
+	if (view_open(&view, &err) < 0)
+		return cli_error(&err);
+	status = choose(&o, argv + optind, (size_t)(argc - optind));
+	listed = !named || any_shown();
+	switch (o.mode) {
+	case 'x':
+		return explain_problems(&view, shown, named, show_next) | status;
+	case 'l':
+		return explain_long(&view, shown, show_next) | status;
+	case 'L':
+		return logs() | status;
+	case 'd':
+	case 'D':
+		neighbours(o.mode == 'D');
+		break;
+	default:
+		break;
+	}
+	return listed ? print_list(o.fields, o.header, o.json) | status : status;
 }
