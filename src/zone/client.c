@@ -31,9 +31,10 @@ start_daemon(const char *name, struct error *err)
 	const char *program = getenv("ATOLL_ZONEADMD");
 	const char *argv[] = {program ? program : ZONEADMD, "-z", name, "-R",
 			      *zone_root() ? zone_root() : "/", NULL};
-	int r;
+	int lease = run_set_lease(-1); /* the daemon outlives us: what we hold is not for it */
+	int r = run_capture(argv, NULL, NULL, err);
 
-	r = run_capture(argv, NULL, NULL, err);
+	run_set_lease(lease);
 	return r < 0 ? error_wrap(err, r, "zone %s: no zoneadmd", name) : 0;
 }
 

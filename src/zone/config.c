@@ -929,27 +929,24 @@ zone_create(struct zone_config *c, struct error *err)
 	return 0;
 }
 
-/* A file without a line is what a killed create or delete left: it goes, if nobody creates just now. */
+/* Files without a line are what a killed create or delete left: they go, if nobody creates just now. */
 static int
-remove_xml(const char *name, struct error *err)
+remove_files(const char *name, struct error *err)
 {
 	cleanup_zone_index struct zone_index ix = ZONE_INDEX_INIT;
-	cleanup_free char *xml = zone_path_xml(name);
-	cleanup_free char *unfinished = str_printf("%s.new", xml);
+	cleanup_free char *xml = zone_path_xml(name), *run = zone_path_run(name, NULL);
 	int r = zone_index_read(&ix, true, err);
 
 	if (r < 0 || zone_index_find(&ix, name))
 		return r;
-	unlink(unfinished);
 	if (unlink(xml) < 0 && errno != ENOENT)
 		return error_set_errno(err, errno, "%s", xml);
-	return 0;
+	return file_remove_tree(run, err);
 }
 
 int
 zone_delete(const char *name, struct error *err)
 {
-	cleanup_free char *run = NULL;
 	int r;
 
 	r = zone_name_check(name, err);
@@ -957,13 +954,8 @@ zone_delete(const char *name, struct error *err)
 		return r;
 	r = zone_state_move(name, ZONE_ABSENT, NULL, err);
 	if (r == -ENOENT)
-		remove_xml(name, NULL);
-	if (r == 0)
-		r = remove_xml(name, err);
-	if (r < 0)
-		return r;
-	run = zone_path_run(name, NULL);
-	return file_remove_tree(run, err);
+		remove_files(name, NULL);
+	return r < 0 ? r : remove_files(name, err);
 }
 
 int

@@ -1,6 +1,5 @@
 /* The zone model: XML, index, the table of states, events. */
 #include <fcntl.h>
-#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -213,15 +212,18 @@ TEST(file_without_a_line_goes)
 	cleanup_zone_config struct zone_config *c = NULL;
 	cleanup_free char *xml = NULL;
 	cleanup_free char *index = NULL;
+	cleanup_free char *run = NULL;
 
 	zone_set_root(test_tmpdir());
 	c = sample("half");
 	check_ok(zone_create(c, NULL), NULL);
+	run = zone_path_run("half", NULL);
 	xml = zone_path_xml("half");
 	index = zone_path_index();
 	require(unlink(index) == 0);
 	check_int(zone_delete("half", NULL), ==, -ENOENT);
 	check(!file_exists(xml));
+	check(!file_exists(run));
 }
 
 /* A range is not given out again while the counter remembers it. */
@@ -274,39 +276,24 @@ TEST(runtime_file_refuses_nonsense)
 	check_int(rt.state, ==, ZONE_DOWN);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static int
+mutated(const uint8_t *data, size_t size)
+{
+	char any[256];
 
-/* The fuzzer's corpus, and each of its files with bytes changed, cut and doubled. */
+	for (int i = 0; i < 256; i++)
+		any[i] = (char)i;
+	test_mutations((const char *)data, size, any, sizeof(any), 200, LLVMFuzzerTestOneInput);
+	return 0;
+}
+
+/* The fuzzer's corpus, and each of its files with bytes changed and cut. */
 TEST(fuzzer_corpus)
 {
-	cleanup_free char *pattern = str_printf("%s/*.in", test_data("src/zone/testdata/config"));
-	unsigned seed = 1;
-	glob_t g;
+	static const char index[] = "a:installed:/zones/a:u:lx:excl:1:x\nglobal:installed:/\n";
+	static const char state[] = "state running\nid 5\nreason x y\n\n \nid\n";
 
-	require(glob(pattern, 0, NULL, &g) == 0);
-	for (size_t i = 0; i < g.gl_pathc; i++) {
-		cleanup_free char *text = NULL;
-		size_t len;
-
-		require(file_read(g.gl_pathv[i], 0, &text, &len, NULL) == 0);
-		LLVMFuzzerTestOneInput((const uint8_t *)text, len);
-		for (int k = 0; k < 200; k++) {
-			cleanup_free char *m = xmemdup(text, len);
-			size_t cut = len;
-
-			for (int n = 0; n < 3; n++)
-				m[(size_t)rand_r(&seed) % len] = (char)rand_r(&seed);
-			if (k % 3 == 0)
-				cut = (size_t)rand_r(&seed) % len;
-			LLVMFuzzerTestOneInput((const uint8_t *)m, cut);
-		}
-	}
-	globfree(&g);
-	{
-		static const char index[] = "a:installed:/zones/a:u:lx:excl:1:x\nglobal:installed:/\n";
-		static const char state[] = "state running\nid 5\nreason x y\n\n \nid\n";
-
-		LLVMFuzzerTestOneInput((const uint8_t *)index, strlen(index));
-		LLVMFuzzerTestOneInput((const uint8_t *)state, strlen(state));
-	}
+	test_corpus("src/zone/testdata/config", mutated);
+	mutated((const uint8_t *)index, strlen(index));
+	mutated((const uint8_t *)state, strlen(state));
 }

@@ -222,9 +222,7 @@ zone_runtime_write(const char *name, const struct zone_runtime *rt, struct error
 {
 	cleanup_free char *dir = zone_path_run(name, NULL);
 	cleanup_free char *path = zone_path_run(name, "state");
-	cleanup_free char *tmp = zone_path_run(name, "state.new");
 	cleanup_strbuf struct strbuf b = STRBUF_INIT;
-	FILE *f;
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
@@ -232,16 +230,7 @@ zone_runtime_write(const char *name, const struct zone_runtime *rt, struct error
 	r = file_mkdir_p(dir, 0755, err);
 	if (r < 0)
 		return r;
-	/* /run does not outlive the kernel: rename is enough, fsync would buy nothing */
-	f = fopen(tmp, "we");
-	if (!f)
-		return error_set_errno(err, errno, "%s", tmp);
-	fwrite(b.data, 1, b.len, f);
-	if (fclose(f) != 0)
-		return error_set_errno(err, errno, "%s", tmp);
-	if (rename(tmp, path) < 0)
-		return error_set_errno(err, errno, "%s", path);
-	return 0;
+	return file_write_atomic(path, b.data, b.len, 0644, err);
 }
 
 /* ---- the door ---- */

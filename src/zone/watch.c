@@ -1,15 +1,13 @@
 #include "zone/watch.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/sock.h"
 #include "zone/model.h"
 #include "zone/zone.h"
 
@@ -104,9 +102,8 @@ zone_control_listen(const char *zone, const char *name, int type, mode_t mode, i
 		    struct error *err)
 {
 	cleanup_free char *dir = zone_path_control(zone);
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	cleanup_close int dirfd = -1, fd = -1;
-	mode_t mask;
+	cleanup_free char *path = NULL;
+	cleanup_close int dirfd = -1;
 	int r = file_mkdir_p(dir, 0755, err);
 
 	if (r < 0)
@@ -115,18 +112,9 @@ zone_control_listen(const char *zone, const char *name, int type, mode_t mode, i
 	if (dirfd < 0)
 		return error_set_errno(err, errno, "%s", dir);
 	/* Through the descriptor: a socket's path may be at most 107 bytes long. */
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", dirfd, name);
-	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return error_set_errno(err, errno, "socket");
-	unlinkat(dirfd, name, 0);
-	mask = umask(0777 & ~mode);
-	r = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
-	umask(mask);
-	if (r < 0 || listen(fd, 16) < 0)
-		return error_set_errno(err, r < 0 ? -r : errno, "%s/%s", dir, name);
-	*ret_fd = steal_fd(&fd);
-	return 0;
+	path = str_printf("/proc/self/fd/%d/%s", dirfd, name);
+	r = sock_unix_listen_mode(path, type | SOCK_NONBLOCK, mode, ret_fd, NULL);
+	return r < 0 ? error_set_errno(err, -r, "%s/%s", dir, name) : 0;
 }
 
 void

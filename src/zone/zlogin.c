@@ -241,10 +241,9 @@ main(int argc, char **argv)
 	    (o.console && first + 1 != argc)) {
 		if (err.message)
 			cli_error(&err);
-		fprintf(stderr,
-			"usage: zlogin [-dEinQS] [-e char] [-l user] zone [command [arg...]]\n"
-			"       zlogin -C [-dEQ] [-e char] zone\n");
-		return help ? CLI_OK : CLI_USAGE;
+		return cli_usage_text(
+			help, "zlogin [-dEinQS] [-e char] [-l user] zone [command [arg...]]\n"
+			      "       zlogin -C [-dEQ] [-e char] zone");
 	}
 	signal(SIGPIPE, SIG_IGN);
 	zone_set_root(root);

@@ -64,7 +64,7 @@ ends(struct session *s)
 		struct pollfd p[2] = {{.fd = pidfd, .events = POLLIN},
 				      {.fd = s->tty, .events = POLLIN}};
 
-		if (poll(p, 2, 20000) <= 0) {
+		if (poll(p, 2, 60000) <= 0) {
 			kill(s->pid, SIGKILL);
 			test_fail(__FILE__, __LINE__, "zlogin does not end");
 		}

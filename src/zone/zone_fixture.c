@@ -103,7 +103,7 @@ console_shows(int fd, const char *text)
 			b.len -= used;
 			return true;
 		}
-		if (poll(&p, 1, 15000) <= 0)
+		if (poll(&p, 1, 60000) <= 0)
 			return false;
 		n = read(fd, buf, sizeof(buf));
 		if (n <= 0)

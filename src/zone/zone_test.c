@@ -60,7 +60,7 @@ sh(struct home *h, const char *user, const char *line, char **output)
 static bool
 wait_state(struct home *h, int events, enum zone_state want, pid_t not)
 {
-	uint64_t end = time_mono_ms() + 20000;
+	uint64_t end = time_mono_ms() + 60000;
 
 	for (;;) {
 		cleanup_zone_info struct zone_info zi = {0};
@@ -70,7 +70,7 @@ wait_state(struct home *h, int events, enum zone_state want, pid_t not)
 		if (zone_info_read(h->name, &zi, &h->err) == 0 && zi.state == want &&
 		    (not == 0 || zi.init_pid != not))
 			return true;
-		if (time_mono_ms() > end || poll(&p, 1, 20000) <= 0)
+		if (time_mono_ms() > end || poll(&p, 1, 60000) <= 0)
 			return false;
 		while (zone_events_read(events, &e, NULL) == 0)
 			zone_event_done(&e);
@@ -115,7 +115,7 @@ find_process(struct home *h, const char *comm)
 static pid_t
 await_process(struct home *h, const char *comm)
 {
-	uint64_t end = time_mono_ms() + 10000;
+	uint64_t end = time_mono_ms() + 60000;
 	pid_t pid;
 
 	while ((pid = find_process(h, comm)) <= 0 && time_mono_ms() < end)

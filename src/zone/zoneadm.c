@@ -10,6 +10,7 @@
 #include "base/cli.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "os/run.h"
 #include "store/zfs.h"
 #include "zone/brand/brand.h"
 #include "zone/config.h"
@@ -221,6 +222,25 @@ cmd_apply(int argc, char **argv)
 
 /* ---- the dataset ---- */
 
+/*
+ * One at a time, and not before what a killed one started has ended: its zfs goes on alone, and
+ * holds the lock until then.
+ */
+static int
+hold_dataset(struct error *err)
+{
+	cleanup_free char *dir = zone_path_run(target, NULL);
+	cleanup_free char *path = zone_path_run(target, "dataset.lock");
+	int lock;
+	int r = file_mkdir_p(dir, 0755, err);
+
+	if (r == 0)
+		r = file_lock(path, true, &lock, err); /* ends with us */
+	if (r == 0)
+		run_set_lease(lock);
+	return r;
+}
+
 static int
 check_root(const struct zone_config *c, struct error *err)
 {
@@ -338,6 +358,33 @@ cmd_install(int argc, char **argv)
 }
 
 static int
+destroy_unless_gone(const char *name, unsigned flags, struct error *err)
+{
+	cleanup_error struct error own = ERROR_INIT;
+	int r = zfs_destroy(name, flags, &own);
+
+	if (r == 0 || r == -ENOENT)
+		return 0;
+	error_move(err, &own);
+	return r;
+}
+
+/* What a clone that was killed before it had its dataset left of its source. */
+static int
+destroy_clone_snapshots(const char *dataset, struct error *err)
+{
+	cleanup_free char *pool = xstrndup(dataset, strcspn(dataset, "/"));
+	cleanup_free char *end = str_printf("@clone-%s", target);
+	cleanup_zfs_list struct zfs_list l = ZFS_LIST_INIT;
+	int r = zfs_list(pool, ZFS_SNAPSHOT, -1, NULL, &l, err);
+
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		if (str_ends(l.ds[i].name, end))
+			r = destroy_unless_gone(l.ds[i].name, ZFS_DEFER, err);
+	return r;
+}
+
+static int
 cmd_uninstall(int argc, char **argv)
 {
 	bool force = false, help = false;
@@ -362,14 +409,14 @@ cmd_uninstall(int argc, char **argv)
 		return cli_fail("zone %s is %s", target, zone_state_name(s));
 	if (!force && !cli_confirm("Are you sure you want to uninstall zone %s (y/[n])? ", target))
 		return CLI_FAILED;
-	if (s == ZONE_INSTALLED && zone_set_incomplete(target, &err) < 0)
+	/* a boot whose caller was killed may be on its way */
+	if (s == ZONE_INSTALLED &&
+	    (zone_quiesce(target, &err) < 0 || zone_set_incomplete(target, &err) < 0))
 		return cli_error(&err);
-	if (!str_eq(option, "nodataset")) {
-		int r = zfs_destroy(dataset_of(c), ZFS_RECURSIVE | ZFS_FORCE, &err);
-
-		if (r < 0 && r != -ENOENT)
-			return cli_error(&err);
-	}
+	if (!str_eq(option, "nodataset") &&
+	    (destroy_unless_gone(dataset_of(c), ZFS_RECURSIVE | ZFS_FORCE, &err) < 0 ||
+	     destroy_clone_snapshots(dataset_of(c), &err) < 0))
+		return cli_error(&err);
 	return done(zone_set_configured(target, &err), &err);
 }
 
@@ -419,6 +466,27 @@ cmd_mark(int argc, char **argv)
 	return done(zone_set_incomplete(target, &err), &err);
 }
 
+/* A killed one may have renamed it and not have said so in the configuration: done again, it is finished. */
+static int
+move_dataset(const char *from, const char *path, struct error *err)
+{
+	cleanup_zone_list struct zone_list l = {0};
+	bool was = false;
+	int r = zone_list_read(&l, err);
+
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		if (str_eq(l.v[i].path, path) && !str_eq(l.v[i].name, target))
+			return error_set(err, EEXIST, "zonepath %s belongs to zone %s", path, l.v[i].name);
+	if (r == 0)
+		r = zfs_exists(from, err);
+	was = r > 0;
+	if (r >= 0)
+		r = zfs_exists(path + 1, err);
+	if (r < 0)
+		return r;
+	return r > 0 && !was ? 0 : zfs_rename(from, path + 1, 0, err);
+}
+
 static int
 cmd_move(int argc, char **argv)
 {
@@ -435,7 +503,7 @@ cmd_move(int argc, char **argv)
 	if (s != ZONE_INSTALLED)
 		return cli_fail("zone %s is %s: only an installed zone is moved", target,
 				zone_state_name(s));
-	if (zfs_rename(dataset_of(c), argv[1] + 1, 0, &err) < 0)
+	if (move_dataset(dataset_of(c), argv[1], &err) < 0)
 		return cli_error(&err);
 	zone_config_set(c, "zonepath", argv[1]);
 	if (zone_config_write(c, &err) < 0) {
@@ -446,12 +514,32 @@ cmd_move(int argc, char **argv)
 	return CLI_OK;
 }
 
+/* A snapshot of our own goes with its clone; with none, at once. */
+static int
+clone_dataset(const char *given, const char *from, const char *to, struct error *err)
+{
+	cleanup_free char *own = given ? NULL : str_printf("%s@clone-%s", from, target);
+	int r = 0;
+
+	if (own)
+		r = destroy_unless_gone(own, ZFS_DEFER, err);
+	if (own && r == 0)
+		r = zfs_snapshot(own, false, NULL, err);
+	if (r < 0)
+		return r;
+	r = zfs_clone(own ? own : given, to, ZFS_PROPS("devices=off"), 0, err);
+	if (own && r == 0)
+		return zfs_destroy(own, ZFS_DEFER, err);
+	if (own)
+		zfs_destroy(own, 0, NULL); /* the message is the clone's */
+	return r;
+}
+
 static int
 cmd_clone(int argc, char **argv)
 {
 	cleanup_zone_config struct zone_config *c = NULL, *from = NULL;
 	cleanup_error struct error err = ERROR_INIT;
-	cleanup_free char *snapshot = NULL;
 	const char *given = NULL;
 	enum zone_state s;
 	int i = 1;
@@ -470,11 +558,9 @@ cmd_clone(int argc, char **argv)
 	if (s != ZONE_INSTALLED)
 		return cli_fail("zone %s is %s: only an installed zone is cloned", argv[i],
 				zone_state_name(s));
-	snapshot = given ? xstrdup(given) : str_printf("%s@clone-%s", dataset_of(from), target);
 	if (zone_set_incomplete(target, &err) < 0)
 		return cli_error(&err);
-	if ((!given && zfs_snapshot(snapshot, false, NULL, &err) < 0) ||
-	    zfs_clone(snapshot, dataset_of(c), ZFS_PROPS("devices=off"), 0, &err) < 0) {
+	if (clone_dataset(given, dataset_of(from), dataset_of(c), &err) < 0) {
 		cli_error(&err);
 		return zone_set_configured(target, &err) < 0 ? cli_error(&err) : CLI_FAILED;
 	}
@@ -486,25 +572,25 @@ static int cmd_help(int argc, char **argv);
 static const struct verb {
 	const char *name, *args;
 	int (*run)(int argc, char **argv);
-	bool no_zone;
+	enum { NO_ZONE = 1, DATASET } needs;
 	const char *summary;
 } verbs[] = {
-	{"help", "", cmd_help, true, "this text"},
-	{"list", "[-cin] [-p | -v]", cmd_list, true, "zones and their states"},
-	{"boot", "[-s] [-- boot_arguments]", cmd_boot, false, "start an installed or ready zone"},
-	{"ready", "", cmd_ready, false, "build it, but do not start its init"},
-	{"halt", "", cmd_halt, false, "end it at once"},
-	{"shutdown", "[-r] [-t seconds]", cmd_shutdown, false, "ask it to end (-r: and boot again)"},
-	{"reboot", "", cmd_reboot, false, "halt and boot"},
-	{"apply", "", cmd_apply, false, "give a running zone its configured limits"},
-	{"verify", "", cmd_verify, false, "check configuration and files"},
-	{"install", "[-t image] [-q GiB] [-x nodataset]", cmd_install, false, "make its dataset"},
-	{"uninstall", "[-F] [-x nodataset]", cmd_uninstall, false, "destroy its dataset"},
-	{"attach", "[-F]", cmd_attach, false, "take files that are there as installed"},
-	{"detach", "[-n]", cmd_detach, false, "leave the files and forget they are installed"},
-	{"mark", "incomplete", cmd_mark, false, "as not usable"},
-	{"move", "zonepath", cmd_move, false, "rename its dataset"},
-	{"clone", "[-s snapshot] source", cmd_clone, false, "install as a clone of another zone"},
+	{"help", "", cmd_help, NO_ZONE, "this text"},
+	{"list", "[-cin] [-p | -v]", cmd_list, NO_ZONE, "zones and their states"},
+	{"boot", "[-s] [-- boot_arguments]", cmd_boot, 0, "start an installed or ready zone"},
+	{"ready", "", cmd_ready, 0, "build it, but do not start its init"},
+	{"halt", "", cmd_halt, 0, "end it at once"},
+	{"shutdown", "[-r] [-t seconds]", cmd_shutdown, 0, "ask it to end (-r: and boot again)"},
+	{"reboot", "", cmd_reboot, 0, "halt and boot"},
+	{"apply", "", cmd_apply, 0, "give a running zone its configured limits"},
+	{"verify", "", cmd_verify, 0, "check configuration and files"},
+	{"install", "[-t image] [-q GiB] [-x nodataset]", cmd_install, DATASET, "make its dataset"},
+	{"uninstall", "[-F] [-x nodataset]", cmd_uninstall, DATASET, "destroy its dataset"},
+	{"attach", "[-F]", cmd_attach, DATASET, "take files that are there as installed"},
+	{"detach", "[-n]", cmd_detach, DATASET, "leave the files and forget they are installed"},
+	{"mark", "incomplete", cmd_mark, 0, "as not usable"},
+	{"move", "zonepath", cmd_move, DATASET, "rename its dataset"},
+	{"clone", "[-s snapshot] source", cmd_clone, DATASET, "install as a clone of another zone"},
 };
 
 static int
@@ -557,11 +643,13 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		if (!str_eq(verbs[i].name, argv[first]))
 			continue;
-		if (!verbs[i].no_zone && (!target || str_eq(target, "global"))) {
+		if (verbs[i].needs != NO_ZONE && (!target || str_eq(target, "global"))) {
 			fprintf(stderr, "zoneadm: %s needs a zone: zoneadm -z zone %s %s\n",
 				verbs[i].name, verbs[i].name, verbs[i].args);
 			return CLI_USAGE;
 		}
+		if (verbs[i].needs == DATASET && hold_dataset(&err) < 0)
+			return cli_error(&err);
 		return verbs[i].run(argc - first, argv + first);
 	}
 	fprintf(stderr, "zoneadm: no subcommand %s\n", argv[first]);

@@ -863,10 +863,10 @@ main(int argc, char **argv)
 	if (r < 0 || help || !s.zone) {
 		if (s.err.message)
 			cli_error(&s.err);
-		fprintf(stderr, "usage: zonecfg {-z zone | -u uuid} [-f file | command...]\n");
+		r = cli_usage_text(help, "zonecfg {-z zone | -u uuid} [-f file | command...]");
 		if (help)
 			cmd_help(NULL);
-		return help ? CLI_OK : CLI_USAGE;
+		return r;
 	}
 	r = open_zone();
 	if (r == 0 && file) {

@@ -98,8 +98,7 @@ main(int argc, char **argv)
 	if (cli_parse(argc, argv, opts, &first, &help, &err) < 0 || help || first != argc) {
 		if (err.message)
 			cli_error(&err);
-		fprintf(stderr, "usage: zonememstat [-atHp] [-z zone]\n");
-		return help ? CLI_OK : CLI_USAGE;
+		return cli_usage_text(help, "zonememstat [-atHp] [-z zone]");
 	}
 	zone_set_root(root);
 	if (zone_list_read(&l, &err) < 0)

@@ -16,10 +16,8 @@ main(int argc, char **argv)
 	cleanup_free char *name = NULL;
 
 	cli_init(argv[0]);
-	if (argc != 1 && !(argc == 2 && str_eq(argv[1], "-t"))) {
-		fprintf(stderr, "usage: zonename [-t]\n");
-		return CLI_USAGE;
-	}
+	if (argc != 1 && !(argc == 2 && str_eq(argv[1], "-t")))
+		return cli_usage_text(cli_asks_help(argc, argv), "zonename [-t]");
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		if (file_exists(files[i]) && file_read_line(files[i], &name, NULL) == 0)
 			break;

@@ -36,7 +36,7 @@
 #include "zone/config.h"
 
 #define NOCLOUD "/usr/lib/zones/nocloud"
-#define START_TIMEOUT_MS 30000
+#define START_TIMEOUT_MS 120000
 #define UEFI_VARS_TEMPLATE "/usr/share/OVMF/OVMF_VARS_4M.fd"
 
 void
@@ -211,7 +211,7 @@ add_disk(struct daemon *d, struct zone_plan *p, struct jail *j, int dev, const c
 		return error_set(err, E2BIG, "more than %d disks", JAIL_MAX_DISKS);
 	*disk = (struct jail_disk){.res = res};
 	if (volume) {
-		r = zvol_wait(volume, 10000, err);
+		r = zvol_wait(volume, 60000, err);
 		if (r < 0)
 			return r;
 		host = zvol_path(volume);

@@ -483,6 +483,7 @@ do_reboot(struct daemon *d, struct ipc_client *c, const struct json *q, struct e
 	if (!is_up(d))
 		return not_up(d, err);
 	wait_for(d, c, ZONE_RUNNING);
+	free(steal_ptr(&d->bootargs)); /* they were for one boot */
 	begin_stop(d, GOAL_RUNNING);
 	return 1;
 }

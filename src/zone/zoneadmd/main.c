@@ -215,8 +215,7 @@ main(int argc, char **argv)
 	    first != argc) {
 		if (err.message)
 			cli_error(&err);
-		fprintf(stderr, "usage: zoneadmd -z ZONE [-R DIR]\n");
-		return help ? CLI_OK : CLI_USAGE;
+		return cli_usage_text(help, "zoneadmd -z ZONE [-R DIR]");
 	}
 	if (zone_name_check(name, &err) < 0)
 		return cli_error(&err);

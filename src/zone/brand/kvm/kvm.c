@@ -21,7 +21,7 @@
 #include "zone/config.h"
 
 #define QEMU "/usr/bin/qemu-system-x86_64"
-#define QMP_TIMEOUT_MS 5000
+#define QMP_TIMEOUT_MS 30000 /* where the node itself is emulated, QEMU thinks for seconds */
 #define VNC_SOCKET "vm.vnc"
 #define UEFI_CODE "/usr/share/OVMF/OVMF_CODE_4M.fd"
 
