@@ -228,15 +228,22 @@ get(int fd, void *data, size_t len, struct error *err)
 }
 
 static int
+get_header(int fd, char name[256], uint64_t *size, uint64_t *padded, struct error *err)
+{
+	char block[BLOCK];
+	int r = get(fd, block, BLOCK, err);
+
+	return r < 0 ? r : vm_bundle_header_parse(block, name, size, padded, err);
+}
+
+static int
 get_vm(int fd, struct json **ret, struct error *err)
 {
 	cleanup_free char *text = NULL;
-	char block[BLOCK], name[256];
+	char name[256];
 	uint64_t size, padded;
-	int r = get(fd, block, BLOCK, err);
+	int r = get_header(fd, name, &size, &padded, err);
 
-	if (r == 0)
-		r = vm_bundle_header_parse(block, name, &size, &padded, err);
 	if (r < 0)
 		return r;
 	if (!str_eq(name, "JSON") || !size || size > JSON_MAX)
@@ -255,12 +262,10 @@ get_dataset(struct vm_job *job, int fd, const struct strv *wanted, struct error 
 	cleanup_free char *mark = str_printf("%s=%s", VM_MARK, job->mark);
 	cleanup_free char *snap = NULL;
 	struct run_child child = {0};
-	char block[BLOCK], name[256];
+	char name[256];
 	uint64_t size, padded;
-	int r = get(fd, block, BLOCK, err);
+	int r = get_header(fd, name, &size, &padded, err);
 
-	if (r == 0)
-		r = vm_bundle_header_parse(block, name, &size, &padded, err);
 	if (r < 0)
 		return r;
 	if (size || !strv_has(wanted, name))

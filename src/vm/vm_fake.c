@@ -408,6 +408,13 @@ fake_shutdown(const char *name, bool reboot, unsigned timeout_s, struct error *e
 	return r < 0 || !reboot ? r : fake_boot(name, NULL, err);
 }
 
+/* One request: what it says is done by the zone's daemon, to its end. */
+static int
+fake_reboot(const char *name, struct error *err)
+{
+	return change(err, "reboot");
+}
+
 static int
 fake_apply(const char *name, struct error *err)
 {
@@ -459,6 +466,7 @@ const struct vm_ops vm_ops_fake = {
 	.zone_halt = fake_halt,
 	.zone_quiesce = fake_quiesce,
 	.zone_shutdown = fake_shutdown,
+	.zone_reboot = fake_reboot,
 	.zone_apply = fake_apply,
 	.zone_kill = fake_kill,
 	.zone_console_open = fake_console,

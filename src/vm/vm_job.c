@@ -31,7 +31,10 @@ vm_job_done(struct vm_job *job)
 		close(job->hold);
 	if (job->lock >= 0)
 		close(job->lock);
+	if (job->metadata >= 0)
+		close(job->metadata);
 	json_free(job->vm);
+	json_free(job->old);
 	free(job->uuid);
 	free(job->root);
 	*job = (struct vm_job)VM_JOB_INIT;
@@ -50,6 +53,14 @@ vm_lock(const char *what, bool wait, int *ret_fd, struct error *err)
 	if (r < 0)
 		return r;
 	return file_lock(path, wait, ret_fd, err);
+}
+
+int
+vm_lock_metadata(const char *uuid, int *ret_fd, struct error *err)
+{
+	cleanup_free char *what = str_printf("%s.metadata", uuid);
+
+	return vm_lock(what, true, ret_fd, err);
 }
 
 /* ---- journal ------------------------------------------------------------------ */
@@ -75,6 +86,10 @@ static const struct action {
 	 {"removed VM ", ", whose creation was interrupted"}},
 	{"delete", false, vm_delete_steps, &vm_delete_steps_n,
 	 {"removed VM ", ", whose deletion was interrupted"}},
+	{"update", true, vm_update_steps, &vm_update_steps_n,
+	 {"put back VM ", ", whose update was interrupted"}},
+	{"updated", false, vm_updated_steps, &vm_updated_steps_n,
+	 {"finished the update of VM ", ""}},
 	{"reprovision", true, vm_reprovision_steps, &vm_reprovision_steps_n,
 	 {"put back VM ", ", whose reprovisioning was interrupted"}},
 	{"reprovisioned", false, vm_reprovisioned_steps, &vm_reprovisioned_steps_n,
@@ -90,7 +105,7 @@ action_find(const char *name)
 	return NULL;
 }
 
-/* What undoing needs, and no more: no metadata, no passwords. */
+/* What undoing needs, and no more: no metadata, no passwords.  (An update's needs all.) */
 static struct json *
 journal_vm(const struct json *vm)
 {
@@ -126,7 +141,9 @@ vm_journal_write(const struct vm_job *job, struct error *err)
 	json_set_str(j, "action", job->action);
 	json_set_str(j, "mark", job->mark);
 	json_set_int(j, "pid", getpid());
-	json_set(j, "vm", journal_vm(job->vm));
+	json_set(j, "vm", job->old ? json_copy(job->vm) : journal_vm(job->vm));
+	if (job->old)
+		json_set(j, "old", json_copy(job->old));
 	r = file_mkdir_p(dir, 0700, err);
 	if (r < 0)
 		return r;
@@ -158,9 +175,11 @@ journal_read(const char *uuid, struct vm_job *job, struct error *err)
 	action = action_find(json_str(json_get(j, "action"), ""));
 	mark = json_str(json_get(j, "mark"), "");
 	if (!action || !str_is_uuid(mark) ||
+	    (action->steps == vm_update_steps && !json_get(j, "old")) ||
 	    !str_eq(json_str(json_lookup(j, "vm.uuid"), NULL), uuid))
 		return error_set(err, EINVAL, "%s: not a journal of vmadm", path);
 	vm_job_init(job, action->name, json_steal(j, "vm"));
+	job->old = json_steal(j, "old");
 	memcpy(job->mark, mark, sizeof(job->mark));
 	return 0;
 }
@@ -205,7 +224,7 @@ vm_steps_run(struct vm_job *job, const struct vm_step *steps, size_t from, size_
 
 		hook(job, steps[i].name, "begin");
 		/* What a step starts holds our lock on: killed, it is waited for (recover_one()). */
-		run_set_lease(str_eq(steps[i].name, "boot") ? -1 : job->lock);
+		run_set_lease(job->lock);
 		r = steps[i].run(job, err);
 		run_set_lease(-1);
 		if (r < 0) {
@@ -362,18 +381,6 @@ recover_one(const char *uuid, struct strv *ret_done, struct error *err)
 	return r;
 }
 
-/* A journal that was never finished: nothing was begun. */
-static void
-remove_unfinished(const char *dir, const char *file)
-{
-	cleanup_free char *path = str_printf("%s/%s", dir, file);
-	cleanup_free char *uuid = xstrndup(file, UUID_LEN);
-	cleanup_close int lock = -1;
-
-	if (str_is_uuid(uuid) && vm_lock(uuid, false, &lock, NULL) == 0)
-		unlink(path);
-}
-
 int
 vm_recover(struct strv *ret_done, struct error *err)
 {
@@ -388,8 +395,6 @@ vm_recover(struct strv *ret_done, struct error *err)
 	while ((e = readdir(d)) != NULL) {
 		cleanup_free char *uuid = NULL;
 
-		if (str_ends(e->d_name, ".json.new"))
-			remove_unfinished(dir, e->d_name);
 		if (!str_ends(e->d_name, ".json"))
 			continue;
 		uuid = xstrndup(e->d_name, strlen(e->d_name) - 5);

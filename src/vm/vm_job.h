@@ -15,7 +15,9 @@
  * for a create first sees that its names are free, and then writes its journal.
  *
  * A delete is the same forwards: its steps may run again, and a journal makes
- * the next vmadm finish what was begun.
+ * the next vmadm finish what was begun.  An update and a reprovisioning are undone
+ * up to their last decisive write, and finished from there on: the journal then
+ * has another action.
  *
  * Locks stand in /run: they end with the process that holds them and with the
  * node.  The journal stands in /var, on the pool.
@@ -33,11 +35,13 @@
 struct vm_job {
 	const char *action; /* one of vm_job.c's actions */
 	struct json *vm;    /* owned */
+	struct json *old;   /* update: the VM as it was; owned; else NULL */
 	enum vm_brand brand;
 	char *uuid;
 	char *root;    /* dataset */
 	char mark[UUID_LEN + 1];
 	int lock;      /* this VM's; -1 */
+	int metadata;  /* its metadata's; -1 */
 	int hold;      /* image hold; -1 */
 	struct image *image; /* of the root; NULL for HVM */
 	/* `vmadm receive`: makes the datasets, instead of the image; NULL. */
@@ -45,7 +49,7 @@ struct vm_job {
 	int stream;
 };
 
-#define VM_JOB_INIT {.lock = -1, .hold = -1}
+#define VM_JOB_INIT {.lock = -1, .metadata = -1, .hold = -1}
 void vm_job_done(struct vm_job *job);
 #define cleanup_vm_job CLEANUP(vm_job_done)
 /* Takes vm.  With a new mark. */
@@ -77,6 +81,8 @@ int vm_journal_remove(const struct vm_job *job, struct error *err);
 
 /* One VM, or "create" for the check of conflicts.  -EWOULDBLOCK if held and !wait. */
 int vm_lock(const char *what, bool wait, int *ret_fd, struct error *err);
+/* The VM's metadata, which its guest writes too. */
+int vm_lock_metadata(const char *uuid, int *ret_fd, struct error *err);
 
 /* Destroys a dataset that the job made (see above); absent or another's is success. */
 int vm_destroy_marked(struct vm_job *job, const char *dataset, struct error *err);
@@ -99,6 +105,10 @@ int vm_load_locked(const char *uuid, unsigned what, struct json **ret, int *ret_
 		   struct error *err);
 
 /* Every journal action, and how what was interrupted is brought to an end (vm_job.c). */
+extern const struct vm_step vm_update_steps[];
+extern const size_t vm_update_steps_n;
+extern const struct vm_step vm_updated_steps[];
+extern const size_t vm_updated_steps_n;
 extern const struct vm_step vm_reprovision_steps[];
 extern const size_t vm_reprovision_steps_n;
 extern const struct vm_step vm_reprovisioned_steps[];
@@ -113,7 +123,7 @@ void vm_root_props(const struct vm_job *job, struct strv *ret);
 /* image_uuid of the VM, and of the disks in its array `disks`: names become UUIDs. */
 int vm_resolve_images(struct json *vm, const char *disks, struct error *err);
 
-/* config/ files (vm_files.c): written with .new and rename. */
+/* config/ files (vm_files.c), each written atomically. */
 int vm_write_files(const struct json *vm, struct error *err);
 
 #endif

@@ -129,8 +129,7 @@ vm_reboot(const char *uuid, bool force, struct error *err)
 				 vm_state(vm));
 	if (!force)
 		return vm_ops->zone_shutdown(name_of(vm), true, 0, err);
-	r = vm_ops->zone_halt(name_of(vm), err);
-	return r < 0 ? r : vm_ops->zone_boot(name_of(vm), NULL, err);
+	return vm_ops->zone_reboot(name_of(vm), err); /* its daemon sees it through, though we be killed */
 }
 
 int

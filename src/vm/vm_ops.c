@@ -141,6 +141,7 @@ const struct vm_ops vm_ops_real = {
 	.zone_halt = zone_halt,
 	.zone_quiesce = zone_quiesce,
 	.zone_shutdown = zone_shutdown,
+	.zone_reboot = zone_reboot,
 	.zone_apply = zone_apply,
 	.zone_kill = zone_kill,
 	.zone_console_open = zone_console_open,

@@ -45,6 +45,7 @@ struct vm_ops {
 	int (*zone_halt)(const char *name, struct error *err);
 	int (*zone_quiesce)(const char *name, struct error *err);
 	int (*zone_shutdown)(const char *name, bool reboot, unsigned timeout_s, struct error *err);
+	int (*zone_reboot)(const char *name, struct error *err);
 	int (*zone_apply)(const char *name, struct error *err);
 	int (*zone_kill)(const char *name, int signo, struct error *err);
 	int (*zone_console_open)(const char *name, int *ret_fd, struct error *err);

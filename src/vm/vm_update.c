@@ -4,9 +4,10 @@
  *
  * Order: volumes are made first (they can be taken away again), then properties
  * of datasets, then the files, last the zone's XML, which is the decisive write:
- * what stands there is the VM.  A failure puts back what was done.  Disks that
- * were removed are destroyed when all else is done.  At the end a running zone
- * is told to apply what it can while it runs.
+ * what stands there is the VM.  A failure, or the next vmadm if this one is killed,
+ * puts back what was done: the journal has the VM as it was and as it is to be.
+ * Then only forwards: disks that were removed are destroyed, and a running zone is
+ * told to apply what it can while it runs.
  */
 #include "base/file.h"
 #include "vm/vm_job.h"
@@ -222,6 +223,36 @@ change_root(const struct json *a, const struct json *b, enum vm_brand brand, str
 	return 0;
 }
 
+/* Done is as good as doing it: this may be an undo of what was not begun. */
+static int
+unless(int harmless, int r, struct error *own, struct error *err)
+{
+	if (r == 0 || r == harmless) {
+		error_done(own);
+		return 0;
+	}
+	error_move(err, own);
+	return r;
+}
+
+static int
+set_indestructible(const char *snap, struct error *err)
+{
+	struct error own = ERROR_INIT;
+	int r = unless(-EEXIST, vm_ops->zfs_snapshot(snap, false, NULL, &own), &own, err);
+
+	return r < 0 ? r : unless(-EEXIST, vm_ops->zfs_hold("do_not_destroy", snap, &own), &own, err);
+}
+
+static int
+unset_indestructible(const char *snap, struct error *err)
+{
+	struct error own = ERROR_INIT;
+	int r = unless(-ENOENT, vm_ops->zfs_release("do_not_destroy", snap, &own), &own, err);
+
+	return r < 0 ? r : unless(-ENOENT, vm_ops->zfs_destroy(snap, 0, &own), &own, err);
+}
+
 static int
 change_indestructible(const struct json *a, const struct json *b, struct error *err)
 {
@@ -236,15 +267,7 @@ change_indestructible(const struct json *a, const struct json *b, struct error *
 
 		if (had == has)
 			continue;
-		if (has) {
-			r = vm_ops->zfs_snapshot(snap, false, NULL, err);
-			if (r == 0 || r == -EEXIST)
-				r = vm_ops->zfs_hold("do_not_destroy", snap, err);
-		} else {
-			r = vm_ops->zfs_release("do_not_destroy", snap, err);
-			if (r == 0)
-				r = vm_ops->zfs_destroy(snap, 0, err);
-		}
+		r = has ? set_indestructible(snap, err) : unset_indestructible(snap, err);
 		if (r < 0)
 			return error_wrap(err, r, "%s", which[i]);
 	}
@@ -266,7 +289,7 @@ same_disk(const struct json *vm, const struct json *disk)
 }
 
 static int
-change_disk(const struct json *was, const struct json *is, struct error *err)
+change_disk(const struct json *was, const struct json *is, bool back, struct error *err)
 {
 	static const char *const props[] = {"compression", "refreservation"};
 	const char *volume = json_str(json_get(was, "zfs_filesystem"), NULL);
@@ -275,7 +298,7 @@ change_disk(const struct json *was, const struct json *is, struct error *err)
 
 	if (!volume)
 		return 0;
-	if (to < from && !json_bool(json_get(is, "dangerous_allow_shrink"), false))
+	if (to < from && !back && !json_bool(json_get(is, "dangerous_allow_shrink"), false))
 		return error_set_path(err, EINVAL, "disks.*.size",
 				      "Invalid value(s) for: disks.*.size\n    %s: %lld MiB is less "
 				      "than its %lld; dangerous_allow_shrink would cut it off",
@@ -289,15 +312,16 @@ change_disk(const struct json *was, const struct json *is, struct error *err)
 	return r;
 }
 
+/* back: to the size that it had a moment ago, while the machine was off. */
 static int
-change_disks(const struct json *old, const struct json *vm, struct error *err)
+change_disks(const struct json *old, const struct json *vm, bool back, struct error *err)
 {
 	const struct json *d;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && (d = json_at(json_get(vm, "disks"), i)) != NULL; i++)
 		if (same_disk(old, d))
-			r = change_disk(same_disk(old, d), d, err);
+			r = change_disk(same_disk(old, d), d, back, err);
 	return r;
 }
 
@@ -415,84 +439,180 @@ write_config(const struct json *vm, enum vm_brand brand, struct error *err)
 	return zone_config_write(c, err);
 }
 
-/* The changes, each put back if a later one fails. */
-static int
-apply(const struct json *old, const struct json *vm, const struct json *payload,
-      struct vm_job *new_disks, struct error *err)
-{
-	enum vm_brand brand = new_disks->brand;
-	int r;
+/* ---- the steps ------------------------------------------------------------------------ */
 
-	r = vm_create_disks(new_disks, err);
-	if (r < 0)
-		goto undo_disks;
-	r = change_root(old, vm, brand, err);
-	if (r == 0)
-		r = change_indestructible(old, vm, err);
-	if (r == 0)
-		r = change_disks(old, vm, err);
-	if (r < 0)
-		goto undo_root;
-	if (has_files(payload)) {
-		r = vm_write_files(vm, err);
-		if (r < 0)
-			goto undo_files;
-	}
-	r = write_config(vm, brand, err);
-	if (r == 0)
-		return 0;
-undo_files:
-	if (has_files(payload))
-		vm_write_files(old, NULL);
-undo_root:
-	change_root(vm, old, brand, NULL);
-	change_indestructible(vm, old, NULL);
-undo_disks:
-	vm_destroy_disks(new_disks, NULL);
-	return r;
+static bool
+files_differ(const struct vm_job *job)
+{
+	static const char *const names[] = {"customer_metadata", "internal_metadata", "tags", "routes"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (differ(json_get(job->old, names[i]), json_get(job->vm, names[i])))
+			return true;
+	return false;
 }
+
+static int
+with_new_disks(const struct vm_job *job, int (*act)(struct vm_job *more, struct error *err), struct error *err)
+{
+	cleanup_vm_job struct vm_job more = VM_JOB_INIT;
+
+	disk_job(&more, job->vm, job->old);
+	memcpy(more.mark, job->mark, sizeof(more.mark));
+	return act(&more, err);
+}
+
+static int
+step_disks(struct vm_job *job, struct error *err)
+{
+	return with_new_disks(job, vm_create_disks, err);
+}
+
+static int
+undo_disks(struct vm_job *job, struct error *err)
+{
+	return with_new_disks(job, vm_destroy_disks, err);
+}
+
+static int
+step_root(struct vm_job *job, struct error *err)
+{
+	return change_root(job->old, job->vm, job->brand, err);
+}
+
+static int
+undo_root(struct vm_job *job, struct error *err)
+{
+	return change_root(job->vm, job->old, job->brand, err);
+}
+
+static int
+step_indestructible(struct vm_job *job, struct error *err)
+{
+	return change_indestructible(job->old, job->vm, err);
+}
+
+static int
+undo_indestructible(struct vm_job *job, struct error *err)
+{
+	return change_indestructible(job->vm, job->old, err);
+}
+
+static int
+step_volumes(struct vm_job *job, struct error *err)
+{
+	return change_disks(job->old, job->vm, false, err);
+}
+
+static int
+undo_volumes(struct vm_job *job, struct error *err)
+{
+	return change_disks(job->vm, job->old, true, err);
+}
+
+static int
+step_files(struct vm_job *job, struct error *err)
+{
+	return files_differ(job) ? vm_write_files(job->vm, err) : 0;
+}
+
+static int
+undo_files(struct vm_job *job, struct error *err)
+{
+	int r = 0;
+
+	if (!files_differ(job))
+		return 0;
+	if (job->metadata < 0)
+		r = vm_lock_metadata(job->uuid, &job->metadata, err);
+	return r < 0 ? r : vm_write_files(job->old, err);
+}
+
+static int
+step_config(struct vm_job *job, struct error *err)
+{
+	return write_config(job->vm, job->brand, err);
+}
+
+static int
+undo_config(struct vm_job *job, struct error *err)
+{
+	return write_config(job->old, job->brand, err);
+}
+
+const struct vm_step vm_update_steps[] = {
+	{"disks", step_disks, undo_disks},
+	{"root", step_root, undo_root},
+	{"indestructible", step_indestructible, undo_indestructible},
+	{"volumes", step_volumes, undo_volumes},
+	{"files", step_files, undo_files},
+	{"config", step_config, undo_config},
+};
+const size_t vm_update_steps_n = ARRAY_SIZE(vm_update_steps);
+
+static int
+step_removed(struct vm_job *job, struct error *err)
+{
+	return destroy_removed(job->old, job->vm, err);
+}
+
+static int
+step_apply(struct vm_job *job, struct error *err)
+{
+	const char *name = json_str(json_get(job->vm, "zonename"), job->uuid);
+	cleanup_zone_info struct zone_info zi = {0};
+	int r = zone_info_read(name, &zi, err);
+
+	if (r < 0 || zi.state != ZONE_RUNNING)
+		return r;
+	r = vm_ops->zone_apply(name, err);
+	return r < 0 ? error_wrap(err, r, "VM %s is changed, but the running zone is not", job->uuid) : 0;
+}
+
+const struct vm_step vm_updated_steps[] = {
+	{"removed disks", step_removed, NULL},
+	{"apply", step_apply, NULL},
+};
+const size_t vm_updated_steps_n = ARRAY_SIZE(vm_updated_steps);
 
 int
 vm_update(const char *uuid, struct json *payload, struct error *err)
 {
+	cleanup_vm_job struct vm_job job = VM_JOB_INIT;
 	cleanup_json struct json *old = NULL, *vm = NULL;
-	cleanup_vm_job struct vm_job new_disks = VM_JOB_INIT;
 	cleanup_close int lock = -1, reserve = -1, metadata = -1;
-	cleanup_free char *metadata_lock = str_printf("%s.metadata", uuid);
-	enum vm_brand brand;
-	int r;
+	int r = vm_load_locked(uuid, 0, &old, &lock, err);
 
-	r = vm_load(uuid, 0, &old, err);
-	if (r == 0)
-		r = vm_lock(json_str(json_get(old, "uuid"), ""), true, &lock, err);
 	if (r == 0)
 		r = vm_lock("create", true, &reserve, err);
-	if (r < 0)
-		return r;
 	/* The guest may change its metadata too (mdata-put): not between our reading and writing. */
-	if (has_files(payload))
-		r = vm_lock(metadata_lock, true, &metadata, err);
+	if (r == 0 && has_files(payload))
+		r = vm_lock_metadata(json_str(json_get(old, "uuid"), uuid), &metadata, err);
 	if (r < 0)
 		return r;
 	json_free(steal_ptr(&old));
 	r = vm_load(uuid, VM_LOAD_ALL, &old, err);
 	if (r < 0)
 		return r;
-	brand = vm_brand_parse(json_str(json_get(old, "brand"), ""));
 	vm = json_copy(old);
-	r = check_update(payload, old, vm, brand, err);
+	r = check_update(payload, old, vm, vm_brand_parse(json_str(json_get(old, "brand"), "")), err);
 	if (r < 0)
 		return r;
 	name_volumes(vm);
-	disk_job(&new_disks, vm, old);
-	r = apply(old, vm, payload, &new_disks, err);
+	vm_job_init(&job, "update", steal_ptr(&vm));
+	job.old = steal_ptr(&old);
+	job.lock = steal_fd(&lock);
+	job.metadata = steal_fd(&metadata);
+	r = vm_journal_write(&job, err);
 	if (r == 0)
-		r = destroy_removed(old, vm, err);
+		r = vm_steps_run(&job, vm_update_steps, 0, vm_update_steps_n, err);
+	if (r < 0)
+		return r;
+	job.action = "updated";
+	r = vm_journal_write(&job, err);
 	if (r < 0)
 		return r;
 	close(steal_fd(&reserve));
-	if (!str_eq(json_str(json_get(old, "zone_state"), ""), "running"))
-		return 0;
-	r = vm_ops->zone_apply(json_str(json_get(vm, "zonename"), ""), err);
-	return r < 0 ? error_wrap(err, r, "VM %s is changed, but the running zone is not", uuid) : 0;
+	r = vm_steps_run(&job, vm_updated_steps, 0, vm_updated_steps_n, err);
+	return r < 0 ? r : vm_journal_remove(&job, err);
 }

@@ -36,7 +36,7 @@ main(int argc, char **argv)
 	cli_init(argv[0]);
 	log_init("vminfod");
 	if (argc > 1)
-		return cli_fail("usage: vminfod"), CLI_USAGE;
+		return cli_usage_text(cli_asks_help(argc, argv), "vminfod");
 	vm_ops = &vm_ops_real;
 	recover();
 	if (event_new(&loop, &err) < 0 ||

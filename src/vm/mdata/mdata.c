@@ -292,6 +292,10 @@ main(int argc, char **argv)
 			name);
 		return EXIT_USAGE;
 	}
+	if (argc == 2 && str_eq(argv[1], "--help")) {
+		printf("usage: %s %s\n", c->name, c->usage);
+		return EXIT_SUCCESS;
+	}
 	if (argc - 1 < c->min || argc - 1 > c->max || (argc > 1 && !*argv[1])) {
 		fprintf(stderr, "usage: %s %s\n", c->name, c->usage);
 		return EXIT_USAGE;

@@ -22,7 +22,7 @@ main(int argc, char **argv)
 	cli_init(argv[0]);
 	log_init("metadata");
 	if (argc > 1)
-		return cli_fail("usage: metadata"), CLI_USAGE;
+		return cli_usage_text(cli_asks_help(argc, argv), "metadata");
 	if (event_new(&loop, &err) < 0 ||
 	    event_add_signal(loop, SIGTERM, on_signal, loop, &term, &err) < 0 ||
 	    event_add_signal(loop, SIGINT, on_signal, loop, &intr, &err) < 0 ||
