@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "base/file.h"
 #include "base/str.h"
@@ -125,6 +126,18 @@ TEST(a_vmlinux_boots_and_powers_off)
 	check_str(output, "OKhello");
 }
 
+static size_t
+gzip(const void *from, size_t len, uint8_t *to, size_t room)
+{
+	z_stream z = {.next_in = (uint8_t *)(uintptr_t)from, .avail_in = (unsigned)len,
+		      .next_out = to, .avail_out = (unsigned)room};
+
+	require(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+	require(deflate(&z, Z_FINISH) == Z_STREAM_END);
+	deflateEnd(&z);
+	return z.total_out;
+}
+
 TEST(a_bzimage_is_decompressed_once)
 {
 	cleanup_free char *path = temporary("bzImage"), *output = NULL;
@@ -132,17 +145,12 @@ TEST(a_bzimage_is_decompressed_once)
 	static struct image k;
 	static uint8_t bz[32768];
 	uint32_t magic = 0x53726448, offset = 0, len, size = sizeof(k);
-	z_stream z = {.next_in = (uint8_t *)&k, .avail_in = sizeof(k), .next_out = bz + 1024,
-		      .avail_out = sizeof(bz) - 2048};
 	int fd, again;
 	bool is_linux = false;
 	struct stat a, b;
 
 	make_kernel(&k, true);
-	require(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-	require(deflate(&z, Z_FINISH) == Z_STREAM_END);
-	len = (uint32_t)z.total_out;
-	deflateEnd(&z);
+	len = (uint32_t)gzip(&k, sizeof(k), bz + 1024, sizeof(bz) - 2048);
 	memcpy(bz + 1024 + len, &size, 4);
 	len += 4;
 	bz[0x1f1] = 1;
@@ -181,6 +189,80 @@ TEST(a_bzimage_is_decompressed_once)
 	check_str(output, "OKhello");
 }
 
+/* What initrd_open() gives for a file of these bytes, and how much of it. */
+static size_t
+opened_initrd(const void *data, size_t len, uint64_t max, char *ret, size_t room)
+{
+	cleanup_free char *path = temporary("initrd");
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_close int fd = -1;
+	ssize_t n;
+
+	check_ok(file_write_atomic(path, data, len, 0600, &err), &err);
+	check_ok(initrd_open(path, test_tmpdir(), max, &fd, &err), &err);
+	n = pread(fd, ret, room, 0);
+	require(n >= 0);
+	return (size_t)n;
+}
+
+TEST(a_ram_disk_is_decompressed_where_that_can_be_done)
+{
+	static const char first[] = "070701 the first", second[] = "070701 the second archive";
+	uint8_t in[512] = {0};
+	char out[512];
+	size_t n = gzip(first, 13, in, sizeof(in)), whole;
+
+	/* Zeroes between archives; each of them begins at a multiple of four. */
+	n += 7;
+	n += ZSTD_compress(in + n, sizeof(in) - n, second, sizeof(second), 1);
+	whole = opened_initrd(in, n, 4096, out, sizeof(out));
+	check_int((int)whole, ==, 16 + (int)((sizeof(second) + 3) & ~3UL));
+	check(memcmp(out, first, 13) == 0 && memcmp(out + 13, "\0\0\0", 3) == 0);
+	check_str(out + 16, second);
+	/* As it is: too much for the guest; a third part that nobody knows; damaged; no archive; none at all. */
+	check_int((int)opened_initrd(in, n, whole - 1, out, sizeof(out)), ==, (int)n);
+	memcpy(in + n, "BZh91AY", 7);
+	check_int((int)opened_initrd(in, n + 7, 4096, out, sizeof(out)), ==, (int)n + 7);
+	in[20] ^= 0xff;
+	check_int((int)opened_initrd(in, n, 4096, out, sizeof(out)), ==, (int)n);
+	n = gzip("a disk", 7, in, sizeof(in));
+	check_int((int)opened_initrd(in, n, 4096, out, sizeof(out)), ==, (int)n);
+	check(memcmp(in, out, n) == 0);
+	check_int((int)opened_initrd(first, 9, 4096, out, sizeof(out)), ==, 9);
+	check_int((int)opened_initrd(first, 0, 4096, out, sizeof(out)), ==, 0);
+}
+
+TEST(a_cache_keeps_the_newest)
+{
+	cleanup_free char *dir = temporary("cache");
+	cleanup_error struct error err = ERROR_INIT;
+	struct dirent *e;
+	unsigned old = 0, other = 0;
+
+	for (int i = 0; i < 10; i++) {
+		cleanup_free char *path = str_printf("%s/initrd-%d", dir, i);
+		struct timespec at[2] = {{.tv_sec = 100 + i}, {.tv_sec = 100 + i}};
+
+		check_ok(file_mkdir_p(dir, 0700, &err), &err);
+		check_ok(file_write_atomic(path, "x", 1, 0600, &err), &err);
+		check(utimensat(AT_FDCWD, path, at, 0) == 0);
+	}
+
+	DIR *d = opendir(dir);
+
+	require(d);
+	cache_forget_oldest(dirfd(d), "vmlinux-");
+	cache_forget_oldest(dirfd(d), "initrd-");
+	rewinddir(d);
+	while ((e = readdir(d))) {
+		old += str_eq(e->d_name, "initrd-0");
+		other += str_after(e->d_name, "initrd-") != NULL;
+	}
+	closedir(d);
+	check_int((int)old, ==, 0);
+	check_int((int)other, ==, 9);
+}
+
 TEST(what_is_not_there_is_refused)
 {
 	cleanup_free char *program = xstrdup(test_built("src/vmm/bhyve")), *output = NULL;
@@ -198,6 +280,8 @@ TEST(what_is_not_there_is_refused)
 		{"-s4,virtio-net,netgraph", "netgraph is not there"},
 		{"-s4,virtio-net,vale0:1", "vale is not there"},
 		{"-s4,virtio-input,/dev/input/event0", "\"/dev/input/event0\" is not keyboard or tablet"},
+		{"-p1:0", "vcpu.1: expected a vcpu from 0 to 0"},
+		{"-s4,virtio-net,tapNOPE", "there is no interface \"tapNOPE\""},
 		{"-s4,nvme,ram=1,dsm=perhaps", "\"perhaps\" is not auto, enable or disable"},
 	};
 
@@ -206,6 +290,45 @@ TEST(what_is_not_there_is_refused)
 		check(RUN_OUTPUT(&output, &err, program, refused[i].option, "-m", "16", "vm") < 0);
 		check_has(error_message(&err), refused[i].says);
 		error_done(&err);
+	}
+}
+
+/* A FIFO instead of a file: nobody writes to it, and a socket in its place would be our doing. */
+TEST(what_is_no_file_is_neither_waited_for_nor_removed)
+{
+	static const struct {
+		const char *option, *says;
+	} with[] = {
+		{"-s4,ahci-cd,", "is neither a file nor a block device"},
+		{"-lbootrom,", "is neither a file nor a block device"},
+		{"-lkernel,", "is neither a file nor a block device"},
+		{"-r", "is neither a file nor a block device"},
+		{"-lcom1,file,", "No such device or address"},
+		{"-lcom1,socket,", "in use: a process listens there, or it is no socket"},
+		{"-s4,fbuf,unix=", "in use: "},
+		{"-s4,virtio-vsock,path=", "in use: "},
+		{"-runix=", "in use: "},
+		{"-octl.path=", "in use: "},
+	};
+	cleanup_free char *program = xstrdup(test_built("src/vmm/bhyve")), *fifo = temporary("fifo");
+	cleanup_free char *path = temporary("vmlinux"), *kernel = str_printf("-oboot.kernel=%s", path);
+	cleanup_error struct error err = ERROR_INIT;
+	static struct image k;
+	struct stat st;
+
+	need_kvm();
+	make_kernel(&k, true);
+	check_ok(file_write_atomic(path, &k, sizeof(k), 0600, &err), &err);
+	check(mkfifo(fifo, 0600) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(with); i++) {
+		cleanup_free char *option = str_printf("%s%s", with[i].option, fifo), *output = NULL;
+		bool rom = strstr(option, "bootrom") != NULL;
+
+		check(RUN_OUTPUT(&output, &err, program, "-m16", "-octl.path=none", rom ? "-u" : kernel,
+				 option, "vm") < 0);
+		check_has(error_message(&err), with[i].says);
+		error_done(&err);
+		check(lstat(fifo, &st) == 0 && S_ISFIFO(st.st_mode));
 	}
 }
 

@@ -2,8 +2,11 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -11,6 +14,8 @@
 #include "base/test.h"
 #include "os/run.h"
 #include "vmm/acpi/acpi.h"
+#include "vmm/acpi/asl.h"
+#include "vmm/backend/chardev.h"
 #include "vmm/boot/boot.h"
 #include "vmm/flash.h"
 #include "vmm/fwcfg.h"
@@ -120,6 +125,44 @@ TEST(acpi_tables_are_linked_and_summed)
 	check_int(t[p - BASE + 36 + 8 + 8 + 3], ==, 0);
 	acpi_done(&a);
 	machine_free(vm);
+}
+
+TEST(words_of_acpis_language_become_bytes)
+{
+	static const struct {
+		const char *text, *bytes;
+	} rows[] = {
+		{"Name(A, 1)", "08415f5f5f01"},
+		{"Name(_ADR, 0x12345)", "085f4144520c45230100"},
+		{"Name(A.B, 0x100000000)", "082e415f5f5f425f5f5f0e0000000001000000"},
+		{"Name(_HID, \"AB\")", "085f4849440d414200"},
+		{"Name(_HID, EisaId(\"PNP0A08\"))", "085f4849440c41d00a08"},
+		{"Package() { 0, 2, Package() {} }", "12080300" "0a02" "120200"},
+		{"If (And(Local0, 4)) { Notify(\\_SB.PCI0, 1) }",
+		 "a0127b600a040086" "5c2e5f53425f50434930" "01"},
+		{"ResourceTemplate() { IRQNoFlags() {8} IO(Decode16, 0x70, 0x70, 1, 2) }",
+		 "11110b0d00" "220001" "4701700070000102" "7900"},
+		{"Field(R, DWordAcc, NoLock, WriteAsZeros) { AB, 32 }", "5b810b525f5f5f4341425f5f20"},
+	};
+	cleanup_strbuf struct strbuf many = STRBUF_INIT, out = STRBUF_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_strbuf struct strbuf b = STRBUF_INIT;
+
+		asl_compile(rows[i].text, &b);
+
+		cleanup_free char *hex = str_hex(b.data, b.len);
+
+		check_str(hex, rows[i].bytes);
+	}
+	/* A length of two bytes. */
+	strbuf_adds(&many, "Package() {");
+	for (unsigned i = 0; i < 40; i++)
+		strbuf_adds(&many, " 0x12345678");
+	strbuf_adds(&many, " }");
+	asl_compile(many.data, &out);
+	check_int(out.len, ==, 1 + 203);
+	check(memcmp(out.data, "\x12\x4b\x0c\x28\x0c\x78", 6) == 0);
 }
 
 TEST(the_dsdt_is_good_asl)
@@ -341,6 +384,41 @@ TEST(each_firmware_has_its_ecam)
 	config_free(c);
 }
 
+TEST(a_line_into_a_full_file_holds_nobody_up)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	struct chardev *line = NULL;
+	char text[1000] = "";
+
+	check_ok(chardev_open(NULL, "file,/dev/full", &(struct chardev_user){0}, &line, &err), &err);
+	for (unsigned i = 0; i < 100; i++)
+		check_int((int)chardev_write(line, text, sizeof(text)), ==, sizeof(text));
+	chardev_free(line);
+}
+
+TEST(variables_have_their_room_from_the_start)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_free char *dir = str_printf("%s/small", test_tmpdir());
+	cleanup_free char *vars = str_printf("%s/vars", dir), *rom = str_printf("%s/rom", test_tmpdir());
+	static const char image[4096];
+	struct vm *vm;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mkdir(dir, 0700) < 0 || mount("small", dir, "tmpfs", 0, "size=64k") < 0)
+		test_skip("no file system of our own here");
+	vm = machine("name=flash");
+	check_ok(file_write_atomic(rom, image, sizeof(image), 0600, &err), &err);
+	check_ok(file_write_atomic(vars, "", 0, 0600, &err), &err);
+	check(truncate(vars, 128 << 10) == 0);
+	check_int(flash_create(vm, rom, vars, &err), ==, -ENOSPC);
+	error_done(&err);
+	check(truncate(vars, 32 << 10) == 0);
+	check_ok(flash_create(vm, rom, vars, &err), &err);
+	machine_free(vm);
+	check(umount2(dir, MNT_DETACH) == 0);
+}
+
 TEST(firmware_images_of_odd_sizes_are_refused)
 {
 	struct vm *vm = machine("name=flash");
@@ -350,6 +428,9 @@ TEST(firmware_images_of_odd_sizes_are_refused)
 	check_ok(file_write_atomic(rom, "short", 5, 0600, &err), &err);
 	check_int(flash_create(vm, rom, NULL, &err), ==, -EINVAL);
 	check_has(error_message(&err), "multiple of 4 KiB");
+	error_done(&err);
+	check_int(flash_create(vm, test_tmpdir(), NULL, &err), ==, -EINVAL);
+	check_has(error_message(&err), "neither a file nor");
 	machine_free(vm);
 }
 

@@ -16,14 +16,9 @@ enum {
 #define NAME_LEN 56
 /* A bit of the selector that once meant writing; the one above it makes other items (of SeaBIOS on a PC). */
 #define KEY_WRITE 0x4000
-#define ID_TRADITIONAL 1
-#define ID_DMA 2
+enum { ID_TRADITIONAL = 1, ID_DMA = 2 };
 
-#define DMA_ERROR 1U
-#define DMA_READ 2U
-#define DMA_SKIP 4U
-#define DMA_SELECT 8U
-#define DMA_WRITE 16U
+enum { DMA_ERROR = 1, DMA_READ = 2, DMA_SKIP = 4, DMA_SELECT = 8, DMA_WRITE = 16 };
 
 struct item {
 	uint16_t key;
@@ -76,9 +71,8 @@ ports_read(void *arg, uint64_t offset, unsigned size)
 
 	if (offset != 1)
 		return 0;
-	pthread_mutex_lock(&f->isa.lock);
+	scoped_lock(&f->isa.lock);
 	take(f, b, size);
-	pthread_mutex_unlock(&f->isa.lock);
 	memcpy(&v, b, sizeof(v));
 	return v;
 }
@@ -157,6 +151,7 @@ dma_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 
 /* ---- filling it ---- */
 
+/* Data is copied. */
 static struct item *
 add_item(struct fwcfg *f, uint16_t key, const void *data, size_t len)
 {
@@ -165,14 +160,8 @@ add_item(struct fwcfg *f, uint16_t key, const void *data, size_t len)
 	return &f->item[f->n++];
 }
 
-void
-fwcfg_add(struct fwcfg *f, uint16_t key, const void *data, size_t len)
-{
-	add_item(f, key, data, len);
-}
-
-void
-fwcfg_add_file(struct fwcfg *f, const char *name, const void *data, size_t len)
+static void
+add_file(struct fwcfg *f, const char *name, const void *data, size_t len)
 {
 	struct item *i = add_item(f, (uint16_t)(KEY_FILES + f->n_files++), data, len);
 
@@ -198,7 +187,7 @@ add_directory(struct fwcfg *f)
 		snprintf(e.name, sizeof(e.name), "%s", f->item[i].name);
 		strbuf_add(&dir, &e, sizeof(e));
 	}
-	fwcfg_add(f, KEY_DIR, dir.data, dir.len);
+	add_item(f, KEY_DIR, dir.data, dir.len);
 	strbuf_done(&dir);
 }
 
@@ -211,7 +200,7 @@ add_memory_map(struct fwcfg *f)
 	} __attribute__((packed)) map[2] = {{0, mem_low_size(&f->isa.vm->mem), 1},
 					    {MEM_HIGH_BASE, mem_high_size(&f->isa.vm->mem), 1}};
 
-	fwcfg_add_file(f, "etc/e820", map, sizeof(map[0]) * (map[1].size ? 2 : 1));
+	add_file(f, "etc/e820", map, sizeof(map[0]) * (map[1].size ? 2 : 1));
 }
 
 /* Commands for the firmware: where to put the tables, what to patch in them. */
@@ -243,37 +232,8 @@ struct loader {
 _Static_assert(sizeof(struct loader) == 128, "table loader command");
 
 static void
-load_allocate(struct strbuf *b, const char *file, uint32_t align, uint8_t zone)
+load(struct strbuf *b, struct loader l)
 {
-	struct loader l = {.command = LOAD_ALLOCATE};
-
-	snprintf(l.allocate.file, NAME_LEN, "%s", file);
-	l.allocate.align = align;
-	l.allocate.zone = zone;
-	strbuf_add(b, &l, sizeof(l));
-}
-
-static void
-load_pointer(struct strbuf *b, const char *dest, size_t offset, unsigned size)
-{
-	struct loader l = {.command = LOAD_POINTER};
-
-	snprintf(l.pointer.dest, NAME_LEN, "%s", dest);
-	snprintf(l.pointer.source, NAME_LEN, "%s", TABLES);
-	l.pointer.offset = (uint32_t)offset;
-	l.pointer.size = (uint8_t)size;
-	strbuf_add(b, &l, sizeof(l));
-}
-
-static void
-load_checksum(struct strbuf *b, const char *file, size_t at, size_t start, size_t len)
-{
-	struct loader l = {.command = LOAD_CHECKSUM};
-
-	snprintf(l.checksum.file, NAME_LEN, "%s", file);
-	l.checksum.offset = (uint32_t)at;
-	l.checksum.start = (uint32_t)start;
-	l.checksum.len = (uint32_t)len;
 	strbuf_add(b, &l, sizeof(l));
 }
 
@@ -284,18 +244,21 @@ add_acpi(struct fwcfg *f)
 	struct acpi a;
 
 	acpi_build(f->isa.vm, &a);
-	fwcfg_add_file(f, TABLES, a.tables.data, a.tables.len);
-	fwcfg_add_file(f, RSDP, a.rsdp, sizeof(a.rsdp));
-	load_allocate(&b, RSDP, 16, ZONE_FSEG);
-	load_allocate(&b, TABLES, 64, ZONE_HIGH);
-	for (unsigned i = 0; i < a.n_pointers; i++)
-		load_pointer(&b, TABLES, a.pointer[i].at, a.pointer[i].size);
-	load_pointer(&b, RSDP, 24, 8);
-	for (unsigned i = 0; i < a.n_checksums; i++)
-		load_checksum(&b, TABLES, a.checksum[i].at, a.checksum[i].start, a.checksum[i].len);
-	load_checksum(&b, RSDP, 8, 0, 20);
-	load_checksum(&b, RSDP, 32, 0, 36);
-	fwcfg_add_file(f, "etc/table-loader", b.data, b.len);
+	add_file(f, TABLES, a.tables.data, a.tables.len);
+	add_file(f, RSDP, a.rsdp, sizeof(a.rsdp));
+	load(&b, (struct loader){LOAD_ALLOCATE, .allocate = {RSDP, 16, ZONE_FSEG}});
+	load(&b, (struct loader){LOAD_ALLOCATE, .allocate = {TABLES, 64, ZONE_HIGH}});
+	for (const struct acpi_pointer *p = a.pointer; p < a.pointer + a.n_pointers; p++)
+		load(&b, (struct loader){LOAD_POINTER, .pointer = {TABLES, TABLES, (uint32_t)p->at,
+								   (uint8_t)p->size}});
+	load(&b, (struct loader){LOAD_POINTER, .pointer = {RSDP, TABLES, 24, 8}});
+	for (const struct acpi_checksum *c = a.checksum; c < a.checksum + a.n_checksums; c++)
+		load(&b, (struct loader){LOAD_CHECKSUM, .checksum = {TABLES, (uint32_t)c->at,
+								     (uint32_t)c->start,
+								     (uint32_t)c->len}});
+	load(&b, (struct loader){LOAD_CHECKSUM, .checksum = {RSDP, 8, 0, 20}});
+	load(&b, (struct loader){LOAD_CHECKSUM, .checksum = {RSDP, 32, 0, 36}});
+	add_file(f, "etc/table-loader", b.data, b.len);
 	strbuf_done(&b);
 	acpi_done(&a);
 }
@@ -306,8 +269,8 @@ add_smbios(struct fwcfg *f)
 	struct smbios s;
 
 	smbios_build(f->isa.vm, &s);
-	fwcfg_add_file(f, "etc/smbios/smbios-tables", s.tables.data, s.tables.len);
-	fwcfg_add_file(f, "etc/smbios/smbios-anchor", s.anchor, sizeof(s.anchor));
+	add_file(f, "etc/smbios/smbios-tables", s.tables.data, s.tables.len);
+	add_file(f, "etc/smbios/smbios-anchor", s.anchor, sizeof(s.anchor));
 	smbios_done(&s);
 }
 
@@ -365,7 +328,7 @@ add_boot_order(struct fwcfg *f, struct error *err)
 		}
 	}
 	if (b.len)
-		fwcfg_add_file(f, "bootorder", b.data, b.len + 1);
+		add_file(f, "bootorder", b.data, b.len + 1);
 	return 0;
 }
 
@@ -376,7 +339,7 @@ add_bios_console(struct fwcfg *f)
 	static const uint8_t port[2] = {0xf8, 0x03};
 
 	if (config_get(f->isa.vm->config, "lpc.com1.path", NULL))
-		fwcfg_add_file(f, "etc/sercon-port", port, sizeof(port));
+		add_file(f, "etc/sercon-port", port, sizeof(port));
 }
 
 /* fwcfg.N.name with .string or .file */
@@ -403,7 +366,7 @@ add_user_files(struct fwcfg *f, struct error *err)
 			r = file_read(file, 0, &data, &len, err);
 		if (r < 0)
 			return r;
-		fwcfg_add_file(f, name, file ? data : string, file ? len : strlen(string));
+		add_file(f, name, file ? data : string, file ? len : strlen(string));
 	}
 	return 0;
 }
@@ -414,10 +377,10 @@ fwcfg_describe(struct fwcfg *f, struct error *err)
 	uint32_t id = ID_TRADITIONAL | ID_DMA;
 	uint16_t cpus = (uint16_t)f->isa.vm->topology.cpus;
 
-	fwcfg_add(f, KEY_SIGNATURE, "QEMU", 4);
-	fwcfg_add(f, KEY_ID, &id, sizeof(id));
-	fwcfg_add(f, KEY_CPUS, &cpus, sizeof(cpus));
-	fwcfg_add(f, KEY_MAX_CPUS, &cpus, sizeof(cpus));
+	add_item(f, KEY_SIGNATURE, "QEMU", 4);
+	add_item(f, KEY_ID, &id, sizeof(id));
+	add_item(f, KEY_CPUS, &cpus, sizeof(cpus));
+	add_item(f, KEY_MAX_CPUS, &cpus, sizeof(cpus));
 	add_memory_map(f);
 	add_acpi(f);
 	add_smbios(f);

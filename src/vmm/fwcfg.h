@@ -6,9 +6,6 @@
 #ifndef VMM_FWCFG_H
 #define VMM_FWCFG_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "base/error.h"
 
 struct vm;
@@ -16,9 +13,6 @@ struct fwcfg;
 
 /* Registers the ports; its vm_part frees it. */
 struct fwcfg *fwcfg_new(struct vm *vm);
-/* Numbered items and files; data is copied. */
-void fwcfg_add(struct fwcfg *f, uint16_t key, const void *data, size_t len);
-void fwcfg_add_file(struct fwcfg *f, const char *name, const void *data, size_t len);
 /* What every machine tells, and the files of -f.  Call once all devices are there. */
 int fwcfg_describe(struct fwcfg *f, struct error *err);
 

@@ -1,5 +1,8 @@
 #include "vmm/smbios.h"
 
+#include <assert.h>
+
+#include "base/sum.h"
 #include "vmm/device.h"
 
 /* SmartOS' values where nobody says otherwise: guests (cloud-init) recognise it by them. */
@@ -17,13 +20,6 @@ static const char *const defaults[][2] = {
 	{"chassis.manufacturer", "Joyent"},
 };
 
-struct table {
-	struct smbios *s;
-	size_t at; /* of the structure in s->tables */
-	struct strv strings;
-	uint16_t handle;
-};
-
 static const char *
 value(struct vm *vm, const char *key)
 {
@@ -36,159 +32,95 @@ value(struct vm *vm, const char *key)
 	return config_get(vm->config, key, fallback);
 }
 
-static uint16_t
-begin(struct table *t, struct smbios *s, uint8_t type, uint16_t handle)
-{
-	uint8_t head[4] = {type, 0, (uint8_t)handle, (uint8_t)(handle >> 8)};
-
-	*t = (struct table){.s = s, .at = s->tables.len};
-	strbuf_add(&s->tables, head, sizeof(head));
-	return handle;
-}
-
+/*
+ * One structure.  fields, behind commas: a key of the configuration is its string, "=text" that
+ * one, and hexadecimal digits are bytes as they lie.
+ */
 static void
-put(struct table *t, uint64_t v, unsigned size)
+add(struct vm *vm, struct smbios *s, unsigned type, unsigned handle, const char *fields)
 {
-	strbuf_add(&t->s->tables, &v, size);
-}
-
-/* A string's number; 0 for an empty one. */
-static void
-put_string(struct table *t, const char *s)
-{
-	if (*s)
-		strv_add(&t->strings, s);
-	put(t, *s ? t->strings.n : 0, 1);
-}
-
-static void
-end(struct table *t)
-{
-	t->s->tables.data[t->at + 1] = (char)(t->s->tables.len - t->at);
-	for (size_t i = 0; i < t->strings.n; i++)
-		strbuf_add(&t->s->tables, t->strings.v[i], strlen(t->strings.v[i]) + 1);
-	if (t->strings.n == 0)
-		strbuf_addc(&t->s->tables, 0);
-	strbuf_addc(&t->s->tables, 0);
-	strv_done(&t->strings);
-}
-
-static void
-bios(struct vm *vm, struct smbios *s)
-{
-	struct table t;
-
-	begin(&t, s, 0, 0);
-	put_string(&t, value(vm, "bios.vendor"));
-	put_string(&t, value(vm, "bios.version"));
-	put(&t, 0xe800, 2);
-	put_string(&t, value(vm, "bios.release_date"));
-	put(&t, 0, 1);
-	put(&t, 1 << 3, 8);	    /* characteristics not told */
-	put(&t, 0x1800, 2);	    /* UEFI, virtual machine */
-	put(&t, 0xffffffffffff, 6); /* releases, extended size: none */
-	end(&t);
-}
-
-/* The first three fields of a UUID are little endian here. */
-static void
-put_uuid(struct table *t, const char *text)
-{
-	static const uint8_t order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
-	uint8_t raw[16] = {0};
+	cleanup_strbuf struct strbuf strings = STRBUF_INIT;
+	uint8_t head[4] = {(uint8_t)type, 0, (uint8_t)handle, (uint8_t)(handle >> 8)}, raw[32];
+	size_t at = s->tables.len, len;
 	unsigned n = 0;
 
-	for (const char *p = text; p && *p && n < 32; p++) {
-		if (*p == '-')
-			continue;
+	strbuf_add(&s->tables, head, sizeof(head));
+	for (; *fields; fields += len + (fields[len] == ',')) {
+		char w[64] = "";
 
-		char digit[2] = {*p, 0};
+		len = strcspn(fields, ",");
+		assert(len < sizeof(w));
+		memcpy(w, fields, len);
 
-		raw[n / 2] = (uint8_t)(raw[n / 2] << 4 | strtoul(digit, NULL, 16));
-		n++;
+		const char *text = memchr(w, '.', len) ? value(vm, w) : str_after(w, "=");
+
+		if (text) {
+			if (*text)
+				strbuf_add(&strings, text, strlen(text) + 1);
+			strbuf_addc(&s->tables, *text ? (char)++n : 0);
+		} else if (str_unhex(w, raw, len / 2) == 0) {
+			strbuf_add(&s->tables, raw, len / 2);
+		}
 	}
-	for (unsigned i = 0; i < 16; i++)
-		put(t, raw[order[i]], 1);
+	s->tables.data[at + 1] = (char)(s->tables.len - at);
+	strbuf_add(&s->tables, strings.data, strings.len);
+	strbuf_add(&s->tables, "\0", n ? 1 : 2);
+}
+
+/* A number in little-endian bytes. */
+struct hex {
+	char digits[17];
+};
+
+static struct hex
+hex(uint64_t v, unsigned size)
+{
+	struct hex h = {{0}};
+
+	for (unsigned i = 0; i < 2 * size; i++)
+		h.digits[i ^ 1] = "0123456789abcdef"[v >> (4 * i) & 15];
+	return h;
 }
 
 static void
 machine(struct vm *vm, struct smbios *s)
 {
-	const char *uuid = config_get(vm->config, "uuid", NULL);
-	struct table t;
+	/* Where the bytes stand in the text: the first three fields are little-endian here. */
+	static const uint8_t order[16] = {6,  4,  2,  0,  11, 9,  16, 14,
+					  19, 21, 24, 26, 28, 30, 32, 34};
+	const char *text = config_get(vm->config, "uuid", "");
+	char uuid[33] = "00000000000000000000000000000000";
 
-	begin(&t, s, 1, 0x100);
-	put_string(&t, value(vm, "system.manufacturer"));
-	put_string(&t, value(vm, "system.product_name"));
-	put_string(&t, value(vm, "system.version"));
-	put_string(&t, value(vm, "system.serial_number"));
-	put_uuid(&t, uuid);
-	put(&t, 6, 1); /* woken by the power switch */
-	put_string(&t, value(vm, "system.sku"));
-	put_string(&t, value(vm, "system.family_name"));
-	end(&t);
+	for (unsigned i = 0; str_is_uuid(text) && i < 16; i++)
+		memcpy(uuid + 2 * i, text + order[i], 2);
 
-	begin(&t, s, 2, 0x200);
-	put_string(&t, value(vm, "board.manufacturer"));
-	put_string(&t, value(vm, "board.product_name"));
-	put_string(&t, value(vm, "board.version"));
-	put_string(&t, value(vm, "board.serial_number"));
-	put_string(&t, value(vm, "board.asset_tag"));
-	put(&t, 1, 1); /* hosting board */
-	put_string(&t, value(vm, "board.location"));
-	put(&t, 0x300, 2);
-	put(&t, 10, 1); /* motherboard */
-	put(&t, 0, 1);
-	end(&t);
+	cleanup_free char *system = str_printf(
+		"system.manufacturer,system.product_name,system.version,system.serial_number,"
+		"%s,06,system.sku,system.family_name", uuid); /* woken by the power switch */
 
-	begin(&t, s, 3, 0x300);
-	put_string(&t, value(vm, "chassis.manufacturer"));
-	put(&t, 1, 1); /* other */
-	put_string(&t, value(vm, "chassis.version"));
-	put_string(&t, value(vm, "chassis.serial_number"));
-	put_string(&t, value(vm, "chassis.asset_tag"));
-	put(&t, 0x03030303 & 0xffffff, 3); /* safe, safe, safe */
-	put(&t, 3, 1);			   /* no security */
-	put(&t, 0, 4);
-	put(&t, 0, 4); /* height, cords, contained elements */
-	put_string(&t, value(vm, "chassis.sku"));
-	end(&t);
+	add(vm, s, 1, 0x100, system);
+	add(vm, s, 2, 0x200, /* hosting board, in the chassis, a motherboard */
+	    "board.manufacturer,board.product_name,board.version,board.serial_number,board.asset_tag,"
+	    "01,board.location,0003,0a,00");
+	add(vm, s, 3, 0x300, /* other; safe three times, no security; no height, cords, elements */
+	    "chassis.manufacturer,01,chassis.version,chassis.serial_number,chassis.asset_tag,"
+	    "030303,03,00000000,00000000,chassis.sku");
 }
 
 static void
 processors(struct vm *vm, struct smbios *s)
 {
-	const struct vm_topology *tp = &vm->topology;
-	struct table t;
+	unsigned cores = vm->topology.cores, threads = cores * vm->topology.threads;
+	unsigned cores8 = cores > 254 ? 255 : cores, threads8 = threads > 254 ? 255 : threads;
 
-	for (unsigned i = 0; i < tp->sockets; i++) {
-		unsigned cores = tp->cores, threads = tp->cores * tp->threads;
-		cleanup_free char *name = str_printf("CPU %u", i);
+	for (unsigned i = 0; i < vm->topology.sockets; i++) {
+		/* A central processor of family "other", 2 GHz, populated, without caches; 64 bits. */
+		cleanup_free char *fields = str_printf(
+			"=CPU %u,03,fe,=Atoll,0000000000000000,00,00,0000,d007,d007,41,01,ffffffffffff,"
+			"000000,%02x,%02x,%02x,0400,0100,%s,%s,%s", i, cores8, cores8, threads8,
+			hex(cores, 2).digits, hex(cores, 2).digits, hex(threads, 2).digits);
 
-		begin(&t, s, 4, (uint16_t)(0x400 + i));
-		put_string(&t, name);
-		put(&t, 3, 1);	   /* central processor */
-		put(&t, 0xfe, 1);  /* family: see family 2 */
-		put_string(&t, "Atoll");
-		put(&t, 0, 8);
-		put(&t, 0, 1);
-		put(&t, 0, 1);	   /* voltage */
-		put(&t, 0, 2);
-		put(&t, 2000, 2);
-		put(&t, 2000, 2);
-		put(&t, 0x41, 1);  /* populated, enabled */
-		put(&t, 1, 1);
-		put(&t, 0xffffffffffff, 6); /* no cache structures */
-		put(&t, 0, 3);
-		put(&t, cores > 254 ? 255 : cores, 1);
-		put(&t, cores > 254 ? 255 : cores, 1);
-		put(&t, threads > 254 ? 255 : threads, 1);
-		put(&t, 4, 2);	   /* 64-bit */
-		put(&t, 1, 2);	   /* family 2: other */
-		put(&t, cores, 2);
-		put(&t, cores, 2);
-		put(&t, threads, 2);
-		end(&t);
+		add(vm, s, 4, 0x400 + i, fields);
 	}
 }
 
@@ -196,54 +128,31 @@ static void
 memory(struct vm *vm, struct smbios *s)
 {
 	uint64_t mib = vm->mem.ram_size >> 20;
-	struct table t;
+	/* System memory on the board, without error correction. */
+	cleanup_free char *array =
+		str_printf("03,03,03,00000080,feff,0100,%s", hex(vm->mem.ram_size, 8).digits);
+	/* One DIMM of RAM, 64 bits wide. */
+	cleanup_free char *device = str_printf(
+		"0010,feff,4000,4000,%s,09,00,=DIMM 0,00,07,0200,0000,00000000,00,%s,0000,000000000000",
+		hex(mib < 0x7fff ? mib : 0x7fff, 2).digits, hex(mib < 0x7fff ? 0 : mib, 4).digits);
 
-	begin(&t, s, 16, 0x1000);
-	put(&t, 3, 1); /* system board */
-	put(&t, 3, 1); /* system memory */
-	put(&t, 3, 1); /* no error correction */
-	put(&t, 0x80000000, 4);
-	put(&t, 0xfffe, 2);
-	put(&t, 1, 2);
-	put(&t, vm->mem.ram_size, 8);
-	end(&t);
-
-	begin(&t, s, 17, 0x1100);
-	put(&t, 0x1000, 2);
-	put(&t, 0xfffe, 2);
-	put(&t, 64, 2);
-	put(&t, 64, 2);
-	put(&t, mib < 0x7fff ? mib : 0x7fff, 2);
-	put(&t, 9, 1); /* DIMM */
-	put(&t, 0, 1);
-	put_string(&t, "DIMM 0");
-	put(&t, 0, 1);
-	put(&t, 7, 1); /* RAM */
-	put(&t, 2, 2);
-	put(&t, 0, 2);
-	put(&t, 0, 4); /* manufacturer, serial, asset tag, part */
-	put(&t, 0, 1);
-	put(&t, mib < 0x7fff ? 0 : mib, 4);
-	put(&t, 0, 2);
-	put(&t, 0, 6); /* voltages */
-	end(&t);
+	add(vm, s, 16, 0x1000, array);
+	add(vm, s, 17, 0x1100, device);
 }
 
 void
 smbios_build(struct vm *vm, struct smbios *ret)
 {
 	struct smbios s = {0};
-	struct table t;
 
-	bios(vm, &s);
+	/* No characteristics told; UEFI, a virtual machine; no releases, no extended size. */
+	add(vm, &s, 0, 0,
+	    "bios.vendor,bios.version,00e8,bios.release_date,00,0800000000000000,0018,ffffffffffff");
 	machine(vm, &s);
 	processors(vm, &s);
 	memory(vm, &s);
-	begin(&t, &s, 32, 0x2000); /* boot status: no errors */
-	put(&t, 0, 7);
-	end(&t);
-	begin(&t, &s, 127, 0x7f00);
-	end(&t);
+	add(vm, &s, 32, 0x2000, "00000000000000"); /* boot status: no errors */
+	add(vm, &s, 127, 0x7f00, "");
 
 	uint32_t size = (uint32_t)s.tables.len;
 
@@ -260,13 +169,9 @@ smbios_build(struct vm *vm, struct smbios *ret)
 void
 smbios_place(struct smbios *s, uint64_t tables)
 {
-	uint8_t sum = 0;
-
 	memcpy(s->anchor + 16, &tables, sizeof(tables));
 	s->anchor[5] = 0;
-	for (size_t i = 0; i < sizeof(s->anchor); i++)
-		sum += s->anchor[i];
-	s->anchor[5] = (uint8_t)-sum;
+	s->anchor[5] = (uint8_t)-sum8(s->anchor, sizeof(s->anchor));
 }
 
 void

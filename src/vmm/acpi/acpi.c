@@ -9,7 +9,8 @@
 
 #include <assert.h>
 
-#include "vmm/acpi/aml.h"
+#include "base/sum.h"
+#include "vmm/acpi/asl.h"
 #include "vmm/device.h"
 #include "vmm/isa/hotplug.h"
 #include "vmm/isa/isa.h"
@@ -60,14 +61,11 @@ struct fadt {
 
 _Static_assert(sizeof(struct fadt) == 276, "FADT of ACPI 6");
 
-#define FADT_WBINVD (1U << 0)
-#define FADT_C1 (1U << 2)
-#define FADT_NO_SLEEP_BUTTON (1U << 5)
-#define FADT_NO_FIXED_RTC (1U << 6)
-#define FADT_TIMER_32BIT (1U << 8)
-#define FADT_RESET (1U << 10)
-#define BOOT_8042 (1U << 1)
-#define BOOT_NO_VGA (1U << 2)
+enum {
+	FADT_WBINVD = 1 << 0, FADT_C1 = 1 << 2, FADT_NO_SLEEP_BUTTON = 1 << 5,
+	FADT_NO_FIXED_RTC = 1 << 6, FADT_TIMER_32BIT = 1 << 8, FADT_RESET = 1 << 10
+};
+enum { BOOT_8042 = 1 << 1, BOOT_NO_VGA = 1 << 2 };
 
 /* ---- pieces ---- */
 
@@ -129,147 +127,117 @@ build_facs(struct acpi *a)
 	return at;
 }
 
-static void
-aml_processors(struct vm *vm, struct aml *a)
-{
-	for (unsigned i = 0; i < vm->topology.cpus; i++) {
-		char name[5];
-
-		snprintf(name, sizeof(name), "C%03X", i & 0xfff);
-		aml_device(a, name);
-		aml_name_string(a, "_HID", "ACPI0007");
-		aml_name_int(a, "_UID", i);
-		aml_end(a);
-	}
-}
-
 /* Pin A to D of every slot in use; see pci_add_pin(). */
 static void
-aml_routing(struct vm *vm, unsigned bus, struct aml *a)
+asl_routing(struct vm *vm, unsigned bus, struct strbuf *b)
 {
 	struct pci_dev *d;
-	unsigned n = 0;
 
-	list_for_each(d, &vm->pci->devs, link) n += d->bus == bus && d->pin.irqs != NULL;
-	aml_name(a, "_PRT");
-	aml_package(a, n);
+	strbuf_adds(b, "Name(_PRT, Package() {");
 	list_for_each(d, &vm->pci->devs, link) {
-		if (d->bus != bus || !d->pin.irqs)
-			continue;
-		aml_package(a, 4);
-		aml_int(a, (uint32_t)d->slot << 16 | 0xffff);
-		aml_int(a, d->cfg[0x3d] - 1U);
-		aml_int(a, 0);
-		aml_int(a, d->pin.gsi);
-		aml_end(a);
+		if (d->bus == bus && d->pin.irqs)
+			strbuf_addf(b, "Package() { %u, %u, 0, %u }", d->slot << 16 | 0xffffU,
+				    d->cfg[0x3d] - 1U, d->pin.gsi);
 	}
-	aml_end(a);
+	strbuf_adds(b, "})");
 }
 
 static void
-aml_lpc(struct vm *vm, struct aml *a)
+asl_lpc(struct vm *vm, struct strbuf *b)
 {
 	struct pci_dev *d;
 
 	list_for_each(d, &vm->pci->devs, link) {
 		if (!str_eq(d->class->name, "lpc"))
 			continue;
-		aml_device(a, "LPC_");
-		aml_name_int(a, "_ADR", (uint32_t)d->slot << 16 | d->fn);
-		isa_aml(vm, a);
-		aml_end(a);
+		strbuf_addf(b, "Device(LPC_) { Name(_ADR, %u)", d->slot << 16 | d->fn);
+		isa_asl(vm, b);
+		strbuf_adds(b, "}");
 	}
 }
 
+static void
+asl_memory_window(struct strbuf *b, uint64_t min, uint64_t end)
+{
+	strbuf_addf(b, "%sMemory(ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, "
+		    "ReadWrite, 0, %#llx, %#llx, 0, %#llx)", end > 1ULL << 32 ? "QWord" : "DWord",
+		    (unsigned long long)min, (unsigned long long)end - 1, (unsigned long long)(end - min));
+}
+
+#define ASL_BUS "WordBusNumber(ResourceProducer, MinFixed, MaxFixed, PosDecode, 0, %u, %u, 0, 1)"
+#define ASL_PORTS "WordIO(ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange, 0, "
+
 /* Bus 0 owns the ports and the windows; further buses are roots of their own beside it. */
 static void
-aml_bus0(struct vm *vm, struct aml *a)
+asl_bus0(struct vm *vm, struct strbuf *b)
 {
 	uint64_t low = mem_low_size(&vm->mem);
 	uint64_t ecam_end = vm->pci->ecam.base + ((uint64_t)(vm->pci->max_bus + 1) << 20);
 	uint64_t top = MEM_HIGH_BASE + mem_high_size(&vm->mem);
 
-	aml_device(a, "PCI0");
-	aml_name_eisaid(a, "_HID", "PNP0A08");
-	aml_name_eisaid(a, "_CID", "PNP0A03");
-	aml_name_int(a, "_UID", 0);
-	aml_name_int(a, "_BBN", 0);
-	aml_name_resources(a, "_CRS");
-	aml_res_bus_window(a, 0, 0);
-	aml_res_io(a, 0xcf8, 0xcf8, 8);
-	aml_res_io_window(a, 0, 0xcf7);
-	aml_res_io_window(a, 0xd00, 0xffff);
-	aml_res_memory_window(a, 0xa0000, 0xbffff);
-	aml_res_memory_window(a, low > PCI_MEM32_BASE ? low : PCI_MEM32_BASE, PCI_MEM32_END - 1);
-	aml_res_memory_window(a, ecam_end, IOAPIC_ADDRESS - 1);
-	aml_res_memory_window(a, top < (32ULL << 30) ? 32ULL << 30 : top, (1ULL << 39) - 1);
-	aml_end_resources(a);
-	aml_routing(vm, 0, a);
-	aml_lpc(vm, a);
-	hotplug_aml_slots(vm, a);
-	aml_end(a);
+	strbuf_addf(b, "Device(PCI0) {"
+		    "Name(_HID, EisaId(\"PNP0A08\"))"
+		    "Name(_CID, EisaId(\"PNP0A03\"))"
+		    "Name(_UID, 0)"
+		    "Name(_BBN, 0)"
+		    "Name(_CRS, ResourceTemplate() {"
+		    ASL_BUS
+		    "IO(Decode16, 0xcf8, 0xcf8, 1, 8)"
+		    ASL_PORTS "0, 0xcf7, 0, 0xcf8)"
+		    ASL_PORTS "0xd00, 0xffff, 0, 0xf300)", 0, 0);
+	asl_memory_window(b, 0xa0000, 0xc0000);
+	asl_memory_window(b, low > PCI_MEM32_BASE ? low : PCI_MEM32_BASE, PCI_MEM32_END);
+	asl_memory_window(b, ecam_end, IOAPIC_ADDRESS);
+	asl_memory_window(b, top < (32ULL << 30) ? 32ULL << 30 : top, 1ULL << 39);
+	strbuf_adds(b, "})");
+	asl_routing(vm, 0, b);
+	asl_lpc(vm, b);
+	hotplug_asl_slots(vm, b);
+	strbuf_adds(b, "}");
 }
 
 static void
-aml_extra_buses(struct vm *vm, struct aml *a)
+asl_extra_buses(struct vm *vm, struct strbuf *b)
 {
 	struct pci_dev *d;
 
 	for (unsigned bus = 1; bus <= vm->pci->max_bus; bus++) {
-		char name[5];
 		bool used = false;
 
 		list_for_each(d, &vm->pci->devs, link) used = used || d->bus == bus;
 		if (!used)
 			continue;
-		snprintf(name, sizeof(name), "PC%02X", bus);
-		aml_device(a, name);
-		aml_name_eisaid(a, "_HID", "PNP0A03");
-		aml_name_int(a, "_UID", bus);
-		aml_name_int(a, "_BBN", bus);
-		aml_name_resources(a, "_CRS");
-		aml_res_bus_window(a, (uint16_t)bus, (uint16_t)bus);
-		aml_end_resources(a);
-		aml_routing(vm, bus, a);
-		aml_end(a);
+		strbuf_addf(b, "Device(PC%02X) {"
+			    "Name(_HID, EisaId(\"PNP0A03\"))"
+			    "Name(_UID, %u)"
+			    "Name(_BBN, %u)"
+			    "Name(_CRS, ResourceTemplate() {" ASL_BUS "})", bus, bus, bus, bus, bus);
+		asl_routing(vm, bus, b);
+		strbuf_adds(b, "}");
 	}
-}
-
-/* The ECAM area belongs to the board, or Linux does not believe MCFG. */
-static void
-aml_board(struct vm *vm, struct aml *a)
-{
-	aml_device(a, "MBRD");
-	aml_name_eisaid(a, "_HID", "PNP0C02");
-	aml_name_resources(a, "_CRS");
-	aml_res_memory32(a, (uint32_t)vm->pci->ecam.base, (vm->pci->max_bus + 1) << 20);
-	aml_res_io(a, PM_BASE, PM_BASE, 0x80);
-	aml_end_resources(a);
-	aml_end(a);
 }
 
 static size_t
 build_dsdt(struct vm *vm, struct acpi *acpi)
 {
-	struct aml a = AML_INIT;
+	cleanup_strbuf struct strbuf asl = STRBUF_INIT;
 	size_t at = table_begin(acpi, "DSDT", 2);
 
-	aml_scope(&a, "\\_SB_");
-	aml_processors(vm, &a);
-	aml_bus0(vm, &a);
-	aml_extra_buses(vm, &a);
-	aml_board(vm, &a);
-	aml_end(&a);
-	hotplug_aml_events(vm, &a);
-	aml_name(&a, "_S5_");
-	aml_package(&a, 4);
-	aml_int(&a, PM_SLP_TYP_S5);
-	aml_int(&a, 0);
-	aml_int(&a, 0);
-	aml_int(&a, 0);
-	aml_end(&a);
-	strbuf_add(&acpi->tables, a.out.data, a.out.len);
-	aml_done(&a);
+	strbuf_adds(&asl, "Scope(\\_SB) {");
+	for (unsigned i = 0; i < vm->topology.cpus; i++)
+		strbuf_addf(&asl, "Device(C%03X) { Name(_HID, \"ACPI0007\") Name(_UID, %u) }", i, i);
+	asl_bus0(vm, &asl);
+	asl_extra_buses(vm, &asl);
+	/* The ECAM area belongs to the board, or Linux does not believe MCFG. */
+	strbuf_addf(&asl, "Device(MBRD) {"
+		    "Name(_HID, EisaId(\"PNP0C02\"))"
+		    "Name(_CRS, ResourceTemplate() {"
+		    "Memory32Fixed(ReadOnly, %#x, %#x)"
+		    "IO(Decode16, %#x, %#x, 1, 0x80) }) } }",
+		    (unsigned)vm->pci->ecam.base, (vm->pci->max_bus + 1) << 20, PM_BASE, PM_BASE);
+	hotplug_asl_events(vm, &asl);
+	strbuf_addf(&asl, "Name(_S5, Package() { %u, 0, 0, 0 })", PM_SLP_TYP_S5);
+	asl_compile(asl.data, &acpi->tables);
 	table_end(acpi, at);
 	return at;
 }
@@ -332,7 +300,7 @@ static size_t
 build_madt(struct vm *vm, struct acpi *a)
 {
 	size_t at = table_begin(a, "APIC", 4);
-	uint32_t head[2] = {LAPIC_ADDRESS, 1}; /* a PC's two PICs are there too */
+	uint32_t head[2] = {LAPIC_ADDRESS, !vm->no_pic}; /* bit 0: a PC's two PICs are there too */
 
 	strbuf_add(&a->tables, head, sizeof(head));
 	for (unsigned i = 0; i < vm->topology.cpus; i++) {
@@ -448,17 +416,6 @@ acpi_done(struct acpi *a)
 	strbuf_done(&a->tables);
 }
 
-static uint8_t
-checksum(const void *p, size_t len)
-{
-	const uint8_t *b = p;
-	uint8_t sum = 0;
-
-	for (size_t i = 0; i < len; i++)
-		sum += b[i];
-	return (uint8_t)-sum;
-}
-
 void
 acpi_place(struct acpi *a, uint64_t base)
 {
@@ -475,9 +432,9 @@ acpi_place(struct acpi *a, uint64_t base)
 	for (unsigned i = 0; i < a->n_checksums; i++) {
 		const struct acpi_checksum *c = &a->checksum[i];
 
-		t[c->at] = checksum(t + c->start, c->len);
+		t[c->at] = (uint8_t)-sum8(t + c->start, c->len);
 	}
 	memcpy(a->rsdp + 24, &xsdt, sizeof(xsdt));
-	a->rsdp[8] = checksum(a->rsdp, 20);
-	a->rsdp[32] = checksum(a->rsdp, 36);
+	a->rsdp[8] = (uint8_t)-sum8(a->rsdp, 20);
+	a->rsdp[32] = (uint8_t)-sum8(a->rsdp, 36);
 }

@@ -1,5 +1,6 @@
 #include "vmm/boot/boot.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -44,10 +45,12 @@ boot_ecam_base(struct config *config)
 {
 	const char *name = config ? config_get(config, "lpc.bootrom", NULL) : NULL;
 	cleanup_free char *rom = NULL;
+	cleanup_close int fd = -1;
 	size_t len;
 
 	/* A file that cannot be read is an error of boot_load(). */
-	if (!name || file_read(find_rom(name), ROM_MAX, &rom, &len, NULL) < 0)
+	if (!name || file_open(find_rom(name), O_RDONLY, &fd, NULL) < 0 ||
+	    file_read(find_rom(name), ROM_MAX, &rom, &len, NULL) < 0)
 		return PCI_ECAM_BASE;
 	return memmem(rom, len, "SeaBIOS", 7) ? SEABIOS_ECAM_BASE : PCI_ECAM_BASE;
 }

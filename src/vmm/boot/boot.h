@@ -32,6 +32,13 @@ int boot_linux(struct vm *vm, const char *kernel, struct error *err);
 int vmlinux_open(const char *kernel, const char *cache_dir, int *ret_fd, bool *ret_linux,
 		 struct error *err);
 
+/*
+ * The same for a RAM disk, as long as no more than max bytes come out; otherwise, and where it
+ * cannot be done, *ret_fd is the file as it is.
+ */
+int initrd_open(const char *path, const char *cache_dir, uint64_t max, int *ret_fd,
+		struct error *err);
+
 /* len bytes at offset of a file belong at gpa. */
 struct boot_piece {
 	uint64_t offset, gpa, len;
@@ -40,5 +47,8 @@ struct boot_piece {
 /* image.c: pieces of a file by mapping (boot.images).  -ENOTSUP: nothing was done, so copy them. */
 int image_map(struct vm *vm, int file, const struct boot_piece *piece, unsigned n,
 	      struct error *err);
+
+/* image.c: removes the oldest of a cache's files of this prefix where there are many. */
+void cache_forget_oldest(int dir, const char *prefix);
 
 #endif

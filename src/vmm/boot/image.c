@@ -56,9 +56,8 @@ image_extent(const struct vm *vm, struct image *m)
 	return end && m->gpa >= MEM_HUGE_PAGE;
 }
 
-/* Makes room for one more. */
-static void
-forget_oldest(int dir)
+void
+cache_forget_oldest(int dir, const char *prefix)
 {
 	int fd = fcntl(dir, F_DUPFD_CLOEXEC, 0);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -75,7 +74,7 @@ forget_oldest(int dir)
 	while ((e = readdir(d))) {
 		struct stat st;
 
-		if (!str_after(e->d_name, PREFIX) || fstatat(dir, e->d_name, &st, 0) < 0)
+		if (!str_after(e->d_name, prefix) || fstatat(dir, e->d_name, &st, 0) < 0)
 			continue;
 		n++;
 		if (oldest && (st.st_mtim.tv_sec > when.tv_sec ||
@@ -113,7 +112,7 @@ image_make(int dir, const char *name, const struct image *m, int *ret_fd)
 	cleanup_close int fd = -1;
 	int r;
 
-	forget_oldest(dir);
+	cache_forget_oldest(dir, PREFIX);
 	fd = openat(dir, unfinished, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -ENOTSUP;
@@ -151,6 +150,5 @@ image_map(struct vm *vm, int file, const struct boot_piece *piece, unsigned n, s
 	r = fd < 0 ? image_make(dir, name, &m, &fd) : 0;
 	if (r < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() || (uint64_t)st.st_size != m.size)
 		return error_set(err, ENOTSUP, "no usable image in %s", path);
-	r = mem_map_image(&vm->mem, m.gpa, m.size, fd, err);
-	return r == 0 && vm->mem.n_images == 1 ? mem_lowest_from_pool(&vm->mem, err) : r;
+	return mem_map_image(&vm->mem, m.gpa, m.size, fd, err);
 }

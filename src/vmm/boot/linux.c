@@ -32,18 +32,11 @@
 #include "vmm/smbios.h"
 #include "vmm/vm.h"
 
-#define START_INFO 0x6000
-#define MODULES 0x6100
-#define MEMORY_MAP 0x6200
-#define BOOT_PARAMS 0x6000
-#define PAGE_TABLES 0x9000
-#define COMMAND_LINE 0x20000
-#define COMMAND_LINE_MAX 0x10000
-#define ACPI_AREA 0xe0000
-#define ACPI_AREA_SIZE 0x10000
-#define SMBIOS_AREA 0xf0000
-#define SMBIOS_AREA_SIZE 0x10000
-#define EBDA 0x9fc00
+enum {
+	START_INFO = 0x6000, MODULES = 0x6100, MEMORY_MAP = 0x6200, BOOT_PARAMS = 0x6000,
+	PAGE_TABLES = 0x9000, COMMAND_LINE = 0x20000, COMMAND_LINE_MAX = 0x10000, EBDA = 0x9fc00,
+	ACPI_AREA = 0xe0000, ACPI_AREA_SIZE = 0x10000, SMBIOS_AREA = 0xf0000, SMBIOS_AREA_SIZE = 0x10000
+};
 #define PAGE 4096ULL
 
 struct start_info {
@@ -126,10 +119,8 @@ find_entry(int fd, const Elf64_Phdr *ph, uint32_t *ret, struct error *err)
 	uint8_t notes[8192];
 	uint64_t len = ph->p_filesz < sizeof(notes) ? ph->p_filesz : sizeof(notes);
 	uint64_t at = 0;
-	int r = read_exact(fd, notes, len, ph->p_offset, err);
 
-	if (r < 0)
-		return r;
+	TRY(read_exact(fd, notes, len, ph->p_offset, err));
 	while (len - at >= sizeof(Elf64_Nhdr)) {
 		Elf64_Nhdr n;
 		uint64_t name, desc, next;
@@ -159,10 +150,9 @@ load_elf(struct vm *vm, int fd, struct kernel *ret, struct error *err)
 	struct kernel k = {0};
 	unsigned n = 0;
 	Elf64_Ehdr eh;
-	int r = read_exact(fd, &eh, sizeof(eh), 0, err);
+	int r;
 
-	if (r < 0)
-		return r;
+	TRY(read_exact(fd, &eh, sizeof(eh), 0, err));
 	if (eh.e_ident[EI_CLASS] != ELFCLASS64 || eh.e_machine != EM_X86_64 ||
 	    eh.e_phentsize != sizeof(Elf64_Phdr) || eh.e_phnum > MAX_SEGMENTS)
 		return error_set(err, EINVAL, "not a 64-bit x86 kernel");
@@ -186,14 +176,16 @@ load_elf(struct vm *vm, int fd, struct kernel *ret, struct error *err)
 
 /* As high as it goes in low memory, out of the growing kernel's way. */
 static int
-load_initrd(struct vm *vm, const char *path, uint64_t kernel_end, struct module *ret,
-	    struct error *err)
+load_initrd(struct vm *vm, const char *path, const char *cache, uint64_t kernel_end,
+	    struct module *ret, struct error *err)
 {
-	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	cleanup_close int fd = -1;
 	struct stat st;
 	uint64_t size, at;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	/* While the guest copies it, it is there twice. */
+	TRY(initrd_open(path, cache, mem_low_size(&vm->mem) / 4, &fd, err));
+	if (fstat(fd, &st) < 0)
 		return error_set_errno(err, errno, "%s", path);
 	size = (uint64_t)st.st_size;
 	if (size > mem_low_size(&vm->mem) || (mem_low_size(&vm->mem) - size) < kernel_end + PAGE)
@@ -338,20 +330,23 @@ boot_linux(struct vm *vm, const char *kernel, struct error *err)
 	const char *initrd = config_get(vm->config, "boot.initrd", NULL);
 	struct loaded l = {.cmdline = config_get(vm->config, "boot.cmdline", "console=ttyS0")};
 	cleanup_close int fd = -1;
-	bool linux_surely, wanted, ports;
+	bool linux_surely, wanted, ports, pic;
 	int r;
 
 	if ((r = config_bool(vm->config, "boot.linux64", !vm_inside_tcg(), &wanted, err)) < 0 ||
 	    (r = vmlinux_open(kernel, cache, &fd, &linux_surely, err)) < 0)
 		return r;
 	/* Linux finds the memory-mapped way by itself, where each access is one exit, not two. */
-	if ((r = config_bool(vm->config, "pci.ports", !linux_surely, &ports, err)) < 0)
+	if ((r = config_bool(vm->config, "pci.ports", !linux_surely, &ports, err)) < 0 ||
+	    (r = config_bool(vm->config, "x86.pic", !linux_surely, &pic, err)) < 0 ||
+	    (r = pic ? 0 : irqs_without_pic(&vm->irqs, err)) < 0)
 		return r;
 	vm->pci->no_ports = !ports;
+	vm->no_pic = !pic;
 	vm->no_pm_timer = linux_surely;
 	if ((r = load_elf(vm, fd, &l.kernel, err)) < 0)
 		return error_wrap(err, r, "%s", kernel);
-	if (initrd && (r = load_initrd(vm, initrd, l.kernel.end, &l.initrd, err)) < 0)
+	if (initrd && (r = load_initrd(vm, initrd, cache, l.kernel.end, &l.initrd, err)) < 0)
 		return r;
 	if (strlen(l.cmdline) >= COMMAND_LINE_MAX)
 		return error_set(err, E2BIG, "boot.cmdline is longer than %d bytes",

@@ -15,7 +15,6 @@
  */
 #include "vmm/isa/hotplug.h"
 
-#include "vmm/acpi/aml.h"
 #include "vmm/device.h"
 #include "vmm/isa/isa.h"
 
@@ -109,18 +108,12 @@ hotplug_add(struct vm *vm, const char *arg, struct error *err)
 {
 	struct hotplug *h;
 	struct pci_dev *d;
-	int r = need(vm, &h, err);
-	bool was_paused = vm->paused;
 
-	if (r < 0)
-		return r;
-	vm_pause(vm);
-	r = pci_add(vm, arg, &d, err);
-	if (!was_paused)
-		vm_resume(vm);
-	if (r == 0)
-		raise_slot(h, &h->up, d->slot);
-	return r;
+	TRY(need(vm, &h, err));
+	scoped_pause(vm);
+	TRY(pci_add(vm, arg, &d, err));
+	raise_slot(h, &h->up, d->slot);
+	return 0;
 }
 
 int
@@ -128,10 +121,9 @@ hotplug_remove(struct vm *vm, const char *where, struct error *err)
 {
 	struct hotplug *h;
 	struct pci_dev *d;
-	int r = need(vm, &h, err);
 
-	if (r < 0 || (r = pci_find_text(vm, where, &d, err)) < 0)
-		return r;
+	TRY(need(vm, &h, err));
+	TRY(pci_find_text(vm, where, &d, err));
 	if (!removable(d))
 		return error_set(err, ENOTSUP, "%s %s cannot be removed from a running machine",
 				 d->class->name, where);
@@ -178,10 +170,7 @@ const struct isa_class isa_class_hotplug = {.name = "hotplug", .create = hotplug
 
 /* ---- what the guest is told ---- */
 
-enum {
-	OP_STORE = 0x70, OP_LOCAL0 = 0x60, OP_AND = 0x7b, OP_NOTIFY = 0x86, OP_NOTHING = 0x00,
-	NOTIFY_CHECK = 1, NOTIFY_EJECT = 3
-};
+enum { NOTIFY_CHECK = 1, NOTIFY_EJECT = 3 };
 
 static bool
 slot_may_change(struct vm *vm, unsigned slot)
@@ -192,65 +181,37 @@ slot_may_change(struct vm *vm, unsigned slot)
 }
 
 void
-hotplug_aml_slots(struct vm *vm, struct aml *a)
+hotplug_asl_slots(struct vm *vm, struct strbuf *b)
 {
-	static const char *const fields[] = {"HPUP", "HPDN", "HPEJ", NULL};
-
 	if (!vm_find_part(vm, "hotplug"))
 		return;
-	aml_io_region(a, "HPRG", PORT, SIZE);
-	aml_dword_fields(a, "HPRG", fields);
-	for (unsigned slot = 1; slot < 31; slot++) {
-		char name[5];
-
-		if (!slot_may_change(vm, slot))
-			continue;
-		snprintf(name, sizeof(name), "S%03X", slot);
-		aml_device(a, name);
-		aml_name_int(a, "_ADR", (uint32_t)slot << 16);
-		aml_name_int(a, "_SUN", slot);
-		aml_method(a, "_EJ0", 1);
-		aml_op(a, OP_STORE);
-		aml_int(a, 1U << slot);
-		aml_path(a, "HPEJ");
-		aml_end(a);
-		aml_end(a);
-	}
+	strbuf_addf(b, "OperationRegion(HPRG, SystemIO, %#x, %u)"
+		    "Field(HPRG, DWordAcc, NoLock, WriteAsZeros) { HPUP, 32, HPDN, 32, HPEJ, 32 }",
+		    PORT, SIZE);
+	for (unsigned slot = 1; slot < 31; slot++)
+		if (slot_may_change(vm, slot))
+			strbuf_addf(b, "Device(S%03X) { Name(_ADR, %u) Name(_SUN, %u)"
+				    "Method(_EJ0, 1) { Store(%u, HPEJ) } }", slot, slot << 16, slot,
+				    1U << slot);
 }
 
 static void
-aml_notify_each(struct vm *vm, struct aml *a, const char *field, unsigned what)
+asl_notify_each(struct vm *vm, struct strbuf *b, const char *field, unsigned what)
 {
-	aml_op(a, OP_STORE);
-	aml_path(a, field);
-	aml_op(a, OP_LOCAL0);
-	for (unsigned slot = 1; slot < 31; slot++) {
-		char path[20];
-
-		if (!slot_may_change(vm, slot))
-			continue;
-		snprintf(path, sizeof(path), "\\_SB_.PCI0.S%03X", slot);
-		aml_if(a);
-		aml_op(a, OP_AND);
-		aml_op(a, OP_LOCAL0);
-		aml_int(a, 1U << slot);
-		aml_op(a, OP_NOTHING); /* stored nowhere */
-		aml_op(a, OP_NOTIFY);
-		aml_path(a, path);
-		aml_int(a, what);
-		aml_end(a);
-	}
+	strbuf_addf(b, "Store(\\_SB.PCI0.%s, Local0)", field);
+	for (unsigned slot = 1; slot < 31; slot++)
+		if (slot_may_change(vm, slot))
+			strbuf_addf(b, "If (And(Local0, %u)) { Notify(\\_SB.PCI0.S%03X, %u) }",
+				    1U << slot, slot, what);
 }
 
 void
-hotplug_aml_events(struct vm *vm, struct aml *a)
+hotplug_asl_events(struct vm *vm, struct strbuf *b)
 {
 	if (!vm_find_part(vm, "hotplug"))
 		return;
-	aml_scope(a, "\\_GPE");
-	aml_method(a, "_E01", 0);
-	aml_notify_each(vm, a, "\\_SB_.PCI0.HPUP", NOTIFY_CHECK);
-	aml_notify_each(vm, a, "\\_SB_.PCI0.HPDN", NOTIFY_EJECT);
-	aml_end(a);
-	aml_end(a);
+	strbuf_adds(b, "Scope(\\_GPE) { Method(_E01, 0) {");
+	asl_notify_each(vm, b, "HPUP", NOTIFY_CHECK);
+	asl_notify_each(vm, b, "HPDN", NOTIFY_EJECT);
+	strbuf_adds(b, "} }");
 }

@@ -5,7 +5,7 @@
 #include "base/error.h"
 
 struct vm;
-struct aml;
+struct strbuf;
 
 /* arg is as for -s: "5,virtio-blk,/path"; function 0 of bus 0. */
 int hotplug_add(struct vm *vm, const char *arg, struct error *err);
@@ -13,7 +13,7 @@ int hotplug_add(struct vm *vm, const char *arg, struct error *err);
 int hotplug_remove(struct vm *vm, const char *where, struct error *err);
 
 /* ACPI: registers and slots, inside the device of bus 0; and the method of the event. */
-void hotplug_aml_slots(struct vm *vm, struct aml *a);
-void hotplug_aml_events(struct vm *vm, struct aml *a);
+void hotplug_asl_slots(struct vm *vm, struct strbuf *b);
+void hotplug_asl_events(struct vm *vm, struct strbuf *b);
 
 #endif

@@ -9,23 +9,16 @@
  */
 #include <linux/input-event-codes.h>
 
-#include "vmm/acpi/aml.h"
 #include "vmm/device.h"
 #include "vmm/display/display.h"
 #include "vmm/isa/isa.h"
 
-#define STATUS_FULL 0x01
-#define STATUS_SYSTEM 0x04
-#define STATUS_UNLOCKED 0x10
-#define STATUS_AUX 0x20
-#define CONFIG_IRQ1 0x01
-#define CONFIG_IRQ12 0x02
-#define CONFIG_KBD_OFF 0x10
-#define CONFIG_AUX_OFF 0x20
-#define CONFIG_TRANSLATE 0x40
-#define ACK 0xfa
-#define RESEND 0xfe
-#define SELF_TEST_OK 0xaa
+enum { STATUS_FULL = 0x01, STATUS_SYSTEM = 0x04, STATUS_UNLOCKED = 0x10, STATUS_AUX = 0x20 };
+enum {
+	CONFIG_IRQ1 = 0x01, CONFIG_IRQ12 = 0x02, CONFIG_KBD_OFF = 0x10, CONFIG_AUX_OFF = 0x20,
+	CONFIG_TRANSLATE = 0x40
+};
+enum { ACK = 0xfa, RESEND = 0xfe, SELF_TEST_OK = 0xaa };
 #define QUEUE 64
 
 struct ps2 {
@@ -98,12 +91,6 @@ answer(struct i8042 *k, uint8_t byte)
 	k->from_aux = false;
 }
 
-static void
-reset_device(struct ps2 *p)
-{
-	*p = (struct ps2){0};
-}
-
 /* ---- keyboard ---- */
 
 static void
@@ -126,49 +113,25 @@ keyboard_argument(struct i8042 *k, uint8_t command, uint8_t byte)
 }
 
 static void
-keyboard_write(struct i8042 *k, uint8_t byte)
+keyboard_command(struct i8042 *k, uint8_t byte)
 {
 	struct ps2 *p = &k->kbd;
-	uint8_t command = p->expect;
 
-	p->expect = 0;
-	if (command) {
-		keyboard_argument(k, command, byte);
-		return;
-	}
 	switch (byte) {
 	case 0xed: /* LEDs */
 	case 0xf0: /* scan code set */
 	case 0xf3: /* repetition */
 		p->expect = byte;
-		break;
+		push1(p, ACK);
+		return;
 	case 0xee: /* echo */
 		push1(p, 0xee);
 		return;
 	case 0xf2: /* who are you */
 		push(p, (const uint8_t[]){ACK, 0xab, k->config & CONFIG_TRANSLATE ? 0x41 : 0x83}, 3);
 		return;
-	case 0xf4:
-		p->on = true;
-		break;
-	case 0xf5:
-		p->on = false;
-		keyboard_defaults(k);
-		break;
-	case 0xf6:
-		keyboard_defaults(k);
-		break;
-	case 0xff:
-		reset_device(p);
-		keyboard_defaults(k);
-		p->on = true;
-		push(p, (const uint8_t[]){ACK, SELF_TEST_OK}, 2);
-		return;
-	default:
-		push1(p, RESEND);
-		return;
 	}
-	push1(p, ACK);
+	push1(p, RESEND);
 }
 
 static void
@@ -250,58 +213,36 @@ mouse_argument(struct i8042 *k, uint8_t command, uint8_t byte)
 }
 
 static void
-mouse_write(struct i8042 *k, uint8_t byte)
+mouse_command(struct i8042 *k, uint8_t byte)
 {
 	struct ps2 *p = &k->aux;
-	uint8_t command = p->expect;
 
-	p->expect = 0;
-	if (command) {
-		mouse_argument(k, command, byte);
-		return;
-	}
 	switch (byte) {
-	case 0xe6: case 0xe7: /* scaling */
-	case 0xea:	      /* stream mode */
-		k->remote = false;
-		break;
-	case 0xe8: case 0xf3:
-		p->expect = byte;
-		break;
 	case 0xe9: /* status */
 		push(p, (const uint8_t[]){ACK, (uint8_t)(p->on << 5), k->resolution, k->sample_rate},
 		     4);
 		return;
-	case 0xeb: /* read now */
-		push1(p, ACK);
-		mouse_packets(k, 0, 0, 0);
-		return;
-	case 0xf0:
-		k->remote = true;
-		break;
-	case 0xf2:
+	case 0xf2: /* who are you */
 		push(p, (const uint8_t[]){ACK, k->wheel ? 3 : 0}, 2);
 		return;
-	case 0xf4:
-		p->on = true;
+	case 0xe8: /* resolution */
+	case 0xf3: /* sample rate */
+		p->expect = byte;
 		break;
-	case 0xf5:
-		p->on = false;
+	case 0xe6: case 0xe7: /* scaling */
+	case 0xeb:	      /* read now */
 		break;
-	case 0xf6:
-		mouse_defaults(k);
+	case 0xea: /* stream mode, remote mode */
+	case 0xf0:
+		k->remote = byte == 0xf0;
 		break;
-	case 0xff:
-		reset_device(p);
-		mouse_defaults(k);
-		k->wheel = false;
-		push(p, (const uint8_t[]){ACK, SELF_TEST_OK, 0}, 3);
-		return;
 	default:
 		push1(p, RESEND);
 		return;
 	}
 	push1(p, ACK);
+	if (byte == 0xeb)
+		mouse_packets(k, 0, 0, 0);
 }
 
 /* A screen's worth of POINTER_MAX is about a thousand steps of a mouse. */
@@ -322,45 +263,67 @@ on_pointer(void *arg, unsigned x, unsigned y, unsigned buttons)
 	fill_output(k);
 }
 
+/* ---- what both understand ---- */
+
+static void
+device_write(struct i8042 *k, struct ps2 *p, uint8_t byte)
+{
+	bool mouse = p == &k->aux, reset = byte == 0xff;
+	uint8_t command = p->expect;
+
+	p->expect = 0;
+	if (command) {
+		(mouse ? mouse_argument : keyboard_argument)(k, command, byte);
+		return;
+	}
+	if (!reset && (byte < 0xf4 || byte > 0xf6)) {
+		(mouse ? mouse_command : keyboard_command)(k, byte);
+		return;
+	}
+	if (reset)
+		*p = (struct ps2){0};
+	if (reset || byte == 0xf6 || (byte == 0xf5 && !mouse))
+		(mouse ? mouse_defaults : keyboard_defaults)(k);
+	if (byte == 0xf4 || byte == 0xf5)
+		p->on = byte == 0xf4;
+	push1(p, ACK);
+	if (!reset)
+		return;
+	push(p, (const uint8_t[]){SELF_TEST_OK, 0}, mouse ? 2 : 1);
+	p->on = !mouse;
+	k->wheel = k->wheel && !mouse;
+}
+
 /* ---- the controller ---- */
+
+/* What a command does to the configuration byte, and what it answers. */
+static const struct {
+	uint8_t command, set, clear;
+	int answer; /* -1: nothing */
+} controller_commands[] = {
+	{0xa7, CONFIG_AUX_OFF, 0, -1}, {0xa8, 0, CONFIG_AUX_OFF, -1},
+	{0xad, CONFIG_KBD_OFF, 0, -1}, {0xae, 0, CONFIG_KBD_OFF, -1},
+	{0xa9, 0, 0, 0}, {0xab, 0, 0, 0}, /* tests of the ports: fine */
+	{0xaa, 0, 0, 0x55},		  /* test of the controller */
+	{0xd0, 0, 0, 0x03},		  /* output port: A20 on, not in reset */
+};
+
+/* What needs a byte more: configuration, output port, as if from keyboard or mouse, to the mouse. */
+static const uint8_t with_argument[] = {0x60, 0xd1, 0xd2, 0xd3, 0xd4};
 
 static void
 controller_command(struct i8042 *k, uint8_t byte)
 {
-	k->command = 0;
-	switch (byte) {
-	case 0x20:
+	k->command = memchr(with_argument, byte, sizeof(with_argument)) ? byte : 0;
+	if (byte == 0x20)
 		answer(k, k->config);
-		break;
-	case 0x60: /* configuration */
-	case 0xd1: /* output port */
-	case 0xd2: /* as if from the keyboard */
-	case 0xd3: /* as if from the mouse */
-	case 0xd4: /* to the mouse */
-		k->command = byte;
-		break;
-	case 0xa7:
-		k->config |= CONFIG_AUX_OFF;
-		break;
-	case 0xa8:
-		k->config &= (uint8_t)~CONFIG_AUX_OFF;
-		break;
-	case 0xa9: /* tests of the ports: fine */
-	case 0xab:
-		answer(k, 0);
-		break;
-	case 0xaa: /* test of the controller */
-		answer(k, 0x55);
-		break;
-	case 0xad:
-		k->config |= CONFIG_KBD_OFF;
-		break;
-	case 0xae:
-		k->config &= (uint8_t)~CONFIG_KBD_OFF;
-		break;
-	case 0xd0: /* output port: A20 on, not in reset */
-		answer(k, 0x03);
-		break;
+	for (size_t i = 0; i < ARRAY_SIZE(controller_commands); i++) {
+		if (controller_commands[i].command != byte)
+			continue;
+		k->config |= controller_commands[i].set;
+		k->config &= (uint8_t)~controller_commands[i].clear;
+		if (controller_commands[i].answer >= 0)
+			answer(k, (uint8_t)controller_commands[i].answer);
 	}
 	/* 0xf0 to 0xff pulse lines; line 0 is the reset. */
 	if (byte >= 0xf0 && !(byte & 1))
@@ -385,7 +348,7 @@ controller_argument(struct i8042 *k, uint8_t command, uint8_t byte)
 		return;
 	case 0xd4:
 		k->config &= (uint8_t)~CONFIG_AUX_OFF;
-		mouse_write(k, byte);
+		device_write(k, &k->aux, byte);
 		return;
 	}
 }
@@ -419,7 +382,7 @@ data_write(void *arg, uint64_t offset, unsigned size, uint64_t value)
 		controller_argument(k, command, (uint8_t)value);
 	} else {
 		k->config &= (uint8_t)~CONFIG_KBD_OFF;
-		keyboard_write(k, (uint8_t)value);
+		device_write(k, &k->kbd, (uint8_t)value);
 	}
 	fill_output(k);
 }
@@ -428,12 +391,10 @@ static uint64_t
 command_read(void *arg, uint64_t offset, unsigned size)
 {
 	struct i8042 *k = arg;
-	uint8_t v;
 
 	scoped_lock(&k->isa.lock);
-	v = STATUS_SYSTEM | STATUS_UNLOCKED | (k->full ? STATUS_FULL : 0) |
-	    (k->full && k->from_aux ? STATUS_AUX : 0);
-	return v;
+	return STATUS_SYSTEM | STATUS_UNLOCKED | (k->full ? STATUS_FULL : 0) |
+	       (k->full && k->from_aux ? STATUS_AUX : 0);
 }
 
 static void
@@ -517,13 +478,15 @@ i8042_create(struct vm *vm, struct error *err)
 }
 
 static void
-i8042_aml(struct vm *vm, struct aml *a)
+i8042_asl(struct vm *vm, struct strbuf *b)
 {
-	if (!i8042_present(vm))
-		return;
-	isa_aml_device(a, &(struct isa_acpi){"KBD_", "PNP0303", .io = {{0x60, 1}, {0x64, 1}}, .irq = 1});
-	isa_aml_device(a, &(struct isa_acpi){"MOU_", "PNP0F13", .irq = 12});
+	if (i8042_present(vm))
+		strbuf_adds(b, "Device(KBD_) { Name(_HID, EisaId(\"PNP0303\"))"
+			    "Name(_CRS, ResourceTemplate() { IO(Decode16, 0x60, 0x60, 1, 1)"
+			    "IO(Decode16, 0x64, 0x64, 1, 1) IRQNoFlags() {1} }) }"
+			    "Device(MOU_) { Name(_HID, EisaId(\"PNP0F13\"))"
+			    "Name(_CRS, ResourceTemplate() { IRQNoFlags() {12} }) }");
 }
 
 const struct isa_class isa_class_i8042 = {
-	.name = "i8042", .create = i8042_create, .aml = i8042_aml};
+	.name = "i8042", .create = i8042_create, .asl = i8042_asl};

@@ -1,7 +1,5 @@
 #include "vmm/isa/isa.h"
 
-#include "vmm/acpi/aml.h"
-
 #define ISA_CLASS_ROW(id) extern const struct isa_class isa_class_##id;
 #include "vmm/isa/table.h"
 #undef ISA_CLASS_ROW
@@ -51,22 +49,6 @@ isa_add_range(void *dev, struct bus *bus, uint64_t base, uint64_t size, bus_read
 	bus_add(bus, &r->range);
 }
 
-void
-isa_aml_device(struct aml *a, const struct isa_acpi *d)
-{
-	aml_device(a, d->name);
-	aml_name_eisaid(a, "_HID", d->hid);
-	if (d->uid)
-		aml_name_int(a, "_UID", d->uid);
-	aml_name_resources(a, "_CRS");
-	for (size_t i = 0; i < ARRAY_SIZE(d->io) && d->io[i].len; i++)
-		aml_res_io(a, d->io[i].base, d->io[i].base, d->io[i].len);
-	if (d->irq)
-		aml_res_irq(a, d->irq);
-	aml_end_resources(a);
-	aml_end(a);
-}
-
 int
 isa_create_all(struct vm *vm, struct error *err)
 {
@@ -80,10 +62,10 @@ isa_create_all(struct vm *vm, struct error *err)
 }
 
 void
-isa_aml(struct vm *vm, struct aml *a)
+isa_asl(struct vm *vm, struct strbuf *b)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
-		if (classes[i]->aml)
-			classes[i]->aml(vm, a);
+		if (classes[i]->asl)
+			classes[i]->asl(vm, b);
 	}
 }

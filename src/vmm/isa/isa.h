@@ -2,14 +2,14 @@
  * Devices at fixed addresses, behind the LPC bridge.  One file a device, one line
  * in isa/table.h.  Its struct begins with a struct isa_dev, which isa_new() makes
  * and which ends with the machine; its ACPI description, if the guest needs one,
- * is its `aml`.
+ * is what its `asl` writes (acpi/asl.h).
  */
 #ifndef VMM_ISA_H
 #define VMM_ISA_H
 
 #include "vmm/device.h"
 
-struct aml;
+struct strbuf;
 
 #define ISA_RANGES 3
 
@@ -35,27 +35,15 @@ void *isa_new(struct vm *vm, const char *name, size_t size, state_fn *state,
 void isa_add_range(void *dev, struct bus *bus, uint64_t base, uint64_t size, bus_read_fn *read,
 		   bus_write_fn *write);
 
-/* What ACPI says of a device: its number, ports, and line. */
-struct isa_acpi {
-	const char *name, *hid;
-	unsigned uid; /* 0: none */
-	struct {
-		uint16_t base;
-		uint8_t len;
-	} io[2];
-	unsigned irq; /* 0: none */
-};
-void isa_aml_device(struct aml *a, const struct isa_acpi *d);
-
 struct isa_class {
 	const char *name;
 	/* Nothing to do (not configured) is success. */
 	int (*create)(struct vm *vm, struct error *err);
-	void (*aml)(struct vm *vm, struct aml *a); /* may be NULL */
+	void (*asl)(struct vm *vm, struct strbuf *b); /* may be NULL */
 };
 
 int isa_create_all(struct vm *vm, struct error *err);
-void isa_aml(struct vm *vm, struct aml *a);
+void isa_asl(struct vm *vm, struct strbuf *b);
 
 /* isa/i8042.c: has the machine a keyboard controller? */
 bool i8042_present(struct vm *vm);
@@ -65,9 +53,7 @@ bool tpm_present(struct vm *vm);
 #define TPM_CONTROL_AREA 0xfed40040U
 
 /* isa/pm.c */
-#define PM_BASE 0x600
-#define PM_SCI 9
-#define PM_SLP_TYP_S5 5
+enum { PM_BASE = 0x600, PM_SCI = 9, PM_SLP_TYP_S5 = 5 };
 /* Presses the power button; false if the guest does not listen to it. */
 bool pm_power_button(struct vm *vm);
 #define PM_GPE0 (PM_BASE + 0x20)

@@ -9,8 +9,7 @@
 #include "vmm/isa/isa.h"
 #include "vmm/vm.h"
 
-#define PORT92_RESET 1
-#define PORT92_A20 2
+enum { PORT92_RESET = 1, PORT92_A20 = 2 };
 
 struct misc {
 	struct isa_dev isa;

@@ -11,11 +11,9 @@
 enum { PM1_STS = 0, PM1_EN = 2, PM1_CNT = 4, PM_TMR = 8, GPE_STS = 0x20, GPE_EN = 0x22,
        SMI_EN = 0x30, PM_SIZE = 0x80 };
 
-#define SMI_APMC 0x20
-#define STS_PWRBTN 0x0100U
-#define EN_PWRBTN 0x0100U
-#define CNT_SCI_EN 0x0001U
-#define CNT_SLP_EN 0x2000U
+enum {
+	SMI_APMC = 0x20, STS_PWRBTN = 0x0100, EN_PWRBTN = 0x0100, CNT_SCI_EN = 0x0001, CNT_SLP_EN = 0x2000
+};
 #define CNT_SLP_TYP(v) ((v) >> 10 & 7)
 #define TIMER_HZ 3579545ULL
 
@@ -43,23 +41,16 @@ static uint64_t
 pm_read(void *arg, uint64_t offset, unsigned size)
 {
 	struct pm *pm = arg;
-	uint64_t value = 0;
 
 	if (offset >= PM_TMR && offset < PM_TMR + 4)
 		return timer(pm) >> (8 * (offset - PM_TMR));
-	if (offset >= GPE_STS && offset < GPE_STS + PM_GPE0_LEN) {
-		pthread_mutex_lock(&pm->isa.lock);
-		value = (pm->gpe_sts | (uint64_t)pm->gpe_en << 16) >> (8 * (offset - GPE_STS));
-		pthread_mutex_unlock(&pm->isa.lock);
-		return value;
-	}
+	scoped_lock(&pm->isa.lock);
+	if (offset >= GPE_STS && offset < GPE_STS + PM_GPE0_LEN)
+		return (pm->gpe_sts | (uint64_t)pm->gpe_en << 16) >> (8 * (offset - GPE_STS));
 	/* "SMM is set up already": there is none, and SeaBIOS need not look for it. */
 	if (offset >= PM_TMR)
 		return offset == SMI_EN ? SMI_APMC : 0;
-	pthread_mutex_lock(&pm->isa.lock);
-	value = pm->sts | (uint64_t)pm->en << 16 | (uint64_t)(pm->cnt | CNT_SCI_EN) << 32;
-	pthread_mutex_unlock(&pm->isa.lock);
-	return value >> (8 * offset);
+	return (pm->sts | (uint64_t)pm->en << 16 | (uint64_t)(pm->cnt | CNT_SCI_EN) << 32) >> (8 * offset);
 }
 
 /* Status bits are cleared by writing ones; a register may be written in bytes. */

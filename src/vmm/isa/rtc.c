@@ -10,7 +10,6 @@
 #include <sys/timerfd.h>
 #include <time.h>
 
-#include "vmm/acpi/aml.h"
 #include "vmm/device.h"
 #include "vmm/isa/isa.h"
 
@@ -24,18 +23,9 @@ enum {
 };
 
 #define A_DEFAULT 0x26
-#define B_24H 0x02
-#define B_BINARY 0x04
-#define B_UIE 0x10
-#define B_AIE 0x20
-#define B_PIE 0x40
-#define B_SET 0x80
-#define C_UF 0x10
-#define C_AF 0x20
-#define C_PF 0x40
-#define C_IRQF 0x80
-#define D_VALID 0x80
-#define RTC_IRQ 8
+enum { B_24H = 0x02, B_BINARY = 0x04, B_UIE = 0x10, B_AIE = 0x20, B_PIE = 0x40, B_SET = 0x80 };
+enum { C_UF = 0x10, C_AF = 0x20, C_PF = 0x40, C_IRQF = 0x80 };
+enum { D_VALID = 0x80, RTC_IRQ = 8 };
 
 struct rtc {
 	struct isa_dev isa;
@@ -89,39 +79,46 @@ now(const struct rtc *r, struct tm *tm)
 		gmtime_r(&t, tm);
 }
 
+/* Registers that show a field of the time as it is, but for where it begins to count. */
+static const struct {
+	uint8_t index, field; /* of struct tm */
+	int first;
+} fields[] = {
+	{SECONDS, offsetof(struct tm, tm_sec), 0}, {MINUTES, offsetof(struct tm, tm_min), 0},
+	{WEEKDAY, offsetof(struct tm, tm_wday), 1}, {DAY, offsetof(struct tm, tm_mday), 0},
+	{MONTH, offsetof(struct tm, tm_mon), 1},
+};
+
+static uint8_t
+take_flags(struct rtc *r)
+{
+	uint8_t v = r->ram[REG_C];
+
+	r->ram[REG_C] = 0;
+	irq_pin_set(&r->isa.pin, false);
+	return v;
+}
+
 static uint8_t
 read_register(struct rtc *r, uint8_t index)
 {
 	struct tm tm;
-	uint8_t v;
+	int v;
 
+	if (index == REG_C || index == REG_D)
+		return index == REG_D ? D_VALID : take_flags(r);
 	if (index <= YEAR || index == CENTURY)
 		now(r, &tm);
-	switch (index) {
-	case SECONDS:
-		return encode(r, tm.tm_sec);
-	case MINUTES:
-		return encode(r, tm.tm_min);
-	case HOURS:
-		return encode_hour(r, tm.tm_hour);
-	case WEEKDAY:
-		return encode(r, tm.tm_wday + 1);
-	case DAY:
-		return encode(r, tm.tm_mday);
-	case MONTH:
-		return encode(r, tm.tm_mon + 1);
-	case YEAR:
-		return encode(r, tm.tm_year % 100);
-	case CENTURY:
-		return encode(r, 19 + tm.tm_year / 100);
-	case REG_C:
-		v = r->ram[REG_C];
-		r->ram[REG_C] = 0;
-		irq_pin_set(&r->isa.pin, false);
-		return v;
-	case REG_D:
-		return D_VALID;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		if (fields[i].index != index)
+			continue;
+		memcpy(&v, (char *)&tm + fields[i].field, sizeof(v));
+		return encode(r, v + fields[i].first);
 	}
+	if (index == HOURS)
+		return encode_hour(r, tm.tm_hour);
+	if (index == YEAR || index == CENTURY)
+		return encode(r, index == YEAR ? tm.tm_year % 100 : 19 + tm.tm_year / 100);
 	return r->ram[index];
 }
 
@@ -186,32 +183,21 @@ static void
 set_time(struct rtc *r, uint8_t index, uint8_t value)
 {
 	bool set = r->ram[REG_B] & B_SET;
+	struct tm *tm = &r->held;
+	int v = decode(r, value);
 
 	if (!set)
 		set_b(r, r->ram[REG_B] | B_SET);
-	switch (index) {
-	case SECONDS:
-		r->held.tm_sec = decode(r, value);
-		break;
-	case MINUTES:
-		r->held.tm_min = decode(r, value);
-		break;
-	case HOURS:
-		r->held.tm_hour = decode_hour(r, value);
-		break;
-	case DAY:
-		r->held.tm_mday = decode(r, value);
-		break;
-	case MONTH:
-		r->held.tm_mon = decode(r, value) - 1;
-		break;
-	case YEAR:
-		r->held.tm_year = r->held.tm_year / 100 * 100 + decode(r, value);
-		break;
-	case CENTURY:
-		r->held.tm_year = (decode(r, value) - 19) * 100 + r->held.tm_year % 100;
-		break;
+	for (size_t i = 0; index != WEEKDAY && i < ARRAY_SIZE(fields); i++) {
+		if (fields[i].index == index)
+			*(int *)(void *)((char *)tm + fields[i].field) = v - fields[i].first;
 	}
+	if (index == HOURS)
+		tm->tm_hour = decode_hour(r, value);
+	else if (index == YEAR)
+		tm->tm_year = tm->tm_year / 100 * 100 + v;
+	else if (index == CENTURY)
+		tm->tm_year = (v - 19) * 100 + tm->tm_year % 100;
 	if (!set)
 		set_b(r, r->ram[REG_B] & (uint8_t)~B_SET);
 }
@@ -377,9 +363,11 @@ rtc_create(struct vm *vm, struct error *err)
 }
 
 static void
-rtc_aml(struct vm *vm, struct aml *a)
+rtc_asl(struct vm *vm, struct strbuf *b)
 {
-	isa_aml_device(a, &(struct isa_acpi){"RTC_", "PNP0B00", .io = {{0x70, 2}}, .irq = RTC_IRQ});
+	strbuf_addf(b, "Device(RTC_) { Name(_HID, EisaId(\"PNP0B00\"))"
+		    "Name(_CRS, ResourceTemplate() {"
+		    "IO(Decode16, 0x70, 0x70, 1, 2) IRQNoFlags() {%u} }) }", RTC_IRQ);
 }
 
-const struct isa_class isa_class_rtc = {.name = "rtc", .create = rtc_create, .aml = rtc_aml};
+const struct isa_class isa_class_rtc = {.name = "rtc", .create = rtc_create, .asl = rtc_asl};

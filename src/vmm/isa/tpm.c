@@ -9,9 +9,9 @@
  * thread while the bit is set.
  */
 
+#include "base/file.h"
 #include "base/sock.h"
 #include "vmm/acpi/acpi.h"
-#include "vmm/acpi/aml.h"
 #include "vmm/device.h"
 #include "vmm/isa/isa.h"
 
@@ -26,11 +26,7 @@ enum {
 	CTRL_STS = 0x44, CTRL_CANCEL = 0x48, CTRL_START = 0x4c, CMD_SIZE = 0x58, CMD_LOW = 0x5c,
 	CMD_HIGH = 0x60, RSP_SIZE = 0x64, RSP_LOW = 0x68
 };
-#define LOC_GRANTED 1U
-#define REQ_READY 1U
-#define REQ_IDLE 2U
-#define STS_ERROR 1U
-#define STS_IDLE 2U
+enum { LOC_GRANTED = 1, REQ_READY = 1, REQ_IDLE = 2, STS_ERROR = 1, STS_IDLE = 2 };
 
 struct tpm {
 	struct isa_dev isa;
@@ -42,22 +38,6 @@ struct tpm {
 };
 
 /* ---- the back end, in the worker ---- */
-
-static bool
-write_all(int fd, const uint8_t *p, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno != EINTR)
-			return false;
-		if (n > 0) {
-			p += n;
-			len -= (size_t)n;
-		}
-	}
-	return true;
-}
 
 /* An answer says in its header how long it is; a device gives it in one read, a socket in parts. */
 static bool
@@ -85,7 +65,7 @@ static void
 execute(struct tpm *t)
 {
 	uint32_t len = get_be32(t->buffer + 2);
-	bool ok = len >= HEADER && len <= BUFFER_SIZE && write_all(t->fd, t->buffer, len) &&
+	bool ok = len >= HEADER && len <= BUFFER_SIZE && fd_write_all(t->fd, t->buffer, len) == 0 &&
 		  read_answer(t->fd, t->buffer);
 
 	scoped_lock(&t->isa.lock);
@@ -259,16 +239,12 @@ tpm_create(struct vm *vm, struct error *err)
 }
 
 static void
-tpm_aml(struct vm *vm, struct aml *a)
+tpm_asl(struct vm *vm, struct strbuf *b)
 {
-	if (!tpm_present(vm))
-		return;
-	aml_device(a, "TPM_");
-	aml_name_string(a, "_HID", "MSFT0101");
-	aml_name_resources(a, "_CRS");
-	aml_res_memory32(a, TPM_BASE, TPM_SIZE);
-	aml_end_resources(a);
-	aml_end(a);
+	if (tpm_present(vm))
+		strbuf_addf(b, "Device(TPM_) { Name(_HID, \"MSFT0101\")"
+			    "Name(_CRS, ResourceTemplate() { Memory32Fixed(ReadOnly, %#x, %#x) }) }",
+			    TPM_BASE, TPM_SIZE);
 }
 
-const struct isa_class isa_class_tpm = {.name = "tpm", .create = tpm_create, .aml = tpm_aml};
+const struct isa_class isa_class_tpm = {.name = "tpm", .create = tpm_create, .asl = tpm_asl};

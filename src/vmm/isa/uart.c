@@ -6,33 +6,17 @@
  * thread and read by the guest, both under the lock.
  */
 
-#include "vmm/acpi/aml.h"
 #include "vmm/backend/chardev.h"
 #include "vmm/device.h"
 #include "vmm/isa/isa.h"
 
 enum { THR = 0, RBR = 0, DLL = 0, IER = 1, DLM = 1, IIR = 2, FCR = 2, LCR, MCR, LSR, MSR, SCR };
 
-#define IER_RX 1
-#define IER_THRE 2
-#define IER_LINE 4
-#define IIR_NONE 1
-#define IIR_THRE 2
-#define IIR_RX 4
-#define IIR_LINE 6
-#define IIR_TIMEOUT 12
-#define IIR_FIFO 0xc0
-#define FCR_ENABLE 1
-#define FCR_CLEAR_RX 2
-#define LCR_DLAB 0x80
-#define MCR_LOOP 0x10
-#define MCR_OUT2 0x08
-#define LSR_DR 0x01
-#define LSR_OE 0x02
-#define LSR_THRE 0x20
-#define LSR_TEMT 0x40
-#define MSR_CTS_DSR_DCD 0xb0
-#define FIFO_SIZE 16
+enum { IER_RX = 1, IER_THRE = 2, IER_LINE = 4 };
+enum { IIR_NONE = 1, IIR_THRE = 2, IIR_RX = 4, IIR_LINE = 6, IIR_TIMEOUT = 12, IIR_FIFO = 0xc0 };
+enum { FCR_ENABLE = 1, FCR_CLEAR_RX = 2, LCR_DLAB = 0x80, MCR_LOOP = 0x10 };
+enum { LSR_DR = 0x01, LSR_OE = 0x02, LSR_THRE = 0x20, LSR_TEMT = 0x40 };
+enum { MSR_CTS_DSR_DCD = 0xb0, FIFO_SIZE = 16 };
 
 static const struct {
 	const char *name;
@@ -126,41 +110,39 @@ interrupt_read(struct uart *u)
 	return id | (u->fcr & FCR_ENABLE ? IIR_FIFO : 0);
 }
 
+static uint8_t
+read_register(struct uart *u, uint64_t offset)
+{
+	bool dlab = u->lcr & LCR_DLAB;
+
+	switch (offset) {
+	case RBR:
+		return dlab ? u->dll : fifo_get(u);
+	case IER:
+		return dlab ? u->dlm : u->ier;
+	case IIR:
+		return interrupt_read(u);
+	case LCR:
+		return u->lcr;
+	case MCR:
+		return u->mcr;
+	case LSR:
+		return line_status(u);
+	case MSR:
+		return modem_status(u);
+	}
+	return u->scr;
+}
+
 static uint64_t
 uart_read(void *arg, uint64_t offset, unsigned size)
 {
 	struct uart *u = arg;
-	bool dlab;
-	uint8_t v = 0;
 
 	scoped_lock(&u->isa.lock);
-	dlab = u->lcr & LCR_DLAB;
-	switch (offset) {
-	case RBR:
-		v = dlab ? u->dll : fifo_get(u);
-		break;
-	case IER:
-		v = dlab ? u->dlm : u->ier;
-		break;
-	case IIR:
-		v = interrupt_read(u);
-		break;
-	case LCR:
-		v = u->lcr;
-		break;
-	case MCR:
-		v = u->mcr;
-		break;
-	case LSR:
-		v = line_status(u);
-		break;
-	case MSR:
-		v = modem_status(u);
-		break;
-	case SCR:
-		v = u->scr;
-		break;
-	}
+
+	uint8_t v = read_register(u, offset);
+
 	update(u);
 	return v;
 }
@@ -328,17 +310,14 @@ uart_create(struct vm *vm, struct error *err)
 }
 
 static void
-uart_aml(struct vm *vm, struct aml *a)
+uart_asl(struct vm *vm, struct strbuf *b)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(coms); i++) {
-		if (!com_path(vm, i))
-			continue;
-
-		char name[5] = {'C', 'O', 'M', (char)('1' + i), 0};
-
-		isa_aml_device(a, &(struct isa_acpi){name, "PNP0501", i + 1, {{coms[i].port, 8}},
-						     coms[i].irq});
-	}
+	for (unsigned i = 0; i < ARRAY_SIZE(coms); i++)
+		if (com_path(vm, i))
+			strbuf_addf(b, "Device(COM%u) { Name(_HID, EisaId(\"PNP0501\")) Name(_UID, %u)"
+				    "Name(_CRS, ResourceTemplate() {"
+				    "IO(Decode16, %#x, %#x, 1, 8) IRQNoFlags() {%u} }) }",
+				    i + 1, i + 1, coms[i].port, coms[i].port, coms[i].irq);
 }
 
-const struct isa_class isa_class_uart = {.name = "uart", .create = uart_create, .aml = uart_aml};
+const struct isa_class isa_class_uart = {.name = "uart", .create = uart_create, .asl = uart_asl};
