@@ -146,10 +146,9 @@ config_load(struct config *node, const char *path, struct error *err)
 {
 	cleanup_free char *text = NULL;
 	cleanup_strv struct strv lines = STRV_INIT;
-	int r = file_read(path, 1 << 20, &text, NULL, err);
+	int r;
 
-	if (r < 0)
-		return r;
+	TRY(file_read(path, 1 << 20, &text, NULL, err));
 	strv_split(&lines, text, "\n");
 	for (size_t i = 0; i < lines.n; i++) {
 		char *line = str_trim(lines.v[i]);
@@ -242,7 +241,10 @@ expand(struct config *root, const char *s, unsigned depth, struct strbuf *out, s
 		const char *end;
 
 		if (s[0] != '%') {
-			strbuf_addc(out, *s++);
+			size_t n = strcspn(s, "%");
+
+			strbuf_add(out, s, n);
+			s += n;
 			continue;
 		}
 		if (s[1] == '%') {
@@ -373,12 +375,11 @@ int
 config_check(struct config *n, struct error *err)
 {
 	struct config *c;
-	int r;
 
 	if (n->value) {
-		cleanup_free char *path = config_path(n);
+		int r = expand_node(n, err);
+		cleanup_free char *path = r < 0 ? config_path(n) : NULL;
 
-		r = expand_node(n, err);
 		return r < 0 ? error_wrap(err, r, "%s", path) : 0;
 	}
 	list_for_each(c, &n->children, link) {

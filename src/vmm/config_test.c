@@ -65,6 +65,9 @@ static const struct {
 	 "name=vm0\n"},
 
 	{"bhyve", "error: expected the machine's name (-h lists the options)"},
+	{"bhyve ../x", "error: name: \"../x\": expected one without a slash"},
+	{"bhyve -o name= -m 512", "error: name: \"\": expected one without a slash"},
+	{"bhyve -o name=-r", "error: name: \"-r\": expected one without a slash"},
 	{"bhyve a b", "error: expected one name, not \"b\" too"},
 	{"bhyve -m lots vm0", "error: -m lots: expected a size such as 512, 512M or 4G"},
 	{"bhyve -c 0 vm0",

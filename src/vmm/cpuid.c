@@ -146,10 +146,9 @@ int
 vcpu_set_cpuid(struct vcpu *v, struct error *err)
 {
 	cleanup_free struct kvm_cpuid2 *host = NULL;
-	int r = kvm_supported_cpuid(v->vm->kvm_fd, &host, err);
+	int r;
 
-	if (r < 0)
-		return r;
+	TRY(kvm_supported_cpuid(v->vm->kvm_fd, &host, err));
 
 	/* One more for the leaf that add_timing() makes. */
 	cleanup_free struct kvm_cpuid2 *c =

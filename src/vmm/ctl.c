@@ -4,6 +4,8 @@
  */
 #include "vmm/ctl.h"
 
+#include <sys/stat.h>
+
 #include "base/file.h"
 #include "base/ipc.h"
 #include "os/kvm.h"
@@ -40,26 +42,24 @@ do_status(struct vm *vm, const struct json *in, struct json *out, struct error *
 	return 0;
 }
 
-static int
-do_poweroff(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+static void
+poweroff(struct vm *vm)
 {
 	vm_end(vm, VM_END_POWEROFF, NULL);
-	return 0;
 }
 
-static int
-do_reset(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+static void
+reset(struct vm *vm)
 {
 	vm_end(vm, VM_END_REBOOT, NULL);
-	return 0;
 }
 
 static int
-do_stop(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+stop(struct vm *vm, struct error *err)
 {
-	if (!pm_power_button(vm))
-		return error_set(err, EAGAIN, "%s does not listen to its power button", vm->name);
-	return 0;
+	return pm_power_button(vm)
+		       ? 0
+		       : error_set(err, EAGAIN, "%s does not listen to its power button", vm->name);
 }
 
 /* Exits to us only; what the kernel handled by itself is in KVM's own statistics. */
@@ -103,16 +103,27 @@ do_devices(struct vm *vm, const struct json *in, struct json *out, struct error 
 	return 0;
 }
 
+/* A new file takes its name: whatever else has that is not ours to remove. */
 static int
-do_screenshot(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+check_output(const char *path, struct error *err)
 {
-	const char *path = json_str(json_get(in, "arg"), NULL);
+	struct stat st;
+
+	if (*path != '/')
+		return error_set(err, EINVAL, "expected the absolute path of a file");
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return error_set(err, EEXIST, "%s is not a file", path);
+	return 0;
+}
+
+static int
+screenshot(struct vm *vm, const char *path, struct error *err)
+{
 	cleanup_free char *png = NULL;
 	size_t len;
 	int r;
 
-	if (!path || *path != '/')
-		return error_set(err, EINVAL, "expected the absolute path of a file");
+	TRY(check_output(path, err));
 	r = display_screenshot(vm, &png, &len, err);
 	return r < 0 ? r : file_write_atomic(path, png, len, 0600, err);
 }
@@ -124,9 +135,8 @@ do_balloon(struct vm *vm, const struct json *in, struct json *out, struct error 
 }
 
 static int
-do_set_balloon(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+set_balloon(struct vm *vm, const char *size, struct error *err)
 {
-	const char *size = json_str(json_get(in, "arg"), "");
 	uint64_t bytes;
 
 	if (str_to_size(size, &bytes) < 0 || bytes == 0)
@@ -135,8 +145,8 @@ do_set_balloon(struct vm *vm, const struct json *in, struct json *out, struct er
 }
 
 /* What stands behind disks may have grown. */
-static int
-do_refresh(struct vm *vm, const struct json *in, struct json *out, struct error *err)
+static void
+refresh(struct vm *vm)
 {
 	struct pci_dev *d;
 
@@ -144,26 +154,18 @@ do_refresh(struct vm *vm, const struct json *in, struct json *out, struct error 
 		if (d->class->refresh)
 			d->class->refresh(d);
 	}
-	return 0;
 }
 
 /* The guest stands still while its memory is written, and then goes on or ends. */
 static int
 do_snapshot(struct vm *vm, const struct json *in, struct json *out, struct error *err)
 {
-	const char *path = json_str(json_get(in, "arg"), NULL);
-	bool was_paused = vm->paused;
+	const char *path = json_str(json_get(in, "arg"), "");
 	uint64_t began = time_mono_ms(), bytes = 0;
-	int r;
 
-	if (!path || *path != '/')
-		return error_set(err, EINVAL, "expected the absolute path of a file");
-	vm_pause(vm);
-	r = snapshot_save(vm, path, &bytes, err);
-	if (!was_paused)
-		vm_resume(vm);
-	if (r < 0)
-		return r;
+	TRY(check_output(path, err));
+	scoped_pause(vm);
+	TRY(snapshot_save(vm, path, &bytes, err));
 	json_set_int(out, "memory", (int64_t)bytes);
 	json_set_int(out, "ms", (int64_t)(time_mono_ms() - began));
 	return 0;
@@ -260,18 +262,18 @@ static const struct {
 	int (*with)(struct vm *vm, const char *arg, struct error *err);
 } requests[] = {
 	{"status", do_status},
-	{"poweroff", do_poweroff},
-	{"reset", do_reset},
-	{"stop", do_stop},
+	{"poweroff", .just = poweroff},
+	{"reset", .just = reset},
+	{"stop", .ask = stop},
 	{"nmi", .ask = vm_nmi},
 	{"suspend", .just = vm_pause},
 	{"resume", .just = vm_resume},
 	{"stats", do_stats},
 	{"devices", do_devices},
-	{"screenshot", do_screenshot},
+	{"screenshot", .with = screenshot},
 	{"balloon", do_balloon},
-	{"set-balloon", do_set_balloon},
-	{"refresh", do_refresh},
+	{"set-balloon", .with = set_balloon},
+	{"refresh", .just = refresh},
 	{"snapshot", do_snapshot},
 	{"save", do_save},
 	{"migrate", do_migrate},

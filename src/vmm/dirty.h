@@ -13,14 +13,15 @@
 
 #include <stdbool.h>
 
+#include "os/pagemap.h"
 #include "vmm/mem.h"
 
 struct dirty {
 	const struct mem *mem;
-	int uffd, pagemap; /* uffd -1: not tracking */
+	struct pagemap pages;
 };
 
-#define DIRTY_INIT {.uffd = -1, .pagemap = -1}
+#define DIRTY_INIT {.pages = PAGEMAP_INIT}
 
 /* With `track` the first walk gives every page that holds something, later ones what changed. */
 int dirty_open(struct dirty *d, const struct mem *mem, bool track, struct error *err);

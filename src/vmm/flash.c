@@ -8,6 +8,7 @@
 
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "os/kvm.h"
 #include "vmm/isa/isa.h"
 
@@ -135,16 +136,21 @@ static int
 add_chip(struct vm *vm, const char *path, uint64_t end, bool writable, uint64_t *ret_base,
 	 struct flash **ret, struct error *err)
 {
-	cleanup_close int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	cleanup_close int fd = -1;
 	struct flash *f;
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	TRY(file_open(path, writable ? O_RDWR : O_RDONLY, &fd, err));
+	if (fstat(fd, &st) < 0)
 		return error_set_errno(err, errno, "%s", path);
-	if (st.st_size <= 0 || (uint64_t)st.st_size > FLASH_MAX || st.st_size % 4096)
+	if (!S_ISREG(st.st_mode) || st.st_size <= 0 || (uint64_t)st.st_size > FLASH_MAX ||
+	    st.st_size % 4096)
 		return error_set(err, EINVAL,
 				 "%s: a firmware image is a multiple of 4 KiB, 16 MiB at most",
 				 path);
+	/* A hole is filled when the guest writes there, and then it is late for an error. */
+	if (writable && fallocate(fd, 0, 0, st.st_size) < 0 && errno == ENOSPC)
+		return error_set_errno(err, errno, "%s", path);
 	f = isa_new(vm, "flash", sizeof(*f), flash_state, flash_done);
 	f->size = (uint64_t)st.st_size;
 	f->base = end - f->size;

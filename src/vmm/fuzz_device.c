@@ -6,7 +6,11 @@
  * ports, guest memory (rings, commands), or the display's input.  Two know more:
  * one puts bytes of the input into a virtqueue as a driver would, one saves the
  * machine, changes fields of what was saved, and goes on in another machine that
- * loads it.  A device's worker runs beside them; the machine's end waits for it.
+ * loads it.  A device's worker runs beside them.
+ *
+ * Making a machine costs more than an input does, so there are two of each kind, which go on
+ * from one input to the next: the driver's reset, and what was saved of them when they were new,
+ * make them new again.  One that ended, and now and then any, is made anew.
  *
  * tools/fuzz builds and runs it.  fuzz_test.c replays testdata/fuzz_device.
  */
@@ -56,9 +60,16 @@ struct op {
 	uint32_t value;
 };
 
-/* %s in the keys is a file to use as a disk, %d a directory.  New ones come last: the corpus counts on the order. */
+/*
+ * %s in the keys is a file to use as a disk, %d a directory, %n the machine's number.  New ones
+ * come last: the corpus counts on the order.  reset: what a driver writes, {BAR, offset, size, value}.
+ */
 static const struct {
 	const char *name, *keys;
+	struct {
+		unsigned bar, at, size, value;
+	} reset;
+	bool large; /* its state is not saved for each input */
 } devices[] = {
 	{"virtio-blk", "path=%s queues=2"},
 	{"virtio-rnd", ""},
@@ -68,14 +79,14 @@ static const struct {
 	{"virtio-input", "kind=tablet"},
 	{"virtio-input", "kind=keyboard"},
 	{"virtio-net", "backend=user"},
-	{"nvme", "ram=1"},
-	{"e1000", "backend=user"},
-	{"fbuf", "w=640 h=480"},
-	{"xhci", "tablet=true"},
-	{"ahci", "port.0.ram=1 port.1.ram=1 port.1.type=cd"},
+	{"nvme", "ram=1", {0, 0x14, 4, 0}},
+	{"e1000", "backend=user", {0, 0, 4, 1 << 26}},
+	{"fbuf", "w=640 h=480", {2, 0x508, 2, 0}, true},
+	{"xhci", "tablet=true", {0, 0x20, 4, 2}},
+	{"ahci", "port.0.ram=1 port.1.ram=1 port.1.type=cd", {5, 4, 4, 1}},
 	{"virtio-blk", "ram=1"},
 	{"virtio-9p", "sharename=s path=%d/share"},
-	{"virtio-vsock", "path=%d/vsock"},
+	{"virtio-vsock", "path=%d/vsock%n"},
 	{"", ""}, /* the devices at fixed ports, and fw_cfg */
 	{"", "lpc.tpm.type=passthru lpc.tpm.path=%d/tpm"}, /* they, and a TPM */
 };
@@ -83,12 +94,6 @@ static const struct {
 #define TPM_BASE 0xfed40000U
 
 static char place[] = "/tmp/fuzz_device.XXXXXX";
-
-static void
-leave_place(void)
-{
-	file_remove_tree(place, NULL);
-}
 
 static void
 set_keys(struct config *c, unsigned slot, const char *name, const char *keys)
@@ -107,22 +112,25 @@ set_keys(struct config *c, unsigned slot, const char *name, const char *keys)
 	}
 }
 
+static struct event_loop *loop;
+static int disk = -1, tpm_fd = -1;
+
 static struct vm *
-machine(struct config *c, struct event_loop *loop, unsigned which, int disk)
+machine(struct config *c, unsigned which, unsigned number)
 {
 	struct vm *vm = NULL;
-	cleanup_free char *path = str_printf("/proc/self/fd/%d", disk);
 	cleanup_strbuf struct strbuf keys = STRBUF_INIT;
 	cleanup_error struct error err = ERROR_INIT;
-
 	bool isa = !*devices[which].name;
 
-	strbuf_addf(&keys, "%s", "");
+	strbuf_adds(&keys, "");
 	for (const char *k = devices[which].keys; *k; k++) {
 		if (k[0] == '%' && k[1] == 's')
-			strbuf_addf(&keys, "%s", path);
+			strbuf_addf(&keys, "/proc/self/fd/%d", disk);
 		else if (k[0] == '%' && k[1] == 'd')
-			strbuf_addf(&keys, "%s", place);
+			strbuf_adds(&keys, place);
+		else if (k[0] == '%' && k[1] == 'n')
+			strbuf_addf(&keys, "%u", number);
 		else if (k == devices[which].keys || k[-1] != '%')
 			strbuf_addc(&keys, *k);
 	}
@@ -148,6 +156,99 @@ machine(struct config *c, struct event_loop *loop, unsigned which, int disk)
 		abort();
 	}
 	return vm;
+}
+
+/* ---- machines that last ---- */
+
+#define USES 1000       /* of one that can be made new again */
+#define USES_UNSAVED 32 /* of one that cannot */
+
+struct machine {
+	struct config *config;
+	struct vm *vm;
+	struct strbuf new; /* what it was when it was made */
+	unsigned uses;
+};
+
+static struct machine machines[ARRAY_SIZE(devices)][2];
+
+static void
+machine_free(struct machine *m)
+{
+	vm_free(m->vm);
+	config_free(m->config);
+	strbuf_done(&m->new);
+	*m = (struct machine){0};
+}
+
+static void
+leave(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+		machine_free(&machines[i][0]);
+		machine_free(&machines[i][1]);
+	}
+	event_free(loop);
+	file_remove_tree(place, NULL);
+}
+
+/* Only what was written: faulting all of it in, for each input, would be most of its time. */
+static bool
+ram_written(struct vm *vm, unsigned char there[RAM / 4096])
+{
+	return mincore(mem_ptr(&vm->mem, 0, RAM), RAM, there) == 0;
+}
+
+static void
+machine_make(struct machine *m, unsigned which, unsigned number)
+{
+	m->config = config_new();
+	m->vm = machine(m->config, which, number);
+	vm_pause(m->vm);
+	if (devices[which].large || state_save(m->vm, &m->new, NULL) < 0)
+		strbuf_reset(&m->new);
+	vm_resume(m->vm);
+}
+
+/* What a driver does that begins anew; then every field as it was, and memory. */
+static bool
+machine_renew(struct machine *m, unsigned which)
+{
+	struct pci_dev *d = pci_find(m->vm, 0, SLOT, 0);
+	unsigned char there[RAM / 4096];
+	bool is_virtio = !devices[which].reset.size, ok = true;
+
+	if (d && is_virtio)
+		d->class->bar_write(d, 4, 20, 1, 0);
+	else if (d)
+		d->class->bar_write(d, devices[which].reset.bar, devices[which].reset.at,
+				    devices[which].reset.size, devices[which].reset.value);
+	event_step(loop, 0);
+	vm_pause(m->vm);
+	if (m->new.len)
+		ok = state_load(m->vm, m->new.data, m->new.len, NULL) == 0;
+	else
+		ok = pci_assign(m->vm, true, NULL) == 0;
+	ok = ok && ram_written(m->vm, there);
+	for (size_t i = 0; ok && i < sizeof(there); i++)
+		if (there[i] & 1)
+			mem_zero(&m->vm->mem, i * 4096, 4096);
+	vm_resume(m->vm);
+	return ok;
+}
+
+/* One of a kind's two machines, as if it had just been made. */
+static struct machine *
+machine_get(unsigned which, unsigned number)
+{
+	struct machine *m = &machines[which][number];
+	unsigned most = m->new.len ? USES : USES_UNSAVED;
+
+	if (m->vm && (++m->uses >= most || vm_ended(m->vm) || !machine_renew(m, which)))
+		machine_free(m);
+	if (!m->vm)
+		machine_make(m, which, number);
+	return m;
 }
 
 static void
@@ -206,11 +307,8 @@ run(struct vm *vm, const struct op *o)
 /* ---- a driver ---- */
 
 struct fuzz {
-	struct event_loop *loop;
-	struct config *config;
 	struct vm *vm;
-	unsigned which;
-	int disk;
+	unsigned which, number;
 	bool driven; /* the queues are set up */
 	unsigned moves;
 	uint16_t avail[8];
@@ -280,7 +378,7 @@ request(struct fuzz *f, const struct op *o)
 	mem_write(&f->vm->mem, ring + 0x1004 + 2 * (f->avail[q]++ % RING_SIZE), &used, 2);
 	mem_write(&f->vm->mem, ring + 0x1002, &f->avail[q], 2);
 	reg(f->vm, 0x3000 + 4 * q, 2, q);
-	event_step(f->loop, 0);
+	event_step(loop, 0);
 	/* a while for the worker: what it did is there for the next request */
 	for (unsigned i = 0; (o->where & 0x100) && i < 200; i++) {
 		mem_read(&f->vm->mem, ring + 0x2002, &used, 2);
@@ -319,14 +417,13 @@ nth_byte(uint8_t *p, size_t len, uint32_t n)
 	return NULL;
 }
 
-/* Only what was written: faulting all of it in, twice, would be most of an input's time. */
 static void
 copy_ram(struct vm *to, struct vm *from)
 {
 	uint8_t *p = mem_ptr(&from->mem, 0, RAM), *q = mem_ptr(&to->mem, 0, RAM);
 	unsigned char there[RAM / 4096];
 
-	if (mincore(p, RAM, there) < 0)
+	if (!ram_written(from, there))
 		abort();
 	for (size_t i = 0; i < sizeof(there); i++)
 		if (there[i] & 1)
@@ -337,23 +434,18 @@ copy_ram(struct vm *to, struct vm *from)
 static void
 move(struct fuzz *f)
 {
-	cleanup_strbuf struct strbuf state = STRBUF_INIT;
-	cleanup_free char *vsock = NULL;
-	struct config *c = config_new();
-	struct vm *to;
+	static struct strbuf state; /* memory that is used again at once */
+	static unsigned n_large;
+	struct vm *from = f->vm, *to;
 	struct op o;
-	int r;
 
-	/* a frame buffer is large, and one or two say it all */
-	if (f->moves++ >= 2) {
-		config_free(c);
+	/* a frame buffer is large: one or two say it all, and not each time */
+	if (f->moves++ >= 2 || (!machines[f->which][0].new.len && ++n_large % 16))
 		return;
-	}
-	vm_pause(f->vm);
-	r = state_save(f->vm, &state, NULL);
-	if (r < 0) {
-		vm_resume(f->vm);
-		config_free(c);
+	strbuf_reset(&state);
+	vm_pause(from);
+	if (state_save(from, &state, NULL) < 0) {
+		vm_resume(from);
 		return;
 	}
 	for (; f->left >= sizeof(o); f->in += sizeof(o), f->left -= sizeof(o)) {
@@ -366,24 +458,15 @@ move(struct fuzz *f)
 		if (p)
 			*p = (uint8_t)o.value;
 	}
-	vsock = str_printf("%s/vsock", place);
-	unlink(vsock);
-	to = machine(c, f->loop, f->which, f->disk);
-	copy_ram(to, f->vm);
+	to = machine_get(f->which, !f->number)->vm;
+	copy_ram(to, from);
 	vm_pause(to);
-	r = state_load(to, state.data, state.len, NULL);
-	if (r == 0) {
-		struct vm *old = f->vm;
-		struct config *old_config = f->config;
-
+	if (state_load(to, state.data, state.len, NULL) == 0) {
 		f->vm = to;
-		f->config = c;
-		to = old;
-		c = old_config;
+		f->number = !f->number;
 	}
-	vm_free(to);
-	config_free(c);
-	vm_resume(f->vm);
+	vm_resume(from);
+	vm_resume(to);
 }
 
 /* A directory with a file, a directory and a link in it. */
@@ -403,49 +486,63 @@ make_share(void)
  * The TPM is a FIFO: what is in it is the answer, whatever the command was, and then the
  * command itself.  It begins with bytes of the input.
  */
-static int
-make_tpm(const struct fuzz *f)
+static void
+fill_tpm(const struct fuzz *f)
 {
-	cleanup_free char *path = str_printf("%s/tpm", place);
-	int fd;
+	uint8_t old[4096];
 
-	unlink(path);
-	if (mkfifo(path, 0600) < 0 || (fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC)) < 0)
-		abort();
-	(void)!write(fd, f->in, f->left < 64 ? f->left : 64);
-	return fd;
+	if (tpm_fd < 0) {
+		cleanup_free char *path = str_printf("%s/tpm", place);
+
+		if (mkfifo(path, 0600) < 0 || (tpm_fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC)) < 0)
+			abort();
+	}
+	while (read(tpm_fd, old, sizeof(old)) > 0)
+		;
+	(void)!write(tpm_fd, f->in, f->left < 64 ? f->left : 64);
 }
 
-/* What no command stands behind ends a thread that waits for more of an answer. */
+/* Nothing but zeroes is no answer, which ends a thread that waits for more of one. */
 static void
-end_tpm(int fd)
+settle_tpm(struct vm *vm)
 {
 	static const uint8_t nothing[8192];
+	uint64_t busy = 1;
 
-	(void)!write(fd, nothing, sizeof(nothing));
+	while (bus_read(&vm->mmio, TPM_BASE + 0x4c, 4, &busy) && busy) {
+		(void)!write(tpm_fd, nothing, sizeof(nothing));
+		sched_yield();
+	}
+	bus_write(&vm->mmio, TPM_BASE + 0x40, 4, 2);
+	bus_write(&vm->mmio, TPM_BASE + 0x08, 4, 2);
+}
+
+/* Once: what all machines share. */
+static void
+settle(void)
+{
+	disk = memfd_create("disk", MFD_CLOEXEC);
+	if (disk < 0 || event_new(&loop, NULL) < 0 || !mkdtemp(place))
+		abort();
+	atexit(leave);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct fuzz f = {.config = config_new(), .disk = memfd_create("disk", MFD_CLOEXEC),
-			 .which = size ? data[0] % ARRAY_SIZE(devices) : 0,
+	struct fuzz f = {.which = size ? data[0] % ARRAY_SIZE(devices) : 0,
 			 .in = size ? data + 1 : data, .left = size ? size - 1 : 0};
+	bool has_tpm = !*devices[f.which].name && *devices[f.which].keys;
 
-	cleanup_close int tpm = -1;
-
-	if (f.disk < 0 || ftruncate(f.disk, 1 << 20) < 0 || event_new(&f.loop, NULL) < 0)
+	if (disk < 0)
+		settle();
+	if (ftruncate(disk, 0) < 0 || ftruncate(disk, 1 << 20) < 0)
 		abort();
-	if (place[strlen(place) - 1] == 'X') {
-		if (!mkdtemp(place))
-			abort();
-		atexit(leave_place);
-	}
-	if (strcmp(devices[f.which].name, "virtio-9p") == 0)
+	if (str_eq(devices[f.which].name, "virtio-9p") && !machines[f.which][0].vm)
 		make_share();
-	if (*devices[f.which].keys && !*devices[f.which].name)
-		tpm = make_tpm(&f);
-	f.vm = machine(f.config, f.loop, f.which, f.disk);
+	if (has_tpm)
+		fill_tpm(&f);
+	f.vm = machine_get(f.which, 0)->vm;
 	for (unsigned n = 0; f.left >= sizeof(struct op) && n < 4096; n++) {
 		struct op o;
 
@@ -459,12 +556,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		else
 			run(f.vm, &o);
 	}
-	event_step(f.loop, 0);
-	if (tpm >= 0)
-		end_tpm(tpm);
-	vm_free(f.vm);
-	config_free(f.config);
-	event_free(f.loop);
-	close(f.disk);
+	event_step(loop, 0);
+	if (has_tpm)
+		settle_tpm(f.vm);
 	return 0;
 }

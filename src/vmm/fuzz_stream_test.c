@@ -4,8 +4,6 @@
 
 #include "base/test.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 TEST(a_node_that_lies_is_refused)
 {
 	uint8_t in[512];

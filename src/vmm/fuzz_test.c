@@ -1,5 +1,4 @@
 /* The fuzzer's target with its corpus, and with made-up inputs: random ones, and ones shaped like a driver. */
-#include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,8 +7,6 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "base/test.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define DEVICES 18
 #define VIRTIO_DEVICES 8
@@ -98,21 +95,5 @@ TEST(random_rings_break_nothing)
 /* What libFuzzer found worth keeping. */
 TEST(the_corpus_breaks_nothing)
 {
-	const char *dir = test_data("src/vmm/testdata/fuzz_device");
-	DIR *d = opendir(dir);
-	unsigned n = 0;
-
-	require(d);
-	for (struct dirent *e; (e = readdir(d));) {
-		cleanup_free char *path = str_printf("%s/%s", dir, e->d_name), *data = NULL;
-		size_t len;
-
-		if (e->d_name[0] == '.')
-			continue;
-		require(file_read(path, 0, &data, &len, NULL) == 0);
-		LLVMFuzzerTestOneInput((uint8_t *)data, len);
-		n++;
-	}
-	closedir(d);
-	check_int(n, >, 0);
+	test_corpus("src/vmm/testdata/fuzz_device", LLVMFuzzerTestOneInput);
 }

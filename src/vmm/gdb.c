@@ -24,8 +24,7 @@
 #define HARD_MAX 4
 #define PAGE 4096ULL
 #define INT3 0xcc
-#define SIGNAL_TRAP 5
-#define SIGNAL_INT 2
+enum { SIGNAL_TRAP = 5, SIGNAL_INT = 2 };
 #define SECONDS 10
 
 enum kind { SOFT = 0, HARD = 1, WRITE = 2, READ = 3, ACCESS = 4 };
@@ -68,6 +67,25 @@ answer(struct gdb *g, const char *text)
 	/* It has a time limit; a debugger that does not read is one that is gone. */
 	if (g->fd >= 0 && send(g->fd, packet, len, MSG_NOSIGNAL) != (ssize_t)len)
 		(void)shutdown(g->fd, SHUT_RDWR);
+}
+
+static void __attribute__((format(printf, 2, 3)))
+answerf(struct gdb *g, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+
+	cleanup_free char *text = str_vprintf(fmt, ap);
+
+	va_end(ap);
+	answer(g, text);
+}
+
+static void
+ok_or_error(struct gdb *g, bool ok)
+{
+	answer(g, ok ? "OK" : "E01");
 }
 
 static bool
@@ -254,10 +272,8 @@ set_hard(struct gdb *g, enum kind kind, uint64_t at, uint64_t len, bool on)
 static void
 stopped(struct gdb *g, unsigned signo)
 {
-	cleanup_free char *text = str_printf("T%02xthread:%x;", signo, g->thread + 1);
-
 	g->running = false;
-	answer(g, text);
+	answerf(g, "T%02xthread:%x;", signo, g->thread + 1);
 }
 
 static void
@@ -291,22 +307,10 @@ on_hit(struct event_source *s, int fd, uint32_t events, void *arg)
 /* ---- requests ---- */
 
 static void
-ok_or_error(struct gdb *g, bool ok)
-{
-	answer(g, ok ? "OK" : "E01");
-}
-
-static void
 do_registers(struct gdb *g, const char *args)
 {
 	struct registers r;
-
-	if (!get_registers(g, &r)) {
-		answer(g, "E01");
-		return;
-	}
-
-	cleanup_free char *text = str_hex(&r, sizeof(r));
+	cleanup_free char *text = get_registers(g, &r) ? str_hex(&r, sizeof(r)) : xstrdup("E01");
 
 	answer(g, text);
 }
@@ -332,12 +336,8 @@ do_read(struct gdb *g, const char *args)
 		return;
 	}
 	len = len < sizeof(buf) ? len : sizeof(buf);
-	if (!copy(g, at, buf, len, false)) {
-		answer(g, "E14");
-		return;
-	}
 
-	cleanup_free char *text = str_hex(buf, len);
+	cleanup_free char *text = copy(g, at, buf, len, false) ? str_hex(buf, len) : xstrdup("E14");
 
 	answer(g, text);
 }
@@ -392,12 +392,11 @@ do_thread(struct gdb *g, const char *args)
 		return;
 	}
 	p = args + 1;
-	if (!number(&p, &n) || n > g->vm->topology.cpus) {
-		answer(g, "E01");
-		return;
-	}
-	g->thread = (unsigned)n - 1;
-	answer(g, "OK");
+
+	bool ok = number(&p, &n) && n <= g->vm->topology.cpus;
+
+	g->thread = ok ? (unsigned)n - 1 : g->thread;
+	ok_or_error(g, ok);
 }
 
 static void
@@ -441,38 +440,36 @@ do_kill(struct gdb *g, const char *args)
 }
 
 static void
+answer_threads(struct gdb *g)
+{
+	cleanup_strbuf struct strbuf b = STRBUF_INIT;
+
+	for (unsigned i = 0; i < g->vm->topology.cpus; i++)
+		strbuf_addf(&b, "%c%x", i ? ',' : 'm', i + 1);
+	answer(g, b.data);
+}
+
+static void
 do_query(struct gdb *g, const char *args)
 {
 	static const char target[] = "l<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM "
 				     "\"gdb-target.dtd\"><target><architecture>i386:x86-64"
 				     "</architecture></target>";
 
-	if (str_after(args, "Supported")) {
-		cleanup_free char *text =
-			str_printf("PacketSize=%x;qXfer:features:read+", PACKET_MAX);
-
-		answer(g, text);
-	} else if (str_after(args, "Xfer:features:read:target.xml:0,")) {
+	if (str_after(args, "Supported"))
+		answerf(g, "PacketSize=%x;qXfer:features:read+", PACKET_MAX);
+	else if (str_after(args, "Xfer:features:read:target.xml:0,"))
 		answer(g, target);
-	} else if (str_after(args, "Xfer:features:read:target.xml:")) {
+	else if (str_after(args, "Xfer:features:read:target.xml:") || str_eq(args, "sThreadInfo"))
 		answer(g, "l");
-	} else if (str_eq(args, "Attached")) {
+	else if (str_eq(args, "Attached"))
 		answer(g, "1");
-	} else if (str_eq(args, "C")) {
-		cleanup_free char *text = str_printf("QC%x", g->thread + 1);
-
-		answer(g, text);
-	} else if (str_eq(args, "fThreadInfo")) {
-		cleanup_strbuf struct strbuf b = STRBUF_INIT;
-
-		for (unsigned i = 0; i < g->vm->topology.cpus; i++)
-			strbuf_addf(&b, "%c%x", i ? ',' : 'm', i + 1);
-		answer(g, b.data);
-	} else if (str_eq(args, "sThreadInfo")) {
-		answer(g, "l");
-	} else {
+	else if (str_eq(args, "C"))
+		answerf(g, "QC%x", g->thread + 1);
+	else if (str_eq(args, "fThreadInfo"))
+		answer_threads(g);
+	else
 		answer(g, ""); /* not known here */
-	}
 }
 
 static const struct {

@@ -26,6 +26,7 @@
 #define CODE_MAX (512U << 10)
 #define RINGS 0x200000
 #define DATA 0x500000
+#define TPM 0xfed40000U
 #define OPS 1500
 #define TIMEOUT_MS 120000
 
@@ -171,7 +172,8 @@ ring(unsigned slot, uint32_t bar)
 static uint16_t
 a_port(void)
 {
-	static const uint16_t busy[] = {0x3f8, 0x70, 0x60, 0x510, 0x514, 0x600, 0x620, 0xb2, 0x402, 0xae00};
+	static const uint16_t busy[] = {0x3f8, 0x70, 0x60, 0x510, 0x514, 0x600, 0x620, 0xb2, 0x402, 0xae00,
+					0xae08 /* gives a device back */};
 	uint16_t port = (uint16_t)(test_random() % 2 ? busy[test_random() % ARRAY_SIZE(busy)] +
 							       test_random() % 8
 						     : test_random());
@@ -188,6 +190,24 @@ configure(const struct pci_dev *d)
 		out((uint16_t)(0xcfc + test_random() % 4), 1U << (test_random() % 3), value());
 	else
 		in(0xcfc, 4);
+}
+
+/* Its registers, its buffer, and now and then a command of ten bytes, which is its own answer. */
+static void
+tpm(void)
+{
+	uint32_t at = TPM + (test_random() % 2 ? test_random() % 0x80 : test_random() % 0x1000);
+
+	if (test_random() % 3) {
+		store(at & ~3U, 4, value());
+		load(at & ~3U);
+		return;
+	}
+	store(TPM + 0x08, 4, 1);
+	store(TPM + 0x40, 4, 1);
+	store(TPM + 0x80, 4, test_random());
+	store(TPM + 0x84, 4, test_random() % 4 ? 0x0a000000 : value());
+	store(TPM + 0x4c, 4, 1);
 }
 
 static void
@@ -212,9 +232,12 @@ one(struct vm *vm)
 
 	if (test_random() % 2)
 		at &= ~(size - 1);
-	switch (test_random() % 8) {
+	switch (test_random() % 9) {
 	case 0:
 		configure(d);
+		break;
+	case 8:
+		tpm();
 		break;
 	case 1:
 		out(a_port(), 1U << (test_random() % 3), value());
@@ -281,9 +304,12 @@ all_devices(const char *name)
 	cleanup_free char *dir = str_printf("%s/%s", test_tmpdir(), name);
 	cleanup_free char *share = str_printf("%s/share", dir);
 
-	require(mkdir(dir, 0700) == 0 && mkdir(share, 0700) == 0);
+	cleanup_free char *fifo = str_printf("%s/tpm", dir);
+
+	require(mkdir(dir, 0700) == 0 && mkdir(share, 0700) == 0 && mkfifo(fifo, 0600) == 0);
 	return str_printf(
 		"memory.size=8M\nctl.path=none\nboot.linux64=false\nlpc.ps2=true\nvirtio.legacy=true\n"
+		"pci.hotplug=true\nlpc.tpm.type=passthru\nlpc.tpm.path=%s/tpm\n"
 		"lpc.com1.path=file,/dev/null\nlpc.com2.path=socket,%s/com2\n"
 		"pci.0.1.0.device=virtio-blk\npci.0.1.0.ram=1\npci.0.2.0.device=nvme\npci.0.2.0.ram=1\n"
 		"pci.0.3.0.device=ahci\npci.0.3.0.port.0.ram=1\npci.0.3.0.port.1.ram=1\n"
@@ -295,7 +321,7 @@ all_devices(const char *name)
 		"pci.0.10.0.device=virtio-balloon\npci.0.11.0.device=virtio-rnd\n"
 		"pci.0.12.0.device=virtio-input\npci.0.12.0.kind=tablet\npci.0.13.0.device=fbuf\n"
 		"pci.0.13.0.w=640\npci.0.13.0.h=480\npci.0.13.0.unix=%s/vnc\npci.0.14.0.device=xhci\n"
-		"pci.0.14.0.tablet=true\n", dir, dir, dir, dir, dir);
+		"pci.0.14.0.tablet=true\n", dir, dir, dir, dir, dir, dir);
 }
 
 /* Its exit status and what it said; -1: it had to be killed. */

@@ -20,31 +20,23 @@
 
 #include "os/kvm.h"
 
-#define HV_FIRST 0x40000000U
-#define HV_LAST 0x40000006U
+enum { HV_FIRST = 0x40000000, HV_LAST = 0x40000006 };
 #define KVM_AT 0x40000100U
 
 /* Leaf 3, EAX: registers a partition may touch. */
-#define ACCESS_RUNTIME (1U << 0)
-#define ACCESS_REFERENCE_COUNTER (1U << 1)
-#define ACCESS_SYNIC (1U << 2)
-#define ACCESS_TIMERS (1U << 3)
-#define ACCESS_APIC (1U << 4)
-#define ACCESS_HYPERCALL (1U << 5)
-#define ACCESS_VP_INDEX (1U << 6)
-#define ACCESS_RESET (1U << 7)
-#define ACCESS_REFERENCE_TSC (1U << 9)
-#define ACCESS_FREQUENCIES (1U << 11)
-#define ACCESS_REENLIGHTENMENT (1U << 13)
+enum {
+	ACCESS_RUNTIME = 1 << 0, ACCESS_REFERENCE_COUNTER = 1 << 1, ACCESS_SYNIC = 1 << 2,
+	ACCESS_TIMERS = 1 << 3, ACCESS_APIC = 1 << 4, ACCESS_HYPERCALL = 1 << 5,
+	ACCESS_VP_INDEX = 1 << 6, ACCESS_RESET = 1 << 7, ACCESS_REFERENCE_TSC = 1 << 9,
+	ACCESS_FREQUENCIES = 1 << 11, ACCESS_REENLIGHTENMENT = 1 << 13
+};
 /* Leaf 3, EDX. */
-#define FEATURE_FREQUENCIES (1U << 8)
-#define FEATURE_DIRECT_TIMERS (1U << 19)
+enum { FEATURE_FREQUENCIES = 1 << 8, FEATURE_DIRECT_TIMERS = 1 << 19 };
 /* Leaf 4, EAX. */
-#define USE_REMOTE_TLB_FLUSH (1U << 2)
-#define USE_APIC_MSRS (1U << 3)
-#define USE_RELAXED_TIMING (1U << 5)
-#define USE_CLUSTER_IPI (1U << 10)
-#define USE_EX_MASKS (1U << 11)
+enum {
+	USE_REMOTE_TLB_FLUSH = 1 << 2, USE_APIC_MSRS = 1 << 3, USE_RELAXED_TIMING = 1 << 5,
+	USE_CLUSTER_IPI = 1 << 10, USE_EX_MASKS = 1 << 11
+};
 
 #define SPIN_RETRIES 8191U
 

@@ -20,6 +20,23 @@ irqs_done(struct irqs *q)
 	free(q->route);
 }
 
+#define PIC_DEAF 0xff /* no state of its initialisation that takes a write but the first word's */
+
+int
+irqs_without_pic(struct irqs *q, struct error *err)
+{
+	static const unsigned chips[] = {KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE};
+
+	for (size_t i = 0; q->vm_fd >= 0 && i < ARRAY_SIZE(chips); i++) {
+		struct kvm_irqchip chip = {.chip_id = chips[i]};
+
+		TRY(KVM_CALL(q->vm_fd, KVM_GET_IRQCHIP, &chip, err));
+		chip.chip.pic.init_state = chip.chip.pic.imr = PIC_DEAF;
+		TRY(KVM_CALL(q->vm_fd, KVM_SET_IRQCHIP, &chip, err));
+	}
+	return 0;
+}
+
 void
 irq_pin_set(struct irq_pin *pin, bool level)
 {

@@ -41,6 +41,13 @@ struct irqs {
 void irqs_init(struct irqs *q, int vm_fd);
 void irqs_done(struct irqs *q);
 
+/*
+ * A machine without 8259s, for a guest that needs none.  Linux takes them for missing only when they do
+ * not answer; then it neither programs them nor, for their sake, reads and masks all of the I/O APIC
+ * (400 exits).  Whoever initialises them all the same has them.
+ */
+int irqs_without_pic(struct irqs *q, struct error *err);
+
 struct irq_pin {
 	struct irqs *irqs;
 	unsigned gsi;

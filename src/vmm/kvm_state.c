@@ -8,8 +8,7 @@
 #include "os/kvm.h"
 #include "vmm/device.h"
 
-#define MSR_TSC 0x10
-#define MSR_TSC_DEADLINE 0x6e0
+enum { MSR_TSC = 0x10, MSR_TSC_DEADLINE = 0x6e0 };
 #define MSRS_MAX 1024
 
 static void

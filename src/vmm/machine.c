@@ -47,12 +47,6 @@ refuse_unsupported(struct vm *vm, struct error *err)
 }
 
 static int
-create_pci(struct vm *vm, struct error *err)
-{
-	return pci_create_all(vm, err);
-}
-
-static int
 assign_pci(struct vm *vm, struct error *err)
 {
 	bool enable;
@@ -83,7 +77,7 @@ static const struct {
 } steps[] = {
 	{"options", refuse_unsupported},
 	{"isa", isa_create_all},
-	{"pci", create_pci},
+	{"pci", pci_create_all},
 	{"addresses", assign_pci},
 	{"boot", boot_load},
 	{"restore", restore},
@@ -129,6 +123,20 @@ guest_first(struct vm *vm)
 	(void)poll(&end, 1, 4); /* a signal only makes it shorter */
 }
 
+/*
+ * Variables of a firmware, a snapshot and images are mapped: who cuts such a file short, or has no
+ * room where it is written, ends the machine, but not without a word.
+ */
+static void
+on_bus(int signo)
+{
+	static const char text[] = "bhyve: a file that the guest's memory or firmware lies in "
+				   "shrank, or there is no room to write it\n";
+
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(VM_END_ERROR);
+}
+
 /* The sanitizers make calls of their own. */
 #ifdef __SANITIZE_ADDRESS__
 #define SANDBOX_DEFAULT false
@@ -147,10 +155,12 @@ machine_run(struct config *config, struct error *err)
 
 	/* A peer that went away is an error of that connection, no more. */
 	signal(SIGPIPE, SIG_IGN);
-	if ((r = config_bool(config, "sandbox", SANDBOX_DEFAULT, &sandbox, err)) < 0 ||
-	    (r = sandbox ? sandbox_prepare(err) : 0) < 0 || (r = event_new(&loop, err)) < 0 ||
-	    (r = vm_new(config, loop, &vm, err)) < 0)
-		return r;
+	signal(SIGBUS, on_bus);
+	TRY(config_bool(config, "sandbox", SANDBOX_DEFAULT, &sandbox, err));
+	if (sandbox)
+		TRY(sandbox_prepare(err));
+	TRY(event_new(&loop, err));
+	TRY(vm_new(config, loop, &vm, err));
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		r = steps[i].run(vm, err);
 		if (r < 0)

@@ -1,5 +1,6 @@
 #include "vmm/mem.h"
 
+#include "base/file.h"
 #include "os/kvm.h"
 #include "vmm/device.h"
 
@@ -29,8 +30,8 @@ ram_alloc(struct mem *m, const struct mem_opts *opts, uint8_t **ret, struct erro
 	uintptr_t aligned = ((uintptr_t)space + 2 * MEM_HUGE_PAGE - 1) &
 			    ~(uintptr_t)(MEM_HUGE_PAGE - 1);
 	uint8_t *hva = (uint8_t *)aligned;
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE |
-		    (opts->huge ? MAP_HUGETLB : 0);
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
+		    (opts->huge ? MAP_HUGETLB : MAP_NORESERVE);
 
 	if (mmap(hva, size, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
 		return error_set_errno(err, errno, "no %zuM of %s for guest memory", size >> 20,
@@ -39,6 +40,8 @@ ram_alloc(struct mem *m, const struct mem_opts *opts, uint8_t **ret, struct erro
 		return error_set_errno(err, errno, "cannot keep guest memory out of core dumps");
 	/* Without transparent huge pages in the kernel there is nothing to ask for. */
 	(void)madvise(hva, size, opts->thp ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	/* What is written there before the guest starts is little: clearing the rest would be half a millisecond. */
+	(void)madvise(hva, MEM_HUGE_PAGE, MADV_NOHUGEPAGE);
 	if (opts->wired && mlock(hva, size) < 0)
 		return error_set_errno(err, errno, "cannot wire guest memory");
 	*ret = hva;
@@ -101,24 +104,22 @@ int
 mem_map_file(struct mem *m, int fd, uint64_t offset, struct error *err)
 {
 	uint8_t *hva = m->slot[0].hva;
-	uint64_t done = 0;
+	ssize_t n;
 
 	if (!m->by_copy) {
 		if (mmap(hva, m->ram_size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd, (off_t)offset) == MAP_FAILED)
 			return error_set_errno(err, errno, "cannot map guest memory");
+		/* What nobody touched is in the file, like an image's, not in the page tables. */
+		m->image[0] = (struct mem_image){0, mem_low_size(m)};
+		m->image[1] = (struct mem_image){MEM_HIGH_BASE, mem_high_size(m)};
+		m->n_images = mem_high_size(m) ? 2 : 1;
 		return 0;
 	}
-	while (done < m->ram_size) {
-		ssize_t n = pread(fd, hva + done, m->ram_size - done, (off_t)(offset + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return error_set_errno(err, n < 0 ? errno : EIO, "cannot read guest memory");
-		done += (uint64_t)n;
-	}
-	return 0;
+	n = fd_pread_all(fd, hva, m->ram_size, (off_t)offset);
+	return n == (ssize_t)m->ram_size
+		       ? 0
+		       : error_set_errno(err, n < 0 ? (int)-n : EIO, "cannot read guest memory");
 }
 
 static bool
@@ -163,16 +164,6 @@ mem_map_image(struct mem *m, uint64_t gpa, uint64_t size, int fd, struct error *
 	if (r == 0)
 		m->image[m->n_images++] = (struct mem_image){gpa, size};
 	return r;
-}
-
-int
-mem_lowest_from_pool(struct mem *m, struct error *err)
-{
-	void *at = m->by_copy ? MAP_FAILED
-			      : mmap(NULL, MEM_HUGE_PAGE, PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-
-	return at == MAP_FAILED ? 0 : put_over_ram(m, at, m->slot[0].hva, MEM_HUGE_PAGE, err);
 }
 
 int

@@ -31,8 +31,7 @@ struct mem_region {
 };
 
 #define MEM_HUGE_PAGE (2ULL << 20)
-#define MEM_RAM_SLOTS 2
-#define MEM_SLOTS 64
+enum { MEM_RAM_SLOTS = 2, MEM_SLOTS = 64 };
 
 struct mem {
 	int vm_fd; /* -1: no processor (tests, fuzzers) */
@@ -74,11 +73,6 @@ int mem_map_file(struct mem *m, int fd, uint64_t offset, struct error *err);
  * or the pool cannot promise pages for the copies.
  */
 int mem_map_image(struct mem *m, uint64_t gpa, uint64_t size, int fd, struct error *err);
-/*
- * A start waits for the lowest huge page, which holds its tables: from the pool it is cleared
- * once, where the kernel may clear others twice.  Before anything is in it; nothing, if there is none.
- */
-int mem_lowest_from_pool(struct mem *m, struct error *err);
 /* Whoever asks the kernel which pages hold something: those of images do, touched or not. */
 int mem_populate_images(const struct mem *m, struct error *err);
 

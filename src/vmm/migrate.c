@@ -51,34 +51,15 @@ struct record {
 	uint64_t at, len; /* guest-physical address; bytes */
 };
 
-/* A peer that is gone is an error, no signal. */
-static int
-send_all(int fd, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-
-	while (len > 0) {
-		ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			p += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
 static int
 transmit(int fd, enum type type, uint64_t at, const void *data, uint64_t len, uint64_t follows,
 	 struct error *err)
 {
 	struct record h = {.type = type, .at = at, .len = len};
-	int r = send_all(fd, &h, sizeof(h));
+	int r = sock_send_all(fd, &h, sizeof(h));
 
 	if (r == 0 && follows)
-		r = send_all(fd, data, follows);
+		r = sock_send_all(fd, data, follows);
 	return r < 0 ? error_set_errno(err, r == -EAGAIN ? ETIMEDOUT : -r, "the peer") : 0;
 }
 
@@ -121,13 +102,13 @@ send_run(void *arg, uint64_t gpa, const uint8_t *hva, uint64_t len, struct error
 	for (uint64_t i = 0, n; r == 0 && i < len; i += n) {
 		n = len - i < RUN_MAX ? len - i : RUN_MAX;
 
-		bool zero = hva[i] == 0 && memcmp(hva + i, hva + i + 1, n - 1) == 0;
+		bool zero = bytes_zero(hva + i, n);
 
 		r = transmit(m->fd, zero ? ZERO : PAGES, gpa + i, hva + i, n, zero ? 0 : n, err);
 		scoped_lock(&m->lock);
 		m->status.bytes += zero ? 0 : n;
 		m->round_bytes += zero ? 0 : n;
-		if (m->cancelled && r == 0)
+		if (m->cancelled) /* which closed the connection, too */
 			r = error_set(err, ECANCELED, "cancelled");
 	}
 	return r;
@@ -195,10 +176,9 @@ expect(int fd, enum type type, struct error *err)
 {
 	struct record h;
 	char text[256] = "";
-	int r = receive(fd, &h, sizeof(h), err);
+	int r;
 
-	if (r < 0)
-		return r;
+	TRY(receive(fd, &h, sizeof(h), err));
 	if (h.type == FAIL && h.len < sizeof(text)) {
 		r = receive(fd, text, h.len, err);
 		return r < 0 ? r : error_set(err, EREMOTEIO, "the peer: %s", text);
@@ -217,8 +197,9 @@ hand_over(struct migration *m, bool *ret_gone, struct error *err)
 	TRY(state_save_moving(m->vm, &state, err));
 	TRY(transmit(m->fd, DEVICES, 0, state.data, state.len, state.len, err));
 	TRY(expect(m->fd, READY, err));
-	*ret_gone = true;
+	/* A GO that is not all sent is none. */
 	TRY(transmit(m->fd, GO, 0, NULL, 0, 0, err));
+	*ret_gone = true;
 	return expect(m->fd, RUNNING, err);
 }
 
@@ -328,14 +309,9 @@ static int
 may_move(struct vm *vm, struct error *err)
 {
 	cleanup_strbuf struct strbuf state = STRBUF_INIT;
-	bool was_paused = vm->paused;
-	int r;
 
-	vm_pause(vm);
-	r = state_save_moving(vm, &state, err);
-	if (!was_paused)
-		vm_resume(vm);
-	return r;
+	scoped_pause(vm);
+	return state_save_moving(vm, &state, err);
 }
 
 static int
@@ -442,12 +418,8 @@ take_pages(struct vm *vm, int fd, const struct record *h, struct error *err)
 	if (h->type == PAGES)
 		return receive(fd, to, h->len, err);
 	/* A page that was never touched need not be for this. */
-	for (uint64_t i = 0; i < h->len; i++) {
-		if (((uint8_t *)to)[i]) {
-			memset(to, 0, h->len);
-			break;
-		}
-	}
+	if (h->len && !bytes_zero(to, h->len))
+		memset(to, 0, h->len);
 	return 0;
 }
 

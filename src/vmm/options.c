@@ -47,24 +47,6 @@ opt_memory(struct config *c, const char *arg, struct error *err)
 	return config_setf(c, "memory.size", err, "%s%s", arg, plain ? "M" : "");
 }
 
-static int
-opt_set(struct config *c, const char *arg, struct error *err)
-{
-	return config_parse(c, arg, err);
-}
-
-static int
-opt_file(struct config *c, const char *arg, struct error *err)
-{
-	return config_load(c, arg, err);
-}
-
-static int
-opt_slot(struct config *c, const char *arg, struct error *err)
-{
-	return pci_parse_slot(c, arg, err);
-}
-
 /* -l device,configuration: what sits behind the LPC bridge, and how the guest is booted. */
 static const struct {
 	const char *name;
@@ -239,12 +221,12 @@ static const struct option {
 	{'c', "[cpus=]N[,sockets=N][,cores=N][,threads=N]", .set = opt_cpus,
 	 .help = "processors"},
 	{'m', "SIZE", .set = opt_memory, .help = "memory; without a suffix MiB (256M)"},
-	{'s', "[BUS:]SLOT[:FN],DEVICE[,OPTIONS]", .set = opt_slot,
+	{'s', "[BUS:]SLOT[:FN],DEVICE[,OPTIONS]", .set = pci_parse_slot,
 	 .help = "a PCI device; -s help lists them"},
 	{'l', "DEVICE[,CONFIGURATION]", .set = opt_lpc,
 	 .help = "a serial port, boot ROM or kernel; -l help lists them"},
-	{'o', "KEY=VALUE", .set = opt_set, .help = "any key of bhyve_config(5)"},
-	{'k', "FILE", .set = opt_file, .help = "read keys from FILE"},
+	{'o', "KEY=VALUE", .set = config_parse, .help = "any key of bhyve_config(5)"},
+	{'k', "FILE", .set = config_load, .help = "read keys from FILE"},
 	{'U', "UUID", .set = opt_uuid, .help = "the machine's UUID"},
 	{'B', "TYPE,KEY=VALUE,...", .set = opt_smbios, .help = "SMBIOS strings"},
 	{'f', "NAME,string=TEXT|file=PATH", .set = opt_fwcfg, .help = "a fw_cfg item"},
@@ -376,7 +358,13 @@ options_parse(int argc, char **argv, struct config *config, struct error *err)
 		TRY(config_set(config, "name", argv[i], err));
 	}
 	TRY(restored(config, err));
-	if (!config_get(config, "name", NULL))
+
+	const char *name = config_get(config, "name", NULL);
+
+	if (!name)
 		return error_set(err, EINVAL, "expected the machine's name (-h lists the options)");
+	/* It becomes a part of paths, and of other programs' arguments. */
+	if (!*name || *name == '-' || strchr(name, '/'))
+		return error_set(err, EINVAL, "name: \"%s\": expected one without a slash", name);
 	return config_check(config, err);
 }

@@ -9,6 +9,8 @@
 #include "base/str.h"
 #include "base/test.h"
 #include "vmm/backend/vfio.h"
+#include "vmm/pci.h"
+#include "vmm/vm.h"
 
 #define CONFIG_AT 0x100000
 #define PORTS_AT 0x200000

@@ -767,15 +767,12 @@ void
 pci_remove(struct pci_dev *d)
 {
 	struct vm *vm = d->vm;
-	bool was_paused = vm->paused;
 	cleanup_free char *path = str_printf("pci.%u.%u.%u", d->bus, d->slot, d->fn);
 
-	vm_pause(vm);
+	scoped_pause(vm);
 	vm_free_parts(vm, d);
 	dev_free(d);
 	config_remove(vm->config, path);
-	if (!was_paused)
-		vm_resume(vm);
 }
 
 void

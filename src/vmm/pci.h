@@ -30,8 +30,7 @@ struct strbuf;
 #define PCI_PORTS_BASE 0x2000
 #define PCI_PORTS_END 0x10000
 #define PCI_BARS 7 /* the last one is the expansion ROM */
-#define PCI_BAR_ROM 6
-#define PCI_CFG_SIZE 256
+enum { PCI_BAR_ROM = 6, PCI_CFG_SIZE = 256 };
 
 enum pci_bar_type { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEM32, PCI_BAR_MEM64 };
 
@@ -154,7 +153,6 @@ void pci_root_free(struct pci_root *root);
 
 /* Every class there is, from dev/table.h; NULL-terminated. */
 extern const struct pci_class *const pci_classes[];
-const struct pci_class *pci_class_find(const char *name);
 
 /* "-s [bus:]slot[:fn],class[,options]" into pci.B.S.F.* */
 int pci_parse_slot(struct config *config, const char *arg, struct error *err);

@@ -16,7 +16,7 @@ const struct pci_class *const pci_classes[] = {
 	NULL};
 #undef PCI_CLASS_ROW
 
-const struct pci_class *
+static const struct pci_class *
 pci_class_find(const char *name)
 {
 	for (size_t i = 0; pci_classes[i]; i++) {
@@ -255,12 +255,9 @@ pci_create_all(struct vm *vm, struct error *err)
 {
 	struct config *pci = config_find(vm->config, "pci");
 	struct pci_dev *d, *first;
-	int r;
 
 	for (struct config *b = NULL; pci && (b = config_next(pci, b));) {
-		r = create_bus(vm, b, err);
-		if (r < 0)
-			return r;
+		TRY(create_bus(vm, b, err));
 	}
 	TRY(create_default(vm, "hostbridge", 0, err));
 	TRY(create_default(vm, "lpc", 31, err));
@@ -303,9 +300,7 @@ pci_add(struct vm *vm, const char *arg, struct pci_dev **ret, struct error *err)
 		return error_set(err, EINVAL, "\"%s\": expected SLOT,device[,options]", arg);
 	if (pci_find(vm, 0, at[1], 0))
 		return error_set(err, EEXIST, "slot %u is taken", at[1]);
-	r = pci_parse_slot(vm->config, arg, err);
-	if (r < 0)
-		return r;
+	TRY(pci_parse_slot(vm->config, arg, err));
 
 	cleanup_free char *path = str_printf("pci.0.%u.0", at[1]);
 	struct config *node = config_find(vm->config, path);

@@ -27,7 +27,7 @@ SANDBOX_NEEDS(SANDBOX_MAIN, "epoll_wait", "epoll_pwait", "epoll_ctl", "epoll_cre
 	      "recvmsg", "sendmsg", "recvfrom", "sendto", "setsockopt", "getsockopt",
 	      "getsockname", "shutdown", "ioctl", "fcntl", "dup", "dup3", "poll", "ppoll");
 SANDBOX_NEEDS(SANDBOX_MAIN, "openat", "newfstatat", "fstat", "statx", "lseek", "pread64",
-	      "pwrite64", "ftruncate", "fallocate", "fsync", "fdatasync", "rename", "renameat",
+	      "pwrite64", "ftruncate", "fallocate", "fsync", "fdatasync", "flock", "rename", "renameat",
 	      "renameat2", "unlink", "unlinkat", "mkdir", "mkdirat", "faccessat", "faccessat2",
 	      "access", "readlink", "readlinkat", "getdents64", "fchmod", "umask", "memfd_create",
 	      "mremap", "getrandom", "uname", "sysinfo", "clock_nanosleep");

@@ -38,29 +38,12 @@ struct writer {
 	uint64_t memory_at, bytes;
 };
 
-static bool
-is_zero(const uint8_t *p, size_t len)
-{
-	return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
-}
-
 static int
 write_at(int fd, const void *buf, uint64_t len, uint64_t at, struct error *err)
 {
-	const uint8_t *p = buf;
+	int r = fd_pwrite_all(fd, buf, len, (off_t)at);
 
-	while (len > 0) {
-		ssize_t n = pwrite(fd, p, len, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set_errno(err, errno, "cannot write the snapshot");
-		p += n;
-		at += (uint64_t)n;
-		len -= (uint64_t)n;
-	}
-	return 0;
+	return r < 0 ? error_set_errno(err, -r, "cannot write the snapshot") : 0;
 }
 
 /* Stretches of pages that are not zero. */
@@ -72,7 +55,7 @@ write_run(void *arg, uint64_t gpa, const uint8_t *hva, uint64_t len, struct erro
 	int r = 0;
 
 	for (; r == 0 && i <= len; i += PAGE) {
-		if (i < len && !is_zero(hva + i, PAGE))
+		if (i < len && !bytes_zero(hva + i, PAGE))
 			continue;
 		if (i > begin) {
 			r = write_at(w->fd, hva + begin, i - begin, at + begin, err);
@@ -148,10 +131,10 @@ snapshot_save(struct vm *vm, const char *path, uint64_t *ret_bytes, struct error
 static int
 read_at(int fd, void *buf, size_t len, uint64_t at, struct error *err)
 {
-	ssize_t n = pread(fd, buf, len, (off_t)at);
+	ssize_t n = fd_pread_all(fd, buf, len, (off_t)at);
 
 	if (n < 0)
-		return error_set_errno(err, errno, "cannot read the snapshot");
+		return error_set_errno(err, (int)-n, "cannot read the snapshot");
 	return (size_t)n == len ? 0 : error_set(err, EINVAL, "the snapshot ends early");
 }
 
@@ -159,10 +142,11 @@ read_at(int fd, void *buf, size_t len, uint64_t at, struct error *err)
 static int
 open_snapshot(const char *path, struct header *h, struct error *err)
 {
-	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	cleanup_close int fd = -1;
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	TRY(file_open(path, O_RDONLY, &fd, err));
+	if (fstat(fd, &st) < 0)
 		return error_set_errno(err, errno, "%s", path);
 	if (pread(fd, h, sizeof(*h), 0) != sizeof(*h) || memcmp(h->magic, MAGIC, 8) != 0)
 		return error_set(err, EINVAL, "%s: not a snapshot", path);

@@ -44,6 +44,18 @@ take(struct state *s, size_t len)
 	return p;
 }
 
+/* A length, and as many bytes. */
+static const uint8_t *
+take_sized(struct state *s, uint32_t *ret_len)
+{
+	const uint8_t *p = take(s, sizeof(*ret_len));
+
+	if (!p)
+		return NULL;
+	memcpy(ret_len, p, sizeof(*ret_len));
+	return take(s, *ret_len);
+}
+
 static void
 put_head(struct state *s, const char *name, size_t len)
 {
@@ -194,13 +206,9 @@ save_section(struct state *s, const char *name, state_fn *fn, void *arg)
 static void
 load_section(struct state *s, const char *name, state_fn *fn, void *arg)
 {
-	const uint8_t *p = take(s, sizeof(uint32_t));
 	uint32_t len;
+	const uint8_t *p = take_sized(s, &len);
 
-	if (!p)
-		return;
-	memcpy(&len, p, sizeof(len));
-	p = take(s, len);
 	if (!p)
 		return;
 	if (len != strlen(name) || memcmp(p, name, len) != 0) {
@@ -208,11 +216,7 @@ load_section(struct state *s, const char *name, state_fn *fn, void *arg)
 		     len < 64 ? (int)len : 64, (const char *)p);
 		return;
 	}
-	p = take(s, sizeof(len));
-	if (!p)
-		return;
-	memcpy(&len, p, sizeof(len));
-	p = take(s, len);
+	p = take_sized(s, &len);
 	if (!p)
 		return;
 
@@ -273,22 +277,25 @@ walk(struct vm *vm, struct state *s)
 		section(s, "clock", kvm_state_clock, vm);
 }
 
-int
-state_save(struct vm *vm, struct strbuf *out, struct error *err)
+static int
+save(struct vm *vm, struct strbuf *out, bool moving, struct error *err)
 {
-	struct state s = {.out = out, .err = err};
+	struct state s = {.out = out, .moving = moving, .err = err};
 
 	walk(vm, &s);
 	return s.result;
 }
 
 int
+state_save(struct vm *vm, struct strbuf *out, struct error *err)
+{
+	return save(vm, out, false, err);
+}
+
+int
 state_save_moving(struct vm *vm, struct strbuf *out, struct error *err)
 {
-	struct state s = {.out = out, .moving = true, .err = err};
-
-	walk(vm, &s);
-	return s.result;
+	return save(vm, out, true, err);
 }
 
 int

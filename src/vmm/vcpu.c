@@ -206,17 +206,22 @@ vcpu_thread(void *arg)
 {
 	struct vcpu *v = arg;
 	struct kvm_run *run = v->run;
+	bool walls = false;
 
 	this_run = run;
-	sandbox_enter(SANDBOX_VCPU);
 	while (vcpu_gate(v)) {
-		if (ioctl(v->fd, KVM_RUN, 0) < 0) {
+		int code = ioctl(v->fd, KVM_RUN, 0) < 0 ? errno : 0;
+
+		/* Before the first exit a guest has had nothing done by this thread; the walls would delay it. */
+		if (!walls)
+			sandbox_enter(SANDBOX_VCPU);
+		walls = true;
+		if (code) {
 			run->immediate_exit = 0;
-			if (errno == EINTR || errno == EAGAIN)
+			if (code == EINTR || code == EAGAIN)
 				continue;
 
 			char regs[256];
-			int code = errno;
 
 			describe(v, regs, sizeof(regs));
 			vm_end(v->vm, VM_END_ERROR, "vcpu %u: KVM_RUN: %s; %s", v->id,
@@ -296,12 +301,8 @@ segment(uint16_t selector, uint8_t type, bool code64, bool big)
 	};
 }
 
-#define CR0_PE 1U
-#define CR0_ET 0x10U
 #define CR0_PG 0x80000000U
-#define CR4_PAE 0x20U
-#define EFER_LME 0x100U
-#define EFER_LMA 0x400U
+enum { CR0_PE = 1, CR0_ET = 0x10, CR4_PAE = 0x20, EFER_LME = 0x100, EFER_LMA = 0x400 };
 
 int
 vcpu_set_entry(struct vcpu *v, const struct vcpu_entry *e, struct error *err)

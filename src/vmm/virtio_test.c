@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/input-event-codes.h>
 #include <linux/if_packet.h>
+#include <linux/if_tun.h>
 #include <linux/virtio_balloon.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -27,6 +29,8 @@
 
 #include "base/str.h"
 #include "base/test.h"
+#include "os/p9_test.h"
+#include "os/tun.h"
 #include "vmm/backend/blk.h"
 #include "vmm/backend/chardev.h"
 #include "vmm/balloon.h"
@@ -170,7 +174,7 @@ completion(struct driver *d, unsigned q)
 {
 	volatile uint16_t *idx = mem_ptr(&d->vm->mem, ring(q) + 0x2002, 2);
 	struct vring_used_elem e;
-	time_t end = time(NULL) + 10;
+	time_t end = time(NULL) + 60;
 
 	while (__atomic_load_n(idx, __ATOMIC_ACQUIRE) == d->q[q].used) {
 		if (time(NULL) > end || (reg_read(d, VIRTIO_PCI_COMMON_STATUS, 1) & 0x40))
@@ -349,7 +353,65 @@ TEST(a_disk_grows_while_it_is_used)
 	detach(d);
 }
 
+TEST(a_disk_that_shrinks_gives_errors)
+{
+	char path[256];
+	struct driver *d = disk("", path);
+
+	start(d, VERSION_1, 1);
+	require(truncate(path, 4096) == 0);
+	check_int(blk_request(d, VIRTIO_BLK_T_IN, 7, 512), ==, VIRTIO_BLK_S_OK);
+	check_int(blk_request(d, VIRTIO_BLK_T_IN, 7, 1024), ==, VIRTIO_BLK_S_IOERR);
+	check_int(blk_request(d, VIRTIO_BLK_T_IN, 100, 512), ==, VIRTIO_BLK_S_IOERR);
+	check_int(blk_request(d, VIRTIO_BLK_T_OUT, 100, 512), ==, VIRTIO_BLK_S_OK);
+	check_int(blk_request(d, VIRTIO_BLK_T_IN, 100, 512), ==, VIRTIO_BLK_S_OK);
+	detach(d);
+}
+
+TEST(a_disk_without_room_gives_errors)
+{
+	cleanup_free char *dir = str_printf("%s/small", test_tmpdir());
+	cleanup_free char *path = str_printf("%s/disk", dir);
+	cleanup_free char *keys = str_printf("device=virtio-blk\npath=%s", path);
+	unsigned n[3] = {0}, i;
+	struct driver *d;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mkdir(dir, 0700) < 0 || mount("small", dir, "tmpfs", 0, "size=64k") < 0)
+		test_skip("no file system of our own here");
+	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	require(truncate(path, 1 << 20) == 0);
+	d = attach(keys);
+	start(d, VERSION_1, 1);
+	for (i = 0; i < 32; i++) {
+		int status = blk_request(d, VIRTIO_BLK_T_OUT, 8ULL * i, 4096);
+
+		require(status >= 0 && status <= 2);
+		n[status]++;
+	}
+	check_int((int)n[VIRTIO_BLK_S_OK], >, 0);
+	check_int((int)n[VIRTIO_BLK_S_IOERR], ==, 32 - (int)n[VIRTIO_BLK_S_OK]);
+	check_int((int)n[VIRTIO_BLK_S_IOERR], >, 0);
+	/* What is written can be read. */
+	check_int(blk_request(d, VIRTIO_BLK_T_IN, 0, 4096), ==, VIRTIO_BLK_S_OK);
+	detach(d);
+	check(umount2(dir, MNT_DETACH) == 0);
+}
+
 /* ---- a tap interface, in a network of the test's own ---- */
+
+/* An empty network with a tap in it that stays when nobody has it open. */
+static void
+make_tap(const char *name, bool pairs)
+{
+	cleanup_error struct error err = ERROR_INIT;
+	cleanup_close int fd = -1;
+
+	if (access("/dev/net/tun", R_OK | W_OK) < 0 || unshare(CLONE_NEWNET) < 0)
+		test_skip("no tun device, or no network namespaces");
+	check_ok(tun_open(NULL, name, pairs, &fd, &err), &err);
+	require(ioctl(fd, TUNSETPERSIST, 1) == 0);
+}
 
 /* Brings the interface up and gives a socket that sees and sends its frames. */
 static int
@@ -378,8 +440,7 @@ TEST(frames_pass_a_tap_with_offloads)
 	struct pollfd p = {.events = POLLIN};
 	struct driver *d;
 
-	if (access("/dev/net/tun", R_OK | W_OK) < 0 || unshare(CLONE_NEWNET) < 0)
-		test_skip("no tun device, or no network namespaces");
+	make_tap("vt0", false);
 	d = attach("device=virtio-net\nbackend=vt0\nvhost=false\nmac=02:00:00:00:00:01");
 	p.fd = packets_of("vt0");
 	start(d, VERSION_1 | 1ULL << VIRTIO_NET_F_MRG_RXBUF | 1ULL << VIRTIO_NET_F_CSUM |
@@ -393,7 +454,7 @@ TEST(frames_pass_a_tap_with_offloads)
 	set_desc(d, 1, 0, DATA, sizeof(h) + 100, 0, 0);
 	kick(d, 1, 0);
 	check_int(completion(d, 1), ==, 0);
-	check_int(poll(&p, 1, 5000), ==, 1);
+	check_int(poll(&p, 1, 60000), ==, 1);
 	check_int(recv(p.fd, got, sizeof(got), 0), ==, 100);
 	check(memcmp(got + 16, frame + 16, 84) == 0);
 	/* In; the kernel has a word of its own for a new interface, which goes by. */
@@ -488,8 +549,7 @@ TEST(pairs_of_queues_share_the_frames)
 	struct driver *d;
 	struct pollfd p = {.events = POLLIN};
 
-	if (access("/dev/net/tun", R_OK | W_OK) < 0 || unshare(CLONE_NEWNET) < 0)
-		test_skip("no tun device, or no network namespaces");
+	make_tap("vt0", true);
 	d = attach("device=virtio-net\nbackend=vt0\nvhost=false\nqpair=2\nmac=02:00:00:00:00:01");
 	p.fd = packets_of("vt0");
 	start(d, VERSION_1 | 1ULL << VIRTIO_NET_F_MRG_RXBUF | 1ULL << VIRTIO_NET_F_MQ |
@@ -518,7 +578,7 @@ TEST(pairs_of_queues_share_the_frames)
 	kick(d, 3, 0);
 	check_int(completion(d, 3), ==, 0);
 	do
-		check_int(poll(&p, 1, 5000), ==, 1);
+		check_int(poll(&p, 1, 60000), ==, 1);
 	while (recv(p.fd, got, sizeof(got), 0) > 0 && memcmp(got, frame + 12, 38) != 0);
 	/* And back to one. */
 	check_int(net_control(d, control, VIRTIO_NET_CTRL_MQ, 1), ==, VIRTIO_NET_OK);
@@ -997,7 +1057,7 @@ TEST(frames_go_out_and_come_in)
 	kick(d, 1, 0);
 	check_int(completion(d, 1), ==, 0);
 	p = (struct pollfd){.fd = wire, .events = POLLIN};
-	check_int(poll(&p, 1, 5000), ==, 1);
+	check_int(poll(&p, 1, 60000), ==, 1);
 	check_int(read(wire, got, sizeof(got)), ==, sizeof(frame));
 	check(memcmp(got, frame, sizeof(frame)) == 0);
 	/* In: two small buffers are merged. */
@@ -1023,31 +1083,9 @@ struct client {
 	struct driver *d;
 	char dir[200];
 	uint8_t out[8192], in[8192];
-	size_t n_out, n_in, at;
+	struct p9_message m; /* in out */
+	size_t n_in, at;
 };
-
-static void
-p9_put(struct client *c, unsigned size, uint64_t v)
-{
-	memcpy(c->out + c->n_out, &v, size);
-	c->n_out += size;
-}
-
-static void
-p9_text(struct client *c, const char *s)
-{
-	p9_put(c, 2, strlen(s));
-	memcpy(c->out + c->n_out, s, strlen(s));
-	c->n_out += strlen(s);
-}
-
-static void
-p9_begin(struct client *c, uint8_t type)
-{
-	c->n_out = 4;
-	p9_put(c, 1, type);
-	p9_put(c, 2, 0x1234);
-}
 
 static uint64_t
 p9_get(struct client *c, unsigned size)
@@ -1067,9 +1105,9 @@ p9_call(struct client *c)
 	uint8_t type = c->out[4];
 	int64_t n;
 
-	memcpy(c->out, &c->n_out, 4);
-	mem_write(m, DATA, c->out, c->n_out);
-	set_desc(c->d, 0, 0, DATA, (uint32_t)c->n_out, VRING_DESC_F_NEXT, 1);
+	memcpy(c->out, &c->m.len, 4);
+	mem_write(m, DATA, c->out, c->m.len);
+	set_desc(c->d, 0, 0, DATA, (uint32_t)c->m.len, VRING_DESC_F_NEXT, 1);
 	set_desc(c->d, 0, 1, DATA + 0x4000, sizeof(c->in), VRING_DESC_F_WRITE, 0);
 	kick(c->d, 0, 0);
 	n = completion(c->d, 0);
@@ -1080,7 +1118,7 @@ p9_call(struct client *c)
 	c->at = 0;
 	check_int(p9_get(c, 4), ==, n);
 	c->at = 5;
-	check_int(p9_get(c, 2), ==, 0x1234);
+	check_int(p9_get(c, 2), ==, P9_TAG);
 	if (c->in[4] == 7)
 		return (int)p9_get(c, 4);
 	check_int(c->in[4], ==, type + 1);
@@ -1091,40 +1129,40 @@ p9_call(struct client *c)
 static int
 p9_walk(struct client *c, uint32_t to, const char *name)
 {
-	p9_begin(c, 110);
-	p9_put(c, 4, 0);
-	p9_put(c, 4, to);
-	p9_put(c, 2, 1);
-	p9_text(c, name);
+	p9_begin(&c->m, 110);
+	p9_put(&c->m, 4, 0);
+	p9_put(&c->m, 4, to);
+	p9_put(&c->m, 2, 1);
+	p9_text(&c->m, name);
 	return p9_call(c);
 }
 
 static int
 p9_clunk(struct client *c, uint32_t fid)
 {
-	p9_begin(c, 120);
-	p9_put(c, 4, fid);
+	p9_begin(&c->m, 120);
+	p9_put(&c->m, 4, fid);
 	return p9_call(c);
 }
 
 static int
 p9_open(struct client *c, uint32_t fid, uint32_t flags)
 {
-	p9_begin(c, 12);
-	p9_put(c, 4, fid);
-	p9_put(c, 4, flags);
+	p9_begin(&c->m, 12);
+	p9_put(&c->m, 4, fid);
+	p9_put(&c->m, 4, flags);
 	return p9_call(c);
 }
 
 static int
 p9_create(struct client *c, uint32_t fid, const char *name)
 {
-	p9_begin(c, 14);
-	p9_put(c, 4, fid);
-	p9_text(c, name);
-	p9_put(c, 4, O_RDWR | O_CREAT);
-	p9_put(c, 4, 0640);
-	p9_put(c, 4, 0);
+	p9_begin(&c->m, 14);
+	p9_put(&c->m, 4, fid);
+	p9_text(&c->m, name);
+	p9_put(&c->m, 4, O_RDWR | O_CREAT);
+	p9_put(&c->m, 4, 0640);
+	p9_put(&c->m, 4, 0);
 	return p9_call(c);
 }
 
@@ -1136,6 +1174,7 @@ p9_share(const char *options)
 	cleanup_free char *keys = NULL, *link = NULL, *file = NULL;
 	char buf[256];
 
+	c->m.data = c->out;
 	snprintf(c->dir, sizeof(c->dir), "%s/share", test_tmpdir());
 	require(mkdir(c->dir, 0755) == 0);
 	link = str_printf("%s/out", c->dir);
@@ -1147,19 +1186,19 @@ p9_share(const char *options)
 	check_int(reg_read(c->d, 0x2000, 2), ==, 4);
 	check_int(reg_read(c->d, 0x2002, 1), ==, 'h');
 	start(c->d, VERSION_1 | 1, 1);
-	p9_begin(c, 100);
-	p9_put(c, 4, 8192);
-	p9_text(c, "9P2000.L");
+	p9_begin(&c->m, 100);
+	p9_put(&c->m, 4, 8192);
+	p9_text(&c->m, "9P2000.L");
 	check_int(p9_call(c), ==, 0);
 	check_int(p9_get(c, 4), ==, 8192);
 	snprintf(buf, sizeof(buf), "%.8s", (char *)c->in + c->at + 2);
 	check_str(buf, "9P2000.L");
-	p9_begin(c, 104);
-	p9_put(c, 4, 0);
-	p9_put(c, 4, ~0U);
-	p9_text(c, "root");
-	p9_text(c, "");
-	p9_put(c, 4, 0);
+	p9_begin(&c->m, 104);
+	p9_put(&c->m, 4, 0);
+	p9_put(&c->m, 4, ~0U);
+	p9_text(&c->m, "root");
+	p9_text(&c->m, "");
+	p9_put(&c->m, 4, 0);
 	check_int(p9_call(c), ==, 0);
 	check_int(p9_get(c, 1), ==, 0x80);
 	return c;
@@ -1180,18 +1219,18 @@ TEST(p9_files_are_made_written_and_read)
 	struct stat st;
 	int fd;
 
-	p9_begin(c, 110); /* a copy of the root's fid becomes the file */
-	p9_put(c, 4, 0);
-	p9_put(c, 4, 1);
-	p9_put(c, 2, 0);
+	p9_begin(&c->m, 110); /* a copy of the root's fid becomes the file */
+	p9_put(&c->m, 4, 0);
+	p9_put(&c->m, 4, 1);
+	p9_put(&c->m, 2, 0);
 	check_int(p9_call(c), ==, 0);
 	check_int(p9_create(c, 1, "new"), ==, 0);
-	p9_begin(c, 118);
-	p9_put(c, 4, 1);
-	p9_put(c, 8, 3);
-	p9_put(c, 4, 5);
-	memcpy(c->out + c->n_out, "hello", 5);
-	c->n_out += 5;
+	p9_begin(&c->m, 118);
+	p9_put(&c->m, 4, 1);
+	p9_put(&c->m, 8, 3);
+	p9_put(&c->m, 4, 5);
+	memcpy(c->out + c->m.len, "hello", 5);
+	c->m.len += 5;
 	check_int(p9_call(c), ==, 0);
 	check_int(p9_get(c, 4), ==, 5);
 	fd = open(host, O_RDONLY);
@@ -1199,30 +1238,30 @@ TEST(p9_files_are_made_written_and_read)
 	check_str(text, "hello");
 	close(fd);
 	check(stat(host, &st) == 0 && (st.st_mode & 0777) == 0640);
-	p9_begin(c, 116);
-	p9_put(c, 4, 1);
-	p9_put(c, 8, 4);
-	p9_put(c, 4, 100);
+	p9_begin(&c->m, 116);
+	p9_put(&c->m, 4, 1);
+	p9_put(&c->m, 8, 4);
+	p9_put(&c->m, 4, 100);
 	check_int(p9_call(c), ==, 0);
 	check_int(p9_get(c, 4), ==, 4);
 	check(memcmp(c->in + c->at, "ello", 4) == 0);
 	/* size, mode and times in one request */
-	p9_begin(c, 26);
-	p9_put(c, 4, 1);
-	p9_put(c, 4, 1 | 8 | 32 | 256);
-	p9_put(c, 4, 0600);
-	p9_put(c, 8, 0);
-	p9_put(c, 8, 6);
-	p9_put(c, 8, 0);
-	p9_put(c, 8, 0);
-	p9_put(c, 8, 1000000000);
-	p9_put(c, 8, 7);
+	p9_begin(&c->m, 26);
+	p9_put(&c->m, 4, 1);
+	p9_put(&c->m, 4, 1 | 8 | 32 | 256);
+	p9_put(&c->m, 4, 0600);
+	p9_put(&c->m, 8, 0);
+	p9_put(&c->m, 8, 6);
+	p9_put(&c->m, 8, 0);
+	p9_put(&c->m, 8, 0);
+	p9_put(&c->m, 8, 1000000000);
+	p9_put(&c->m, 8, 7);
 	check_int(p9_call(c), ==, 0);
 	check(stat(host, &st) == 0 && st.st_size == 6 && (st.st_mode & 0777) == 0600 &&
 	      st.st_mtim.tv_sec == 1000000000 && st.st_mtim.tv_nsec == 7);
-	p9_begin(c, 24);
-	p9_put(c, 4, 1);
-	p9_put(c, 8, 0x7ff);
+	p9_begin(&c->m, 24);
+	p9_put(&c->m, 4, 1);
+	p9_put(&c->m, 8, 0x7ff);
 	check_int(p9_call(c), ==, 0);
 	c->at += 8 + 13;
 	check_int(p9_get(c, 4), ==, S_IFREG | 0600);
@@ -1238,27 +1277,27 @@ TEST(p9_directories_are_listed_and_changed)
 	cleanup_free char *moved = str_printf("%s/sub/moved", c->dir);
 	unsigned seen = 0;
 
-	p9_begin(c, 72);
-	p9_put(c, 4, 0);
-	p9_text(c, "sub");
-	p9_put(c, 4, 0755);
-	p9_put(c, 4, 0);
+	p9_begin(&c->m, 72);
+	p9_put(&c->m, 4, 0);
+	p9_text(&c->m, "sub");
+	p9_put(&c->m, 4, 0755);
+	p9_put(&c->m, 4, 0);
 	check_int(p9_call(c), ==, 0);
 	check_int(p9_get(c, 1), ==, 0x80);
 	check_int(p9_walk(c, 1, "sub"), ==, 0);
-	p9_begin(c, 74);
-	p9_put(c, 4, 0);
-	p9_text(c, "file");
-	p9_put(c, 4, 1);
-	p9_text(c, "moved");
+	p9_begin(&c->m, 74);
+	p9_put(&c->m, 4, 0);
+	p9_text(&c->m, "file");
+	p9_put(&c->m, 4, 1);
+	p9_text(&c->m, "moved");
 	check_int(p9_call(c), ==, 0);
 	check_int(access(moved, F_OK), ==, 0);
 	check_int(p9_open(c, 1, O_RDONLY), ==, 0);
 	for (uint64_t offset = 0, n = 1; n;) {
-		p9_begin(c, 40);
-		p9_put(c, 4, 1);
-		p9_put(c, 8, offset);
-		p9_put(c, 4, 40); /* room for one entry */
+		p9_begin(&c->m, 40);
+		p9_put(&c->m, 4, 1);
+		p9_put(&c->m, 8, offset);
+		p9_put(&c->m, 4, 40); /* room for one entry */
 		check_int(p9_call(c), ==, 0);
 		n = p9_get(c, 4);
 		if (!n)
@@ -1268,10 +1307,10 @@ TEST(p9_directories_are_listed_and_changed)
 		seen++;
 	}
 	check_int(seen, ==, 3); /* ".", "..", "moved" */
-	p9_begin(c, 76);
-	p9_put(c, 4, 0);
-	p9_text(c, "sub");
-	p9_put(c, 4, 0x200);
+	p9_begin(&c->m, 76);
+	p9_put(&c->m, 4, 0);
+	p9_text(&c->m, "sub");
+	p9_put(&c->m, 4, 0x200);
 	check_int(p9_call(c), ==, ENOTEMPTY);
 	p9_end(c);
 }
@@ -1286,30 +1325,30 @@ TEST(p9_nobody_leaves_the_share)
 		check_int(p9_create(c, 0, names[i]), ==, EINVAL);
 	}
 	/* the link is there, and nothing behind it */
-	p9_begin(c, 110);
-	p9_put(c, 4, 0);
-	p9_put(c, 4, 1);
-	p9_put(c, 2, 2);
-	p9_text(c, "out");
-	p9_text(c, "passwd");
+	p9_begin(&c->m, 110);
+	p9_put(&c->m, 4, 0);
+	p9_put(&c->m, 4, 1);
+	p9_put(&c->m, 2, 2);
+	p9_text(&c->m, "out");
+	p9_text(&c->m, "passwd");
 	check_int(p9_call(c), ==, 0);
 	check_int(p9_get(c, 2), ==, 1);
 	check_int(p9_clunk(c, 1), ==, EBADF);
 	check_int(p9_walk(c, 1, "out"), ==, 0);
 	check_int(p9_open(c, 1, O_RDONLY), ==, EPERM);
-	p9_begin(c, 22);
-	p9_put(c, 4, 1);
+	p9_begin(&c->m, 22);
+	p9_put(&c->m, 4, 1);
 	check_int(p9_call(c), ==, 0);
 	check_int(p9_get(c, 2), ==, 4);
 	check(memcmp(c->in + c->at, "/etc", 4) == 0);
 	check_int(p9_create(c, 1, "x"), ==, ENOTDIR);
-	p9_begin(c, 18); /* a disk of the host's */
-	p9_put(c, 4, 0);
-	p9_text(c, "sda");
-	p9_put(c, 4, S_IFBLK | 0666);
-	p9_put(c, 4, 8);
-	p9_put(c, 4, 0);
-	p9_put(c, 4, 0);
+	p9_begin(&c->m, 18); /* a disk of the host's */
+	p9_put(&c->m, 4, 0);
+	p9_text(&c->m, "sda");
+	p9_put(&c->m, 4, S_IFBLK | 0666);
+	p9_put(&c->m, 4, 8);
+	p9_put(&c->m, 4, 0);
+	p9_put(&c->m, 4, 0);
 	check_int(p9_call(c), ==, EPERM);
 	p9_end(c);
 }
@@ -1323,10 +1362,10 @@ TEST(p9_read_only_is)
 	check_int(p9_open(c, 1, O_RDWR), ==, EROFS);
 	check_int(p9_open(c, 1, O_RDONLY | O_TRUNC), ==, EROFS);
 	check_int(p9_open(c, 1, O_RDONLY), ==, 0);
-	p9_begin(c, 76);
-	p9_put(c, 4, 0);
-	p9_text(c, "file");
-	p9_put(c, 4, 0);
+	p9_begin(&c->m, 76);
+	p9_put(&c->m, 4, 0);
+	p9_text(&c->m, "file");
+	p9_put(&c->m, 4, 0);
 	check_int(p9_call(c), ==, EROFS);
 	p9_end(c);
 }
@@ -1337,12 +1376,12 @@ TEST(p9_bad_requests_are_answered)
 
 	for (unsigned type = 0; type < 256; type++) {
 		/* nothing behind the header, and a length in the middle of nowhere */
-		p9_begin(c, (uint8_t)type);
+		p9_begin(&c->m, (uint8_t)type);
 		check(p9_call(c) != -1);
-		p9_begin(c, (uint8_t)type);
-		p9_put(c, 4, 0);
-		p9_put(c, 4, ~0U);
-		p9_put(c, 2, 0xffff);
+		p9_begin(&c->m, (uint8_t)type);
+		p9_put(&c->m, 4, 0);
+		p9_put(&c->m, 4, ~0U);
+		p9_put(&c->m, 2, 0xffff);
 		check(p9_call(c) != -1);
 	}
 	p9_end(c);

@@ -165,6 +165,20 @@ vm_inside_tcg(void)
 	return memcmp(name, "TCGTCGTCGTCG", sizeof(name)) == 0;
 }
 
+/* vcpu.N.cpuset of processors that there are not would be passed over. */
+static int
+check_pins(struct config *config, unsigned cpus, struct error *err)
+{
+	struct config *branch = config_find(config, "vcpu");
+	uint64_t n;
+
+	for (struct config *i = NULL; branch && (i = config_next(branch, i));)
+		if (str_to_u64(config_name(i), 10, &n) < 0 || n >= cpus)
+			return error_set(err, EINVAL, "vcpu.%s: expected a vcpu from 0 to %u",
+					 config_name(i), cpus - 1);
+	return 0;
+}
+
 int
 vm_new(struct config *config, struct event_loop *loop, struct vm **ret, struct error *err)
 {
@@ -173,6 +187,7 @@ vm_new(struct config *config, struct event_loop *loop, struct vm **ret, struct e
 	uint64_t ram_size;
 
 	TRY(read_topology(config, &vm->topology, err));
+	TRY(check_pins(config, vm->topology.cpus, err));
 	TRY(config_size(config, "memory.size", 256ULL << 20, &ram_size, err));
 	TRY(config_bool(config, "memory.wired", false, &opts.wired, err));
 	TRY(config_bool(config, "memory.guest_in_core", false, &opts.in_core, err));
@@ -295,8 +310,9 @@ vm_start(struct vm *vm, struct error *err)
 	sigset_t all, before;
 	int code = 0;
 
-	/* Signals are the main thread's, but for the kick. */
+	/* Signals are the main thread's, but for the kick and a thread's own fault. */
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
 	sigdelset(&all, SIGRTMIN);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, VCPU_STACK);
@@ -453,14 +469,9 @@ vcpu_gate(struct vcpu *v)
 int
 vm_nmi(struct vm *vm, struct error *err)
 {
-	bool paused = vm->paused;
-	int r = 0;
-
 	/* A vcpu that runs, or sleeps in the kernel, holds its lock: the call would wait for it. */
-	vm_pause(vm);
-	for (unsigned i = 0; r == 0 && i < vm->topology.cpus; i++)
-		r = KVM_CALL(vm->vcpu[i].fd, KVM_NMI, NULL, err);
-	if (!paused)
-		vm_resume(vm);
-	return r;
+	scoped_pause(vm);
+	for (unsigned i = 0; i < vm->topology.cpus; i++)
+		TRY(KVM_CALL(vm->vcpu[i].fd, KVM_NMI, NULL, err));
+	return 0;
 }

@@ -89,6 +89,7 @@ struct vm {
 	struct vm_topology topology;
 	struct vcpu *vcpu;
 	bool no_pm_timer; /* what boots knows the time without: not told in the FADT */
+	bool no_pic;	  /* not told in the MADT */
 	bool strict_io, strict_msr;
 
 	/* Running, pausing, ending. */
@@ -125,6 +126,18 @@ int vm_start(struct vm *vm, struct error *err);
 /* From the main thread; no vcpu runs and no device touches memory once vm_pause() returned. */
 void vm_pause(struct vm *vm);
 void vm_resume(struct vm *vm);
+/* Paused to the end of the scope, and then as it was before. */
+static inline struct vm *
+vm_pause_once(struct vm *vm)
+{
+	if (vm->paused)
+		return NULL;
+	vm_pause(vm);
+	return vm;
+}
+DEFINE_CLEANUP(vm_resume, struct vm *);
+#define scoped_pause(vm) \
+	__attribute__((unused)) CLEANUP(vm_resumep) struct vm *paused_here = vm_pause_once(vm)
 /* From any thread: the first one decides.  message (may be NULL) says why, for VM_END_ERROR. */
 void vm_end(struct vm *vm, enum vm_end how, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -36,6 +36,7 @@ worker_spawn(struct worker *w, void *(*fn)(void *arg), struct error *err)
 	int code;
 
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
 	pthread_attr_init(&attr);
 #ifndef __SANITIZE_ADDRESS__
 	pthread_attr_setstacksize(&attr, STACK_SIZE);

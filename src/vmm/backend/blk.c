@@ -7,6 +7,8 @@
 #include <openssl/md5.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
+#include "base/iov.h"
 #include "vmm/device.h"
 
 SANDBOX_NEEDS(SANDBOX_MAIN, "fadvise64");
@@ -22,7 +24,6 @@ struct blk {
 	struct blk *leader; /* whose ring it uses; itself, unless it follows another */
 	int fd;
 	uint8_t *memory; /* instead of a file */
-	bool own_memory;
 	bool is_device, shared;
 	struct blk_info info;
 	void *arg;
@@ -55,8 +56,6 @@ read_geometry(struct blk *b, const char *path, struct error *err)
 			sector = (unsigned)n;
 		if (ioctl(b->fd, BLKPBSZGET, &physical) < 0)
 			physical = sector;
-	} else if (!S_ISREG(st.st_mode)) {
-		return error_set(err, EINVAL, "%s is neither a file nor a block device", path);
 	}
 	b->info.sector = sector;
 	b->info.physical = physical;
@@ -95,16 +94,18 @@ open_ram(struct config *node, struct blk **ret, struct error *err)
 	struct blk *b;
 	uint64_t mib;
 	void *p;
-	int r = config_u64(node, "ram", 1, 1 << 20, 1, &mib, err);
+	int r;
 
-	if (r < 0)
-		return r;
+	TRY(config_u64(node, "ram", 1, 1 << 20, 1, &mib, err));
 	p = mmap(NULL, mib << 20, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return error_set_errno(err, errno, "ram: %llu MiB", (unsigned long long)mib);
-	b = blk_open_memory(p, mib << 20);
-	b->own_memory = true;
+	b = xcalloc(1, sizeof(*b));
+	b->leader = b;
+	b->fd = -1;
+	b->memory = p;
+	b->info = (struct blk_info){.size = mib << 20, .sector = 512, .physical = 512, .write_cache = true};
 	if ((r = config_bool(node, "ro", false, &b->info.readonly, err)) < 0 ||
 	    (r = read_sectorsize(b, node, err)) < 0) {
 		blk_close(b);
@@ -142,26 +143,24 @@ blk_open(struct config *node, struct blk **ret, struct error *err)
 	const char *path = config_get(node, "path", NULL);
 	struct blk *b;
 	bool nocache, direct, sync, ro, nodelete, shared;
-	int r, flags = O_CLOEXEC;
+	int r, flags;
 
 	if (config_get(node, "ram", NULL))
 		return open_ram(node, ret, err);
 	if (!path)
 		return error_set(err, EINVAL, "no path");
-	if ((r = config_bool(node, "nocache", false, &nocache, err)) < 0 ||
-	    (r = config_bool(node, "direct", false, &direct, err)) < 0 ||
-	    (r = config_bool(node, "sync", false, &sync, err)) < 0 ||
-	    (r = config_bool(node, "ro", false, &ro, err)) < 0 ||
-	    (r = config_bool(node, "shared", false, &shared, err)) < 0 ||
-	    (r = config_bool(node, "nodelete", false, &nodelete, err)) < 0)
-		return r;
-	flags |= (ro ? O_RDONLY : O_RDWR) | (nocache || direct ? O_DIRECT : 0) |
+	TRY(config_bool(node, "nocache", false, &nocache, err));
+	TRY(config_bool(node, "direct", false, &direct, err));
+	TRY(config_bool(node, "sync", false, &sync, err));
+	TRY(config_bool(node, "ro", false, &ro, err));
+	TRY(config_bool(node, "shared", false, &shared, err));
+	TRY(config_bool(node, "nodelete", false, &nodelete, err));
+	flags = (ro ? O_RDONLY : O_RDWR) | (nocache || direct ? O_DIRECT : 0) |
 		 (sync ? O_DSYNC : 0);
 	b = xcalloc(1, sizeof(*b));
 	b->leader = b;
-	b->fd = open(path, flags);
-	if (b->fd < 0)
-		r = error_set_errno(err, errno, "%s", path);
+	b->fd = -1;
+	r = file_open(path, flags, &b->fd, err);
 	if (r == 0)
 		r = read_geometry(b, path, err);
 	if (r == 0)
@@ -186,9 +185,9 @@ blk_open(struct config *node, struct blk **ret, struct error *err)
 void
 blk_state(struct blk *b, struct state *s)
 {
-	if (b->own_memory && b->info.size <= 32 << 20)
+	if (b->memory && b->info.size <= 32 << 20)
 		state_field(s, "disk", b->memory, b->info.size);
-	else if (b->own_memory)
+	else if (b->memory)
 		state_refuse(s, "a disk in memory of more than 32M");
 	else if (b->fd >= 0 && s->moving && !b->shared && !b->info.readonly)
 		state_refuse(s, "its disk is this node's own (shared says that the other has it too)");
@@ -198,19 +197,6 @@ blk_state(struct blk *b, struct state *s)
 		(void)posix_fadvise(b->fd, 0, 0, POSIX_FADV_DONTNEED); /* advice */
 }
 
-struct blk *
-blk_open_memory(void *data, uint64_t size)
-{
-	struct blk *b = xcalloc(1, sizeof(*b));
-
-	b->leader = b;
-	b->fd = -1;
-	b->memory = data;
-	b->info = (struct blk_info){.size = size, .sector = 512, .physical = 512, .discard = true,
-				    .write_cache = true, .serial = "MEMORY"};
-	return b;
-}
-
 void
 blk_close(struct blk *b)
 {
@@ -218,7 +204,7 @@ blk_close(struct blk *b)
 		return;
 	if (b->have_ring)
 		io_uring_queue_exit(&b->ring);
-	if (b->own_memory)
+	if (b->memory)
 		munmap(b->memory, b->info.size);
 	cleanup_closep(&b->fd);
 	free(b);
@@ -250,21 +236,14 @@ blk_resize(struct blk *b)
 static int
 memory_io(struct blk *b, const struct blk_req *req)
 {
-	uint64_t at = req->offset;
+	uint8_t *at = b->memory + req->offset;
 
-	if (req->op == BLK_DISCARD || req->op == BLK_ZEROES) {
-		memset(b->memory + at, 0, req->len);
-		return 0;
-	}
-	for (unsigned i = 0; i < req->n_iov; i++) {
-		const struct iovec *v = &req->iov[i];
-
-		if (req->op == BLK_READ)
-			memcpy(v->iov_base, b->memory + at, v->iov_len);
-		else
-			memcpy(b->memory + at, v->iov_base, v->iov_len);
-		at += v->iov_len;
-	}
+	if (req->op == BLK_DISCARD || req->op == BLK_ZEROES)
+		memset(at, 0, req->len);
+	else if (req->op == BLK_READ)
+		iov_from_buf(req->iov, req->n_iov, 0, at, req->len);
+	else if (req->op == BLK_WRITE)
+		iov_to_buf(req->iov, req->n_iov, 0, at, req->len);
 	return 0;
 }
 

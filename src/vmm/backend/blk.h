@@ -52,8 +52,6 @@ struct blk_req {
 	{"serpath", "PATH", "the number is made of this path's name instead of path's"}
 
 int blk_open(struct config *node, struct blk **ret, struct error *err);
-/* A disk in memory; the memory stays the caller's. */
-struct blk *blk_open_memory(void *data, uint64_t size);
 void blk_close(struct blk *b);
 const struct blk_info *blk_info(const struct blk *b);
 /* Of a device's state: what was written is on the disk, and is read from there again. */

@@ -9,6 +9,9 @@ blk_worker_drain(struct blk_worker *w)
 
 	while (blk_in_flight(w->blk) && blk_poll(w->blk, true, &events) == 0)
 		;
+	/* It may have heard a kick, which counts for its next turn. */
+	if (w->kick_fd >= 0)
+		bell_ring(w->kick_fd);
 }
 
 static void

@@ -8,10 +8,9 @@
  */
 #include "vmm/backend/chardev.h"
 
-#include <sys/eventfd.h>
-#include <termios.h>
 
 #include "base/sock.h"
+#include "os/pty.h"
 #include "vmm/device.h"
 
 /* The guest's side looks whether the host takes bytes, and takes a stream down with it. */
@@ -40,6 +39,18 @@ wake(struct chardev *c)
 {
 	if (c->wake_fd >= 0)
 		bell_ring(c->wake_fd);
+}
+
+/* What it was before. */
+static bool
+set_wanted(struct chardev *c, bool wanted)
+{
+	scoped_lock(&c->lock);
+
+	bool was = c->input_wanted;
+
+	c->input_wanted = wanted;
+	return was;
 }
 
 static void
@@ -80,9 +91,7 @@ on_input(struct event_source *s, int fd, uint32_t events, void *arg)
 
 	if (room == 0) {
 		event_source_free(steal_ptr(&c->in_src));
-		pthread_mutex_lock(&c->lock);
-		c->input_wanted = false;
-		pthread_mutex_unlock(&c->lock);
+		set_wanted(c, false);
 		/* Room may have come since we asked. */
 		if (c->user.room(c->user.arg) > 0)
 			chardev_wants_input(c);
@@ -138,12 +147,15 @@ on_wake(struct event_source *s, int fd, uint32_t events, void *arg)
 	want_in = c->input_wanted && c->in_fd >= 0;
 	want_out = c->out_len > 0 && c->out_fd >= 0;
 	pthread_mutex_unlock(&c->lock);
-	/* A descriptor epoll does not take (a file) is never read and always writable. */
+	/* A descriptor epoll does not take (a file) is never read. */
 	if (want_in && !c->in_src)
 		(void)event_add_fd(c->loop, c->in_fd, EPOLLIN, on_input, c, &c->in_src, NULL);
-	if (want_out && !c->out_src && c->out_fd != c->in_fd)
-		(void)event_add_fd(c->loop, c->out_fd, EPOLLOUT, on_output, c, &c->out_src, NULL);
-	else if (want_out && !c->out_src) {
+	if (want_out && !c->out_src && c->out_fd != c->in_fd) {
+		scoped_lock(&c->lock);
+		/* A file that took a part is full. */
+		if (event_add_fd(c->loop, c->out_fd, EPOLLOUT, on_output, c, &c->out_src, NULL) < 0)
+			c->out_len = 0;
+	} else if (want_out && !c->out_src) {
 		/* epoll takes a descriptor once: a duplicate carries the other direction. */
 		int copy = fcntl(c->out_fd, F_DUPFD_CLOEXEC, 0);
 
@@ -176,16 +188,9 @@ on_connect(struct event_source *s, int fd, uint32_t events, void *arg)
 static int
 make_raw(struct chardev *c, int fd, struct error *err)
 {
-	struct termios t;
-
 	if (!isatty(fd))
 		return 0;
-	if (tcgetattr(fd, &c->saved) < 0)
-		return error_set_errno(err, errno, "cannot read the terminal's settings");
-	t = c->saved;
-	cfmakeraw(&t);
-	if (tcsetattr(fd, TCSANOW, &t) < 0)
-		return error_set_errno(err, errno, "cannot set the terminal");
+	TRY(pty_raw(fd, &c->saved, err));
 	c->raw = true;
 	return 0;
 }
@@ -211,7 +216,7 @@ open_tty(struct chardev *c, const char *path, struct error *err)
 static int
 open_file(struct chardev *c, const char *path, struct error *err)
 {
-	c->out_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	c->out_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (c->out_fd < 0)
 		return error_set_errno(err, errno, "%s", path);
 	return 0;
@@ -301,14 +306,14 @@ chardev_free(struct chardev *c)
 		return;
 	c->user = (struct chardev_user){0};
 	if (c->raw && c->in_fd >= 0)
-		(void)tcsetattr(c->in_fd, TCSANOW, &c->saved);
+		(void)pty_restore(c->in_fd, &c->saved);
 	close_stream(c);
 	event_source_free(c->listen_src);
 	event_source_free(c->wake_src);
+	if (c->socket_path && c->listen_fd >= 0) /* else it is somebody else's */
+		unlink(c->socket_path);
 	cleanup_closep(&c->listen_fd);
 	cleanup_closep(&c->wake_fd);
-	if (c->socket_path)
-		unlink(c->socket_path);
 	free(c->socket_path);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
@@ -338,6 +343,9 @@ chardev_write(struct chardev *c, const void *data, size_t len)
 			ssize_t n = try_write(c->out_fd, data, len);
 
 			done = n > 0 ? (size_t)n : 0;
+			/* A full file system or a peer that is gone: the guest does not wait for it. */
+			if (n < 0 && errno != EAGAIN && errno != EINTR)
+				done = len;
 		}
 
 		size_t left = len - done, space = OUT_MAX - c->out_len;
@@ -357,12 +365,6 @@ chardev_write(struct chardev *c, const void *data, size_t len)
 void
 chardev_wants_input(struct chardev *c)
 {
-	bool tell;
-
-	pthread_mutex_lock(&c->lock);
-	tell = !c->input_wanted;
-	c->input_wanted = true;
-	pthread_mutex_unlock(&c->lock);
-	if (tell)
+	if (!set_wanted(c, true))
 		wake(c);
 }

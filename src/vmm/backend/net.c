@@ -1,21 +1,23 @@
 #include "vmm/backend/net.h"
 
 #include <limits.h>
-#include <linux/if.h>
+#include <net/if.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <sys/uio.h>
 
 #include "base/file.h"
 #include "base/sock.h"
+#include "base/sum.h"
+#include "os/tun.h"
 #include "vmm/device.h"
 
 SANDBOX_NEEDS(SANDBOX_IO, "writev");
 /* A driver chooses its offloads. */
 SANDBOX_NEEDS(SANDBOX_VCPU, "ioctl");
 
-int
-net_parse_mac(const char *s, uint8_t mac[6])
+static int
+parse_mac(const char *s, uint8_t mac[6])
 {
 	unsigned v[6];
 	char rest;
@@ -39,55 +41,23 @@ attribute(const char *ifname, const char *name)
 }
 
 static int
-open_macvtap(struct net *n, const char *ifname, struct error *err)
-{
-	cleanup_free char *index = attribute(ifname, "ifindex");
-	cleanup_free char *dev = str_printf("/dev/tap%s", index ? index : "");
-	int on = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (n->n_pairs > 1 ? IFF_MULTI_QUEUE : 0);
-
-	for (unsigned i = 0; i < n->n_pairs; i++) {
-		struct ifreq ifr = {.ifr_flags = (short)on};
-
-		n->fd[i] = open(dev, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-		if (n->fd[i] < 0 || ioctl(n->fd[i], TUNSETIFF, &ifr) < 0)
-			return error_set_errno(err, errno, "%s (%s)", ifname, dev);
-	}
-	return 0;
-}
-
-static int
-open_tap(struct net *n, const char *ifname, struct error *err)
-{
-	int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (n->n_pairs > 1 ? IFF_MULTI_QUEUE : 0);
-
-	for (unsigned i = 0; i < n->n_pairs; i++) {
-		struct ifreq ifr = {.ifr_flags = (short)flags};
-
-		memcpy(ifr.ifr_name, ifname, strlen(ifname));
-		n->fd[i] = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-		if (n->fd[i] < 0)
-			return error_set_errno(err, errno, "/dev/net/tun");
-		if (ioctl(n->fd[i], TUNSETIFF, &ifr) < 0)
-			return error_set_errno(err, errno, "%s: cannot attach to it", ifname);
-	}
-	return 0;
-}
-
-static int
 open_interface(struct net *n, const char *ifname, struct error *err)
 {
 	cleanup_free char *macvtap = str_printf("/sys/class/net/%s/macvtap", ifname);
 	cleanup_free char *address = attribute(ifname, "address");
+	unsigned index = if_nametoindex(ifname);
+	cleanup_free char *device =
+		file_exists(macvtap) ? str_printf("/dev/tap%u", index) : NULL;
 
-	if (strlen(ifname) >= IFNAMSIZ)
-		return error_set(err, EINVAL, "%s: an interface's name has at most %d characters",
-				 ifname, IFNAMSIZ - 1);
+	/* The kernel would make one, to which nothing is connected. */
+	if (!index)
+		return error_set(err, ENODEV, "there is no interface \"%s\"", ifname);
 	n->vnet_hdr = true;
-	if (!file_exists(macvtap))
-		return open_tap(n, ifname, err);
 	/* The guest is the other end of a macvtap: its address is the interface's. */
-	n->have_mac = address && net_parse_mac(address, n->mac) == 0;
-	return open_macvtap(n, ifname, err);
+	n->have_mac = device && address && parse_mac(address, n->mac) == 0;
+	for (unsigned i = 0; i < n->n_pairs; i++)
+		TRY(tun_open(device, ifname, n->n_pairs > 1, &n->fd[i], err));
+	return 0;
 }
 
 /* A tap that was opened for us, and its vhost: in a jail nobody can open them. */
@@ -139,8 +109,6 @@ net_open(struct event_loop *loop, struct config *node, unsigned n_pairs, struct 
 					 "unix=PATH or user", backend, elsewhere[i]);
 	}
 	TRY(config_bool(node, "vhost", true, &vhost, err));
-	if (r < 0)
-		return r;
 	path = str_after(backend, "unix=");
 	user = str_eq(backend, "user");
 	if ((path || user) && n_pairs > 1)
@@ -198,41 +166,42 @@ net_use_pairs(struct net *n, unsigned pairs, struct error *err)
 	return 0;
 }
 
-void
-net_make_mac(const char *name, uint8_t mac[6])
+int
+net_choose_mac(const struct net *n, struct pci_dev *d, struct config *node, uint8_t mac[6],
+	       struct error *err)
 {
-	uint32_t h = 2166136261U;
+	const char *given = config_get(node, "mac", NULL);
+	uint32_t h = 2166136261U; /* FNV-1a */
+	char where[16];
+
+	if (given && (parse_mac(given, mac) < 0 || (mac[0] & 1)))
+		return error_set(err, EINVAL, "mac: \"%s\" is not a station's address", given);
+	if (!given && n->have_mac)
+		memcpy(mac, n->mac, 6);
+	if (given || n->have_mac)
+		return 0;
+
+	cleanup_free char *name = str_printf("%s-%s", pci_where(d, where), d->vm->name);
 
 	for (const char *p = name; *p; p++)
 		h = (h ^ (uint8_t)*p) * 16777619U;
-	memcpy(mac, (uint8_t[]){0x00, 0xa0, 0x98, (uint8_t)(h >> 16), (uint8_t)(h >> 8), (uint8_t)h},
-	       6);
+	put_be32(mac + 2, h);
+	memcpy(mac, "\0\xa0\x98", 3);
+	return 0;
 }
 
 /* ---- checksums and segments, for back ends that do neither ---- */
-
-static uint32_t
-sum16(const uint8_t *p, size_t len, uint32_t sum)
-{
-	for (size_t i = 0; i + 1 < len; i += 2)
-		sum += (uint32_t)(p[i] << 8 | p[i + 1]);
-	if (len % 2)
-		sum += (uint32_t)p[len - 1] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
-}
 
 /* Fills the field the header names with the checksum of what begins at csum_start. */
 static bool
 finish_checksum(const struct virtio_net_hdr *h, uint8_t *frame, size_t len)
 {
 	size_t at = (size_t)h->csum_start + h->csum_offset;
-	uint32_t sum;
+	uint16_t sum;
 
 	if (h->csum_start >= len || at + 2 > len)
 		return false;
-	sum = ~sum16(frame + h->csum_start, len - h->csum_start, 0) & 0xffff;
+	sum = (uint16_t)~sum16(frame + h->csum_start, len - h->csum_start, 0);
 	put_be16(frame + at, sum ? sum : 0xffff);
 	return true;
 }
@@ -258,9 +227,7 @@ send_segments(struct net *n, unsigned pair, const struct virtio_net_hdr *h, cons
 	if (head < tcp + 20 || head > len || head + h->gso_size > sizeof(out))
 		return;
 
-	uint32_t seq = (uint32_t)frame[tcp + 4] << 24 | (uint32_t)frame[tcp + 5] << 16 |
-		       (uint32_t)frame[tcp + 6] << 8 | frame[tcp + 7];
-	uint32_t id = (uint32_t)(frame[ip + 4] << 8 | frame[ip + 5]);
+	uint32_t seq = get_be32(frame + tcp + 4), id = get_be16(frame + ip + 4);
 
 	for (at = head; at < len; at += h->gso_size) {
 		size_t part = len - at < h->gso_size ? len - at : h->gso_size;
@@ -269,8 +236,7 @@ send_segments(struct net *n, unsigned pair, const struct virtio_net_hdr *h, cons
 
 		memcpy(out, frame, head);
 		memcpy(out + head, frame + at, part);
-		put_be16(out + tcp + 4, seq >> 16);
-		put_be16(out + tcp + 6, seq);
+		put_be32(out + tcp + 4, seq);
 		seq += (uint32_t)part;
 		if (at + part < len)
 			out[tcp + 13] &= (uint8_t)~0x09; /* FIN and PSH are the last one's */

@@ -58,8 +58,9 @@ void net_user_free(struct net_user *u);
 struct virtio_net_hdr;
 void net_send(struct net *n, unsigned pair, unsigned hdr_len, const struct virtio_net_hdr *h,
 	      uint8_t *frame, size_t len);
-/* A station's address for a NIC of that name: the same every time; bhyve's prefix. */
-void net_make_mac(const char *name, uint8_t mac[6]);
-int net_parse_mac(const char *s, uint8_t mac[6]);
+/* The guest's address: the key mac, the interface's own, or one of bhyve's prefix, the same every time. */
+struct pci_dev;
+int net_choose_mac(const struct net *n, struct pci_dev *d, struct config *node, uint8_t mac[6],
+		   struct error *err);
 
 #endif

@@ -12,6 +12,7 @@
 #include <linux/udp.h>
 #include <netinet/in.h>
 
+#include "base/sum.h"
 #include "vmm/backend/net.h"
 #include "vmm/device.h"
 
@@ -47,18 +48,6 @@ struct frame {
 	uint8_t data[MTU];
 } __attribute__((packed));
 
-static uint16_t
-checksum(const void *data, size_t len, uint32_t sum)
-{
-	const uint8_t *p = data;
-
-	for (size_t i = 0; i < len; i++)
-		sum += i % 2 ? p[i] : (uint32_t)p[i] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return htons((uint16_t)~sum);
-}
-
 /* Sends len bytes of f->data as an IPv4 packet to the guest. */
 static void
 send_ip(struct net_user *u, struct frame *f, uint32_t from, uint32_t to, uint8_t protocol, size_t len)
@@ -70,7 +59,7 @@ send_ip(struct net_user *u, struct frame *f, uint32_t from, uint32_t to, uint8_t
 	f->ip = (struct iphdr){.version = 4, .ihl = 5, .ttl = 64, .protocol = protocol,
 			       .tot_len = htons((uint16_t)(sizeof(f->ip) + len)),
 			       .saddr = htonl(from), .daddr = htonl(to)};
-	f->ip.check = checksum(&f->ip, sizeof(f->ip), 0);
+	f->ip.check = htons((uint16_t)~sum16(&f->ip, sizeof(f->ip), 0));
 	(void)!write(u->fd, f, 14 + sizeof(f->ip) + len); /* a full queue drops, as a wire does */
 }
 
@@ -156,10 +145,7 @@ ping(struct net_user *u, const struct frame *in, size_t len)
 		return;
 	memcpy(f.data, in->data, len);
 	f.data[0] = f.data[2] = f.data[3] = 0;
-
-	uint16_t sum = checksum(f.data, len, 0);
-
-	memcpy(f.data + 2, &sum, 2);
+	put_be16(f.data + 2, (uint16_t)~sum16(f.data, len, 0));
 	send_ip(u, &f, GATEWAY, ntohl(in->ip.saddr), IPPROTO_ICMP, len);
 }
 

@@ -13,8 +13,7 @@
 
 #define SCSI_CDB_LEN 32
 #define SCSI_ANSWER_MAX 512
-#define SCSI_SENSE_LEN 18
-#define SCSI_UNMAP_MAX 24 /* bytes of parameters that matter: one range */
+enum { SCSI_SENSE_LEN = 18, SCSI_UNMAP_MAX = 24 /* bytes of parameters that matter: one range */ };
 
 enum { SCSI_GOOD = 0, SCSI_CHECK_CONDITION = 2 };
 enum scsi_next { SCSI_DONE, SCSI_IO };

@@ -19,8 +19,7 @@
 
 #define ICH9_AHCI 0x2922
 #define MAX_IOV 1024
-#define PORT_BASE 0x100U
-#define PORT_SIZE 0x80U
+enum { PORT_BASE = 0x100, PORT_SIZE = 0x80 };
 
 enum { HBA_CAP = 0x00, HBA_GHC = 0x04, HBA_IS = 0x08, HBA_PI = 0x0c, HBA_VS = 0x10 };
 enum {
@@ -29,20 +28,13 @@ enum {
 	PX_SERR = 0x30, PX_SACT = 0x34, PX_CI = 0x38
 };
 
-#define GHC_RESET 1U
-#define GHC_IE 2U
+enum { GHC_RESET = 1, GHC_IE = 2 };
 #define GHC_AE 0x80000000U
-#define CMD_ST 1U
-#define CMD_CLO 8U
-#define CMD_FRE 0x10U
-#define CMD_FR 0x4000U
-#define CMD_CR 0x8000U
-#define CMD_ATAPI 0x1000000U
-#define CMD_WRITABLE 0x0f000017U
-#define IS_DHRS 1U
-#define IS_PSS 2U
-#define IS_SDBS 8U
-#define IS_TFES 0x40000000U
+enum {
+	CMD_ST = 1, CMD_CLO = 8, CMD_FRE = 0x10, CMD_FR = 0x4000, CMD_CR = 0x8000,
+	CMD_ATAPI = 0x1000000, CMD_WRITABLE = 0x0f000017
+};
+enum { IS_DHRS = 1, IS_PSS = 2, IS_SDBS = 8, IS_TFES = 0x40000000 };
 #define SSTS_UP 0x133U /* present, 6 Gb/s, active */
 #define SIG_DISK 0x00000101U
 #define SIG_ATAPI 0xeb140101U
@@ -62,7 +54,6 @@ struct prd {
 	uint32_t reserved, count;
 };
 _Static_assert(sizeof(struct header) == 32 && sizeof(struct prd) == 16, "AHCI layout");
-#define HEADER_WRITE 0x40U
 
 static const struct mem *
 ram(const struct ahci_port *p)
@@ -192,17 +183,9 @@ map_prds(struct ahci_slot *s, const struct header *h)
 			return false;
 		len = (d.count & 0x3fffff) + 1;
 		hva = mem_ptr(ram(p), d.base, len);
-		if (!hva || len % 2 || d.base % 2)
+		if (!hva || len % 2 || d.base % 2 || !iov_add(s->iov, &s->n_iov, MAX_IOV, hva, len))
 			return false;
 		s->room += len;
-		if (s->n_iov &&
-		    (uint8_t *)s->iov[s->n_iov - 1].iov_base + s->iov[s->n_iov - 1].iov_len == hva) {
-			s->iov[s->n_iov - 1].iov_len += len;
-			continue;
-		}
-		if (s->n_iov == MAX_IOV)
-			return false;
-		s->iov[s->n_iov++] = (struct iovec){hva, len};
 	}
 	return true;
 }
@@ -503,14 +486,13 @@ add_port(struct ahci *a, struct config *node, struct error *err)
 	static const char *const types[] = {"hd", "cd", NULL};
 	struct ahci_port *p = &a->port[a->n_ports];
 	unsigned type;
-	int r;
 
 	if (a->n_ports == AHCI_PORTS)
 		return error_set(err, E2BIG, "more than %d ports", AHCI_PORTS);
-	if ((r = config_enum(node, "type", types, 0, &type, err)) < 0 ||
-	    (type == 1 && (r = config_set(node, "ro", "true", err)) < 0) ||
-	    (r = blk_open(node, &p->lun.blk, err)) < 0)
-		return r;
+	TRY(config_enum(node, "type", types, 0, &type, err));
+	if (type == 1)
+		TRY(config_set(node, "ro", "true", err));
+	TRY(blk_open(node, &p->lun.blk, err));
 	/* From here on ahci_done() looks after it. */
 	a->n_ports++;
 	p->hba = a;
@@ -529,14 +511,11 @@ ahci_init(struct pci_dev *d, struct config *node, struct error *err)
 {
 	struct ahci *a = (struct ahci *)d;
 	struct config *ports = config_find(node, "port");
-	int r = 0;
 
 	pthread_mutex_init(&a->control, NULL);
 	pthread_mutex_init(&a->lock, NULL);
-	for (struct config *n = NULL; r == 0 && ports && (n = config_next(ports, n));)
-		r = add_port(a, n, err);
-	if (r < 0)
-		return r;
+	for (struct config *n = NULL; ports && (n = config_next(ports, n));)
+		TRY(add_port(a, n, err));
 	if (!a->n_ports)
 		return error_set(err, EINVAL, "no disk; expected hd:FILE or cd:FILE");
 	pci_set_ids(d, PCI_VENDOR_INTEL, ICH9_AHCI, PCI_CLASS_STORAGE_SATA, 2);

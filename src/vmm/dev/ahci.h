@@ -6,11 +6,9 @@
 #include "vmm/backend/scsi.h"
 #include "vmm/virtio/virtq.h"
 
-#define AHCI_PORTS 6
-#define AHCI_SLOTS 32
-#define ATA_READY 0x50U /* DRDY, seek complete */
-#define ATA_ERROR 0x41U
-#define ATA_ABORTED 4U
+enum { AHCI_PORTS = 6, AHCI_SLOTS = 32 };
+/* Status: DRDY and seek complete, or DRDY and error; ABORTED is an error. */
+enum { ATA_READY = 0x50, ATA_ERROR = 0x41, ATA_ABORTED = 4 };
 
 struct ahci_port;
 
@@ -58,7 +56,6 @@ struct ahci {
 /* ata.c: looks at a slot's command, in the port's worker. */
 void ata_start(struct ahci_slot *s);
 /* A back end's operation of ata_start() has ended. */
-void ata_io_done(struct blk_req *io, void *arg);
 
 /* ahci.c: ends a command; error is the task file's register, 0 for success. */
 void ahci_finish(struct ahci_slot *s, uint64_t moved, uint8_t error);

@@ -1,13 +1,14 @@
 /*
  * ATA disks and packet devices (ATA8-ACS) behind an AHCI port: each function
- * runs in the port's worker and ends the command, now or in ata_io_done().
+ * runs in the port's worker and ends the command, now or in io_done().
  */
 
+#include "base/sum.h"
 #include "vmm/dev/ahci.h"
 #include "vmm/device.h"
 
-void
-ata_io_done(struct blk_req *io, void *arg)
+static void
+io_done(struct blk_req *io, void *arg)
 {
 	struct ahci_slot *s = container_of(io, struct ahci_slot, io);
 	struct ahci_port *p = s->port;
@@ -31,10 +32,7 @@ ata_io_done(struct blk_req *io, void *arg)
 		p->error_log[2] = ATA_ERROR;
 		p->error_log[3] = 0x40; /* uncorrectable */
 		memcpy(p->error_log + 4, s->fis + 4, 9);
-		uint8_t sum = 0;
-		for (unsigned i = 0; i < 511; i++)
-			sum += p->error_log[i];
-		p->error_log[511] = (uint8_t)-sum;
+		p->error_log[511] = (uint8_t)-sum8(p->error_log, 511);
 	}
 	ahci_finish(s, io->result || (io->op != BLK_READ && io->op != BLK_WRITE) ? 0 : io->len,
 	       io->result ? 0x40 | ATA_ABORTED : 0);
@@ -53,23 +51,18 @@ answer(struct ahci_slot *s, const void *data, size_t len)
 static void
 start_io(struct ahci_slot *s, enum blk_op op, uint64_t offset, uint64_t len)
 {
-	uint64_t left = len;
-	unsigned n = 0;
+	unsigned n = s->n_iov;
 
-	while (left) {
-		if (s->iov[n].iov_len > left)
-			s->iov[n].iov_len = left;
-		left -= s->iov[n++].iov_len;
-	}
+	iov_cut(s->iov, &n, 0, len);
 	s->io = (struct blk_req){.op = op, .offset = offset, .len = len, .iov = s->iov, .n_iov = n,
-				 .done = ata_io_done};
+				 .done = io_done};
 	blk_submit(s->port->lun.blk, &s->io);
 }
 
 static void
-flush(struct ahci_slot *s)
+flush(struct ahci_slot *s, unsigned how)
 {
-	s->io = (struct blk_req){.op = BLK_FLUSH, .done = ata_io_done};
+	s->io = (struct blk_req){.op = BLK_FLUSH, .done = io_done};
 	blk_submit(s->port->lun.blk, &s->io);
 }
 
@@ -146,7 +139,7 @@ identify_disk(struct ahci_slot *s)
 	uint32_t small = n < 0x0fffffff ? (uint32_t)n : 0x0fffffff, log_words = ahci_disk(p)->sector / 2;
 	unsigned exponent = (unsigned)__builtin_ctz(ahci_disk(p)->physical / ahci_disk(p)->sector);
 	uint16_t w[256] = {0};
-	uint8_t *b = (uint8_t *)w, sum = 0;
+	uint8_t *b = (uint8_t *)w;
 
 	identify_common(p, w);
 	w[0] = 0x0040;
@@ -177,14 +170,12 @@ identify_disk(struct ahci_slot *s)
 	}
 	w[217] = 1; /* does not rotate */
 	b[510] = 0xa5;
-	for (unsigned i = 0; i < 511; i++)
-		sum += b[i];
-	b[511] = (uint8_t)-sum;
+	b[511] = (uint8_t)-sum8(b, 511);
 	answer(s, w, sizeof(w));
 }
 
 static void
-identify_cdrom(struct ahci_slot *s)
+identify_cdrom(struct ahci_slot *s, unsigned how)
 {
 	uint16_t w[256] = {0};
 
@@ -198,7 +189,7 @@ identify_cdrom(struct ahci_slot *s)
 
 /* DATA SET MANAGEMENT: 64 ranges of 48 bits of address and 16 of length. */
 static void
-trim(struct ahci_slot *s)
+trim(struct ahci_slot *s, unsigned how)
 {
 	struct ahci_port *p = s->port;
 	uint64_t entry[64];
@@ -226,12 +217,12 @@ trim(struct ahci_slot *s)
 		return;
 	}
 	s->io = (struct blk_req){.op = BLK_DISCARD, .offset = s->range[0].offset,
-				 .len = s->range[0].len, .done = ata_io_done};
+				 .len = s->range[0].len, .done = io_done};
 	blk_submit(p->lun.blk, &s->io);
 }
 
 static void
-read_log(struct ahci_slot *s)
+read_log(struct ahci_slot *s, unsigned how)
 {
 	struct ahci_port *p = s->port;
 	uint8_t log = s->fis[4], page[512] = {0};
@@ -251,7 +242,7 @@ read_log(struct ahci_slot *s)
 }
 
 static void
-packet(struct ahci_slot *s)
+packet(struct ahci_slot *s, unsigned how)
 {
 	struct ahci_port *p = s->port;
 	struct scsi_cmd *c = &p->packet;
@@ -275,7 +266,7 @@ packet(struct ahci_slot *s)
 }
 
 static void
-read_native_max(struct ahci_slot *s)
+read_native_max(struct ahci_slot *s, unsigned how)
 {
 	uint64_t last = ahci_disk(s->port)->size / ahci_disk(s->port)->sector - 1;
 
@@ -290,68 +281,87 @@ read_native_max(struct ahci_slot *s)
 	ahci_finish(s, 0, 0);
 }
 
+/* What a command does, and how: of which kind of device, with which addresses, which way. */
+enum { DISK = 1, CDROM = 2, BOTH = DISK | CDROM, EXT = 4, QUEUED = 8, WRITE = 16, PIO = 32, VERIFY = 64 };
+
+static void
+read_write(struct ahci_slot *s, unsigned how)
+{
+	const uint8_t *f = s->fis;
+	unsigned count = how & QUEUED ? f[3] | f[11] << 8 : how & EXT ? f[12] | f[13] << 8 : f[12];
+	uint64_t lba = how & (EXT | QUEUED) ? lba48(f) : lba28(f);
+
+	if (!count)
+		count = how & (EXT | QUEUED) ? 65536 : 256;
+	s->pio = how & PIO;
+	if (how & VERIFY)
+		ahci_finish(s, 0, in_disk(s->port, lba, count) ? 0 : ATA_ABORTED);
+	else
+		transfer(s, how & WRITE ? BLK_WRITE : BLK_READ, lba, count);
+}
+
+static void
+nothing(struct ahci_slot *s, unsigned how)
+{
+	ahci_finish(s, 0, 0);
+}
+
+static void
+power_mode(struct ahci_slot *s, unsigned how)
+{
+	s->fis[12] = 0xff; /* active */
+	ahci_finish(s, 0, 0);
+}
+
+static void
+identify(struct ahci_slot *s, unsigned how)
+{
+	if (!s->port->lun.cdrom) {
+		identify_disk(s);
+		return;
+	}
+	/* What a packet device says to it: its signature. */
+	s->fis[4] = s->fis[12] = 1;
+	s->fis[5] = 0x14;
+	s->fis[6] = 0xeb;
+	ahci_finish(s, 0, ATA_ABORTED);
+}
+
+static const struct {
+	uint8_t code, how;
+	void (*run)(struct ahci_slot *s, unsigned how);
+} commands[] = {
+	{0xec, BOTH, identify}, {0xa1, CDROM, identify_cdrom}, {0xa0, CDROM, packet},
+	/* Device reset, diagnostic, parameters, multiple, power modes, features: all the same here. */
+	{0x08, BOTH, nothing}, {0x10, BOTH, nothing}, {0x90, BOTH, nothing}, {0x91, BOTH, nothing},
+	{0xc6, BOTH, nothing}, {0xe0, BOTH, nothing}, {0xe1, BOTH, nothing}, {0xe2, BOTH, nothing},
+	{0xe3, BOTH, nothing}, {0xe6, BOTH, nothing}, {0xef, BOTH, nothing}, {0xe5, BOTH, power_mode},
+	{0x20, DISK | PIO, read_write}, {0x21, DISK, read_write},
+	{0xc4, DISK | PIO, read_write}, {0xc8, DISK, read_write},
+	{0x24, DISK | EXT | PIO, read_write}, {0x25, DISK | EXT, read_write},
+	{0x29, DISK | EXT | PIO, read_write}, {0x60, DISK | QUEUED, read_write},
+	{0x30, DISK | WRITE, read_write}, {0x31, DISK | WRITE, read_write},
+	{0xc5, DISK | WRITE, read_write}, {0xca, DISK | WRITE, read_write},
+	{0x34, DISK | EXT | WRITE, read_write}, {0x35, DISK | EXT | WRITE, read_write},
+	{0x39, DISK | EXT | WRITE, read_write}, {0x3d, DISK | EXT | WRITE, read_write},
+	{0x61, DISK | QUEUED | WRITE, read_write},
+	{0x40, DISK | VERIFY, read_write}, {0x41, DISK | VERIFY, read_write},
+	{0x42, DISK | EXT | VERIFY, read_write},
+	{0xe7, DISK, flush}, {0xea, DISK, flush}, {0x06, DISK, trim},
+	{0x2f, DISK, read_log}, {0x47, DISK, read_log},
+	{0x27, DISK, read_native_max}, {0xf8, DISK, read_native_max},
+};
+
 void
 ata_start(struct ahci_slot *s)
 {
-	struct ahci_port *p = s->port;
-	uint8_t *f = s->fis;
-	unsigned count28 = f[12] ? f[12] : 256;
-	unsigned count48 = f[12] | f[13] << 8, queued = f[3] | f[11] << 8;
+	unsigned kind = s->port->lun.cdrom ? CDROM : DISK;
 
-	switch (f[2]) {
-	case 0xec:
-		if (!p->lun.cdrom)
-			return identify_disk(s);
-		/* What a packet device says to it: its signature. */
-		f[4] = f[12] = 1;
-		f[5] = 0x14;
-		f[6] = 0xeb;
-		return ahci_finish(s, 0, ATA_ABORTED);
-	case 0xa1:
-		return p->lun.cdrom ? identify_cdrom(s) : ahci_finish(s, 0, ATA_ABORTED);
-	case 0xa0:
-		return p->lun.cdrom ? packet(s) : ahci_finish(s, 0, ATA_ABORTED);
-	case 0x08: /* DEVICE RESET */
-	case 0x10: /* RECALIBRATE */
-	case 0x91: /* INITIALIZE DEVICE PARAMETERS */
-	case 0xc6: /* SET MULTIPLE */
-	case 0xe0: case 0xe1: case 0xe2: case 0xe3: case 0xe6: /* power modes */
-	case 0xef: /* SET FEATURES: speeds, caches: all the same here */
-		return ahci_finish(s, 0, 0);
-	case 0x90: /* EXECUTE DEVICE DIAGNOSTIC */
-		return ahci_finish(s, 0, 0);
-	case 0xe5: /* CHECK POWER MODE: active */
-		f[12] = 0xff;
-		return ahci_finish(s, 0, 0);
-	}
-	if (p->lun.cdrom)
-		return ahci_finish(s, 0, ATA_ABORTED);
-	s->pio = f[2] == 0x20 || f[2] == 0x24 || f[2] == 0xc4 || f[2] == 0x29;
-	switch (f[2]) {
-	case 0x20: case 0x21: case 0xc4: case 0xc8:
-		return transfer(s, BLK_READ, lba28(f), count28);
-	case 0x30: case 0x31: case 0xc5: case 0xca:
-		return transfer(s, BLK_WRITE, lba28(f), count28);
-	case 0x24: case 0x25: case 0x29:
-		return transfer(s, BLK_READ, lba48(f), count48 ? count48 : 65536);
-	case 0x34: case 0x35: case 0x39: case 0x3d:
-		return transfer(s, BLK_WRITE, lba48(f), count48 ? count48 : 65536);
-	case 0x60:
-		return transfer(s, BLK_READ, lba48(f), queued ? queued : 65536);
-	case 0x61:
-		return transfer(s, BLK_WRITE, lba48(f), queued ? queued : 65536);
-	case 0x40: case 0x41:
-		return ahci_finish(s, 0, in_disk(p, lba28(f), count28) ? 0 : ATA_ABORTED);
-	case 0x42:
-		return ahci_finish(s, 0, in_disk(p, lba48(f), count48 ? count48 : 65536) ? 0 : ATA_ABORTED);
-	case 0xe7: case 0xea:
-		return flush(s);
-	case 0x06:
-		return trim(s);
-	case 0x2f: case 0x47:
-		return read_log(s);
-	case 0x27: case 0xf8:
-		return read_native_max(s);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (commands[i].code == s->fis[2] && (commands[i].how & kind)) {
+			commands[i].run(s, commands[i].how);
+			return;
+		}
 	}
 	ahci_finish(s, 0, ATA_ABORTED);
 }

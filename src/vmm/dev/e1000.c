@@ -9,6 +9,7 @@
  */
 #include <linux/virtio_net.h>
 
+#include "base/sum.h"
 #include "vmm/backend/net.h"
 #include "vmm/device.h"
 
@@ -31,25 +32,18 @@ enum {
 #define CTRL_RESET (1U << 26)
 #define CTRL_PHY_RESET (1U << 31)
 #define STATUS_LINK 0x80080783U /* full duplex, up, 1 Gb/s */
-#define EECD_SK 1U
-#define EECD_CS 2U
-#define EECD_DI 4U
-#define EECD_DO 8U
-#define EECD_REQUEST 0x40U
-#define EECD_GRANT 0x80U
-#define EECD_PRESENT 0x100U
-#define INT_TXDW 0x01U
-#define INT_TXQE 0x02U
-#define INT_LINK 0x04U
-#define INT_RXDMT 0x10U
-#define INT_RX 0x80U
-#define INT_MDIO 0x200U
-#define RCTL_EN 0x02U
-#define RCTL_PROMISC 0x08U
-#define RCTL_ALL_MULTI 0x10U
-#define RCTL_LONG 0x20U
-#define RCTL_BROADCAST 0x8000U
-#define RCTL_STRIP_CRC 0x4000000U
+enum {
+	EECD_SK = 1, EECD_CS = 2, EECD_DI = 4, EECD_DO = 8, EECD_REQUEST = 0x40, EECD_GRANT = 0x80,
+	EECD_PRESENT = 0x100
+};
+enum {
+	INT_TXDW = 0x01, INT_TXQE = 0x02, INT_LINK = 0x04, INT_RXDMT = 0x10, INT_RX = 0x80,
+	INT_MDIO = 0x200
+};
+enum {
+	RCTL_EN = 0x02, RCTL_PROMISC = 0x08, RCTL_ALL_MULTI = 0x10, RCTL_LONG = 0x20,
+	RCTL_BROADCAST = 0x8000, RCTL_STRIP_CRC = 0x4000000
+};
 #define TCTL_EN 0x02U
 
 struct rx_desc {
@@ -67,14 +61,12 @@ struct tx_desc {
 };
 _Static_assert(sizeof(struct rx_desc) == 16 && sizeof(struct tx_desc) == 16, "82545 layout");
 
-#define TX_EOP (1U << 24)
-#define TX_INSERT_CSUM (1U << 26) /* legacy; TSE in an extended one */
-#define TX_REPORT (1U << 27)
-#define TX_EXTENDED (1U << 29)
+/* TX_INSERT_CSUM: of a legacy descriptor; TSE in an extended one. */
+enum {
+	TX_EOP = 1 << 24, CONTEXT_IPV4 = 1 << 25, TX_INSERT_CSUM = 1 << 26, TX_REPORT = 1 << 27,
+	TX_EXTENDED = 1 << 29, OPT_IP = 1, OPT_TCP = 2
+};
 #define TX_TYPE(c) ((c) >> 20 & 15)
-#define CONTEXT_IPV4 (1U << 25)
-#define OPT_IP 1
-#define OPT_TCP 2
 
 struct e1000 {
 	struct pci_dev pci;
@@ -134,26 +126,18 @@ static bool
 describe(struct e1000 *e, struct virtio_net_hdr *h)
 {
 	uint8_t *f = e->frame;
-	uint32_t len = e->frame_len, sum = 0;
+	uint32_t len = e->frame_len;
 	unsigned ip = e->context.ip_start, tcp = e->context.tcp_start;
+	bool v4 = e->context.v4;
 
 	*h = (struct virtio_net_hdr){.gso_type = VIRTIO_NET_HDR_GSO_NONE};
 	if (e->segment) {
 		/* The driver left lengths out: they differ in each segment. */
 		if (ip + 40U > len || tcp < ip + 20U || tcp + 20U > len || !e->context.mss)
 			return false;
-		f[ip + (e->context.v4 ? 2 : 4)] =
-			(uint8_t)((len - ip - (e->context.v4 ? 0 : 40)) >> 8);
-		f[ip + (e->context.v4 ? 3 : 5)] = (uint8_t)(len - ip - (e->context.v4 ? 0 : 40));
-		for (unsigned i = e->context.v4 ? ip + 12 : ip + 8;
-		     i < (e->context.v4 ? ip + 20 : ip + 40); i += 2)
-			sum += (uint32_t)(f[i] << 8 | f[i + 1]);
-		sum += 6 + len - tcp;
-		while (sum >> 16)
-			sum = (sum & 0xffff) + (sum >> 16);
-		f[tcp + 16] = (uint8_t)(sum >> 8);
-		f[tcp + 17] = (uint8_t)sum;
-		h->gso_type = e->context.v4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
+		put_be16(f + ip + (v4 ? 2 : 4), len - ip - (v4 ? 0 : 40));
+		put_be16(f + tcp + 16, sum16(f + ip + (v4 ? 12 : 8), v4 ? 8 : 32, 6 + len - tcp));
+		h->gso_type = v4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
 		h->gso_size = e->context.mss;
 		h->hdr_len = e->context.hdr_len;
 		e->sums |= OPT_TCP;
@@ -173,20 +157,14 @@ static void
 ip_checksum(struct e1000 *e)
 {
 	unsigned start = e->context.ip_start, at = e->context.ip_at, len;
-	uint32_t sum = 0;
 
 	if (start + 20U > e->frame_len || at + 2U > e->frame_len)
 		return;
 	len = 4U * (e->frame[start] & 15);
 	if (len < 20 || start + len > e->frame_len)
 		return;
-	e->frame[at] = e->frame[at + 1] = 0;
-	for (unsigned i = 0; i < len; i += 2)
-		sum += (uint32_t)(e->frame[start + i] << 8 | e->frame[start + i + 1]);
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	e->frame[at] = (uint8_t)(~sum >> 8);
-	e->frame[at + 1] = (uint8_t)~sum;
+	put_be16(e->frame + at, 0);
+	put_be16(e->frame + at, (uint16_t)~sum16(e->frame + start, len, 0));
 }
 
 static void
@@ -559,18 +537,13 @@ reg_write(struct e1000 *e, unsigned at, uint32_t v)
 		*reg(e, IMS) &= ~v;
 		update_irq(e);
 		return;
-	case RDH:
-	case RDT:
-	case TDH:
-	case TDT:
+	case RDH: case RDT: case TDH: case TDT:
 		v &= 0xffff;
 		break;
-	case RDLEN:
-	case TDLEN:
+	case RDLEN: case TDLEN:
 		v &= 0xfff80;
 		break;
-	case RDBAL:
-	case TDBAL:
+	case RDBAL: case TDBAL:
 		v &= ~15U;
 		break;
 	}
@@ -626,8 +599,6 @@ static int
 e1000_init(struct pci_dev *d, struct config *node, struct error *err)
 {
 	struct e1000 *e = (struct e1000 *)d;
-	const char *mac = config_get(node, "mac", NULL);
-	char where[16];
 
 	e->kick_fd = -1;
 	pthread_mutex_init(&e->lock, NULL);
@@ -635,15 +606,7 @@ e1000_init(struct pci_dev *d, struct config *node, struct error *err)
 	TRY(config_set(node, "vhost", "false", err));
 	TRY(net_open(d->vm->loop, node, 1, &e->net, err));
 	TRY(net_configure(&e->net, sizeof(struct virtio_net_hdr), 0, err));
-
-	cleanup_free char *name = str_printf("%s-%s", pci_where(d, where), d->vm->name);
-
-	if (e->net.have_mac)
-		memcpy(e->mac, e->net.mac, 6);
-	else
-		net_make_mac(name, e->mac);
-	if (mac && (net_parse_mac(mac, e->mac) < 0 || (e->mac[0] & 1)))
-		return error_set(err, EINVAL, "mac: \"%s\" is not a station's address", mac);
+	TRY(net_choose_mac(&e->net, d, node, e->mac, err));
 	pci_set_ids(d, PCI_VENDOR_INTEL, DEVICE_82545EM, PCI_CLASS_NETWORK, 3);
 	pci_set_subsystem(d, PCI_VENDOR_INTEL, DEVICE_82545EM);
 	pci_add_bar(d, 0, PCI_BAR_MEM32, 0x20000);

@@ -6,28 +6,21 @@
  * know: Bochs' DISPI registers at 0x500 of BAR 2, VGA's at 0x400, an EDID at
  * 0, and 16 MiB of pixels in BAR 0.  Drawing causes no exit.
  */
-
+#include "base/sum.h"
 #include "vmm/device.h"
 #include "vmm/display/display.h"
 #include "vmm/display/vnc.h"
 
-#define BOCHS_VENDOR 0x1234
-#define BOCHS_DISPLAY 0x1111
 #define VRAM_SIZE (16U << 20)
-#define AT_VGA 0x400
-#define AT_DISPI 0x500
-#define MIN_WIDTH 640U
-#define MIN_HEIGHT 480U
-#define MAX_WIDTH 2560U /* times MAX_HEIGHT times 4: what fits into the memory */
-#define MAX_HEIGHT 1600U
+enum { BOCHS_VENDOR = 0x1234, BOCHS_DISPLAY = 0x1111, AT_DISPI = 0x500 };
+/* The largest one, times four bytes, is what fits into the memory. */
+enum { MIN_WIDTH = 640, MIN_HEIGHT = 480, MAX_WIDTH = 2560, MAX_HEIGHT = 1600 };
 
 enum {
 	DISPI_ID, DISPI_XRES, DISPI_YRES, DISPI_BPP, DISPI_ENABLE, DISPI_BANK, DISPI_VIRT_WIDTH,
 	DISPI_VIRT_HEIGHT, DISPI_X, DISPI_Y, DISPI_MEMORY, DISPI_REGS
 };
-#define DISPI_ID5 0xb0c5
-#define ENABLED 1
-#define KEEP_MEMORY 0x80
+enum { DISPI_ID5 = 0xb0c5, ENABLED = 1, KEEP_MEMORY = 0x80 };
 
 struct fbuf {
 	struct pci_dev pci;
@@ -45,13 +38,12 @@ fbuf_frame(void *arg, struct frame *ret)
 	uint64_t stride, start, width, height;
 	bool ok;
 
-	pthread_mutex_lock(&f->lock);
+	scoped_lock(&f->lock);
 	width = f->reg[DISPI_XRES];
 	height = f->reg[DISPI_YRES];
 	stride = 4ULL * (f->reg[DISPI_VIRT_WIDTH] > width ? f->reg[DISPI_VIRT_WIDTH] : width);
 	start = f->reg[DISPI_Y] * stride + 4ULL * f->reg[DISPI_X];
 	ok = (f->reg[DISPI_ENABLE] & ENABLED) && f->reg[DISPI_BPP] == 32;
-	pthread_mutex_unlock(&f->lock);
 	/* The guest chose all of these. */
 	if (!ok || width == 0 || height == 0 || start + stride * height > VRAM_SIZE)
 		return false;
@@ -89,11 +81,10 @@ fbuf_read(struct pci_dev *d, unsigned bar, uint64_t offset, unsigned size)
 	if (offset + size <= sizeof(f->edid)) {
 		memcpy(&v, f->edid + offset, size);
 	} else if (offset >= AT_DISPI && n < DISPI_REGS) {
-		pthread_mutex_lock(&f->lock);
+		scoped_lock(&f->lock);
 		v = n == DISPI_VIRT_HEIGHT && f->reg[DISPI_VIRT_WIDTH]
 			    ? VRAM_SIZE / (4ULL * f->reg[DISPI_VIRT_WIDTH])
 			    : f->reg[n];
-		pthread_mutex_unlock(&f->lock);
 		v >>= 8 * (offset & 1);
 	}
 	return v;
@@ -121,7 +112,7 @@ make_edid(struct fbuf *f, unsigned w, unsigned h)
 				       1, 36, 1, 4, 0xa5, 52, 29, 120, 6,
 				       0xee, 0x91, 0xa3, 0x54, 0x4c, 0x99, 0x26, 0x0f, 0x50, 0x54};
 	unsigned hblank = 160, vblank = 30, clock = (w + hblank) * (h + vblank) / 10000 * 60;
-	uint8_t *e = f->edid, *t = e + 54, sum = 0;
+	uint8_t *e = f->edid, *t = e + 54;
 
 	memcpy(e, head, sizeof(head));
 	memset(e + 38, 1, 16); /* no standard timings */
@@ -140,9 +131,7 @@ make_edid(struct fbuf *f, unsigned w, unsigned h)
 	memcpy(e + 72, "\0\0\0\xfc\0Atoll VNC\n  ", 18);
 	memcpy(e + 90, "\0\0\0\x10", 4);
 	memcpy(e + 108, "\0\0\0\x10", 4);
-	for (unsigned i = 0; i < 127; i++)
-		sum += e[i];
-	e[127] = (uint8_t)-sum;
+	e[127] = (uint8_t)-sum8(e, 127);
 }
 
 static int

@@ -8,11 +8,8 @@
 #include "vmm/device.h"
 
 #define ICH9_LPC 0x2918
-#define PMBASE 0x40
-#define ACPI_CNTL 0x44
-#define PIRQ_A 0x60 /* to 0x63, 0x68 to 0x6b */
-#define GEN_PMCON 0xa0
-#define RCBA 0xf0
+/* Registers; PIRQ_A begins two rows of four, at 0x60 and 0x68. */
+enum { PMBASE = 0x40, ACPI_CNTL = 0x44, PIRQ_A = 0x60, GEN_PMCON = 0xa0, RCBA = 0xf0 };
 #define PIRQ_OFF 0x80
 
 static int

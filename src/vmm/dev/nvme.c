@@ -8,6 +8,7 @@
  */
 #include <stdatomic.h>
 
+#include "base/iov.h"
 #include "vmm/backend/blk_worker.h"
 #include "vmm/device.h"
 #include "vmm/regs.h"
@@ -19,12 +20,10 @@ enum {
 
 #define CC_EN 1U
 #define CC_SHN(cc) ((cc) >> 14 & 3)
-#define CSTS_RDY 1U
-#define CSTS_CFS 2U
-#define CSTS_SHST_DONE 8U
+enum { CSTS_RDY = 1, CSTS_CFS = 2, CSTS_SHST_DONE = 8 };
 
-#define MAX_IO_QUEUES 16
-#define MAX_ENTRIES 2048
+#define SET_FEATURES 9
+enum { MAX_IO_QUEUES = 16, MAX_ENTRIES = 2048 };
 #define SLOTS 128
 #define PAGE 4096U
 #define MDTS 7 /* 2^7 pages: 512 KiB */
@@ -33,10 +32,10 @@ enum {
 
 enum {
 	OK = 0, BAD_OPCODE = 1, BAD_FIELD = 2, DATA_ERROR = 4, INTERNAL = 6, ABORTED = 7,
-	BAD_NS = 0xb, LBA_RANGE = 0x80, CAPACITY = 0x81,
+	LATER = 0xffff, BAD_NS = 0xb, LBA_RANGE = 0x80, CAPACITY = 0x81,
 	/* Command specific. */
 	BAD_CQ = 0x100, BAD_QID = 0x101, BAD_QSIZE = 0x102, BAD_VECTOR = 0x108, BAD_LOG = 0x109,
-	TOO_MANY_EVENTS = 0x105, NOT_ABORTED = 0x1, DO_NOT_RETRY = 0x4000
+	TOO_MANY_EVENTS = 0x105, BAD_DELETION = 0x10c, NOT_ABORTED = 0x1, DO_NOT_RETRY = 0x4000
 };
 
 struct command {
@@ -91,6 +90,7 @@ struct nvme {
 	/* The worker's. */
 	struct queue sq[MAX_IO_QUEUES + 1], cq[MAX_IO_QUEUES + 1];
 	struct slot *slots, *free;
+	uint32_t result; /* of the admin command that runs */
 	unsigned n_events;
 	uint16_t event_id[4];
 	bool write_cache;
@@ -188,15 +188,8 @@ map_prps(struct nvme *n, const struct command *c, uint64_t len, struct iovec *io
 		if (part > len - done)
 			part = len - done;
 		p = mem_ptr(ram(n), page, part);
-		if (!p || (done && page % PAGE))
+		if (!p || (done && page % PAGE) || !iov_add(iov, &count, MAX_PAGES, p, part))
 			return 0;
-		if (count && (uint8_t *)iov[count - 1].iov_base + iov[count - 1].iov_len == p) {
-			iov[count - 1].iov_len += part;
-		} else {
-			if (count == MAX_PAGES)
-				return 0;
-			iov[count++] = (struct iovec){p, part};
-		}
 		done += part;
 		if (done >= len)
 			break;
@@ -224,14 +217,10 @@ answer(struct nvme *n, const struct command *c, const void *data, size_t len)
 {
 	struct iovec iov[MAX_PAGES];
 	unsigned count = map_prps(n, c, len, iov);
-	size_t done = 0;
 
 	if (!count)
 		return BAD_FIELD;
-	for (unsigned i = 0; i < count; i++) {
-		memcpy(iov[i].iov_base, (const uint8_t *)data + done, iov[i].iov_len);
-		done += iov[i].iov_len;
-	}
+	iov_from_buf(iov, count, 0, data, len);
 	return OK;
 }
 
@@ -321,13 +310,15 @@ identify(struct nvme *n, const struct command *c)
 	return answer(n, c, b, sizeof(b));
 }
 
+/* A queue of either kind, if the command says what is so; BAD_CQ and BAD_VECTOR are for its caller. */
 static uint16_t
-create_cq(struct nvme *n, const struct command *c)
+create_queue(struct nvme *n, const struct command *c, bool submission, struct queue **ret)
 {
 	unsigned id = c->cdw10 & 0xffff;
 	uint32_t size = (c->cdw10 >> 16) + 1;
-	struct queue *q = &n->cq[id < n->n_queues ? id : 0];
-	void *p = mem_ptr(ram(n), c->prp1, (uint64_t)size * sizeof(struct completion));
+	struct queue *q = (submission ? n->sq : n->cq) + (id < n->n_queues ? id : 0);
+	void *p = mem_ptr(ram(n), c->prp1, (uint64_t)size * (submission ? sizeof(struct command)
+									: sizeof(struct completion)));
 
 	if (id == 0 || id >= n->n_queues || q->used)
 		return BAD_QID;
@@ -335,34 +326,38 @@ create_cq(struct nvme *n, const struct command *c)
 		return BAD_QSIZE;
 	if (!p || c->prp1 % PAGE || !(c->cdw11 & 1))
 		return BAD_FIELD;
-	if (c->cdw11 >> 16 >= n->pci.msix.n)
-		return BAD_VECTOR;
-	atomic_store(&n->doorbell[2 * id + 1], 0);
-	*q = (struct queue){.used = true, .cq = p, .gpa = c->prp1, .size = size, .phase = true,
-			    .interrupts = c->cdw11 & 2, .vector = (uint16_t)(c->cdw11 >> 16)};
+	atomic_store(&n->doorbell[2 * id + !submission], 0);
+	*q = (struct queue){.used = true, .sq = submission ? p : NULL, .cq = submission ? NULL : p,
+			    .gpa = c->prp1, .size = size};
+	*ret = q;
 	return OK;
+}
+
+static uint16_t
+create_cq(struct nvme *n, const struct command *c)
+{
+	struct queue *q;
+	uint16_t status = c->cdw11 >> 16 < n->pci.msix.n ? create_queue(n, c, false, &q) : BAD_VECTOR;
+
+	if (status == OK) {
+		q->phase = true;
+		q->interrupts = c->cdw11 & 2;
+		q->vector = (uint16_t)(c->cdw11 >> 16);
+	}
+	return status;
 }
 
 static uint16_t
 create_sq(struct nvme *n, const struct command *c)
 {
-	unsigned id = c->cdw10 & 0xffff, cq = c->cdw11 >> 16;
-	uint32_t size = (c->cdw10 >> 16) + 1;
-	struct queue *q = &n->sq[id < n->n_queues ? id : 0];
-	void *p = mem_ptr(ram(n), c->prp1, (uint64_t)size * sizeof(struct command));
+	unsigned cq = c->cdw11 >> 16;
+	bool found = cq && cq < n->n_queues && n->cq[cq].used;
+	struct queue *q;
+	uint16_t status = found ? create_queue(n, c, true, &q) : BAD_CQ;
 
-	if (id == 0 || id >= n->n_queues || q->used)
-		return BAD_QID;
-	if (cq == 0 || cq >= n->n_queues || !n->cq[cq].used)
-		return BAD_CQ;
-	if (size < 2 || size > MAX_ENTRIES)
-		return BAD_QSIZE;
-	if (!p || c->prp1 % PAGE || !(c->cdw11 & 1))
-		return BAD_FIELD;
-	atomic_store(&n->doorbell[2 * id], 0);
-	*q = (struct queue){.used = true, .sq = p, .gpa = c->prp1, .size = size,
-			    .cq_id = (uint16_t)cq};
-	return OK;
+	if (status == OK)
+		q->cq_id = (uint16_t)cq;
+	return status;
 }
 
 static uint16_t
@@ -377,38 +372,40 @@ delete_queue(struct nvme *n, const struct command *c, bool submission)
 	blk_worker_drain(&n->worker);
 	for (unsigned i = 1; !submission && i < n->n_queues; i++) {
 		if (n->sq[i].used && n->sq[i].cq_id == id)
-			return 0x10c; /* invalid queue deletion */
+			return BAD_DELETION;
 	}
 	q[id].used = false;
 	return OK;
 }
 
-enum { FEATURE_CACHE = 6, FEATURE_QUEUES = 7, FEATURE_COALESCING = 8, FEATURE_EVENTS = 11 };
+static uint16_t
+delete_sq(struct nvme *n, const struct command *c)
+{
+	return delete_queue(n, c, true);
+}
 
 static uint16_t
-features(struct nvme *n, const struct command *c, bool set, uint32_t *result)
+delete_cq(struct nvme *n, const struct command *c)
 {
-	switch (c->cdw10 & 0xff) {
-	case 1: /* arbitration */
-	case 2: /* power */
-	case 4: /* temperature */
-	case 5: /* error recovery */
-	case FEATURE_COALESCING:
-	case 9:
-	case 10:
-	case FEATURE_EVENTS:
-		*result = 0;
-		return OK;
-	case FEATURE_CACHE:
-		if (set)
-			n->write_cache = c->cdw11 & 1;
-		*result = n->write_cache;
-		return OK;
-	case FEATURE_QUEUES:
-		*result = (n->n_queues - 2) << 16 | (n->n_queues - 2);
-		return OK;
-	}
-	return BAD_FIELD;
+	return delete_queue(n, c, false);
+}
+
+/* Both ways; those that are only taken note of read as 0. */
+static uint16_t
+features(struct nvme *n, const struct command *c)
+{
+	enum { ARBITRATION = 1, POWER, TEMPERATURE = 4, RECOVERY, CACHE, QUEUES, COALESCING, LAST = 11 };
+	unsigned id = c->cdw10 & 0xff;
+
+	if (id < ARBITRATION || id > LAST || id == 3)
+		return BAD_FIELD;
+	if (id == CACHE && c->opcode == SET_FEATURES)
+		n->write_cache = c->cdw11 & 1;
+	if (id == CACHE)
+		n->result = n->write_cache;
+	else if (id == QUEUES)
+		n->result = (n->n_queues - 2) << 16 | (n->n_queues - 2);
+	return OK;
 }
 
 static uint16_t
@@ -437,48 +434,42 @@ log_page(struct nvme *n, const struct command *c)
 	return answer(n, c, b, len);
 }
 
+static uint16_t
+abort_command(struct nvme *n, const struct command *c)
+{
+	n->result = NOT_ABORTED; /* it will end by itself */
+	return OK;
+}
+
+static uint16_t
+event_request(struct nvme *n, const struct command *c)
+{
+	if (n->n_events == ARRAY_SIZE(n->event_id))
+		return TOO_MANY_EVENTS;
+	n->event_id[n->n_events++] = c->id;
+	return LATER; /* there are none yet */
+}
+
+static const struct {
+	uint8_t opcode;
+	uint16_t (*run)(struct nvme *n, const struct command *c);
+} admin_commands[] = {
+	{0x00, delete_sq}, {0x01, create_sq}, {0x02, log_page}, {0x04, delete_cq}, {0x05, create_cq},
+	{0x06, identify}, {0x08, abort_command}, {SET_FEATURES, features}, {0x0a, features},
+	{0x0c, event_request},
+};
+
 static void
 admin(struct nvme *n, const struct command *c)
 {
-	uint32_t result = 0;
 	uint16_t status = BAD_OPCODE;
 
-	switch (c->opcode) {
-	case 0x00:
-		status = delete_queue(n, c, true);
-		break;
-	case 0x01:
-		status = create_sq(n, c);
-		break;
-	case 0x02:
-		status = log_page(n, c);
-		break;
-	case 0x04:
-		status = delete_queue(n, c, false);
-		break;
-	case 0x05:
-		status = create_cq(n, c);
-		break;
-	case 0x06:
-		status = identify(n, c);
-		break;
-	case 0x08: /* abort: it will end by itself */
-		status = OK;
-		result = NOT_ABORTED;
-		break;
-	case 0x09:
-	case 0x0a:
-		status = features(n, c, c->opcode == 0x09, &result);
-		break;
-	case 0x0c: /* an event to be told later; there are none yet */
-		if (n->n_events < ARRAY_SIZE(n->event_id)) {
-			n->event_id[n->n_events++] = c->id;
-			return;
-		}
-		status = TOO_MANY_EVENTS;
-		break;
-	}
-	complete(n, 0, c->id, status, result);
+	n->result = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(admin_commands); i++)
+		if (admin_commands[i].opcode == c->opcode)
+			status = admin_commands[i].run(n, c);
+	if (status != LATER)
+		complete(n, 0, c->id, status, n->result);
 }
 
 /* ---- I/O commands ---- */
@@ -553,14 +544,10 @@ deallocate(struct nvme *n, struct slot *s, const struct command *c)
 	unsigned count = (c->cdw10 & 0xff) + 1;
 	struct iovec iov[MAX_PAGES];
 	unsigned n_iov = map_prps(n, c, count * sizeof(r[0]), iov);
-	size_t done = 0;
 
 	if (!n_iov)
 		return BAD_FIELD;
-	for (unsigned i = 0; i < n_iov; i++) {
-		memcpy((uint8_t *)r + done, iov[i].iov_base, iov[i].iov_len);
-		done += iov[i].iov_len;
-	}
+	iov_to_buf(iov, n_iov, 0, r, sizeof(r));
 	for (unsigned i = 0; i < count; i++) {
 		if (!in_disk(n, r[i].lba, r[i].blocks))
 			return LBA_RANGE;

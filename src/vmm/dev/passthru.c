@@ -78,31 +78,28 @@ static int
 enable_intx(struct passthru *p, struct error *err)
 {
 	struct pci_dev *d = &p->pci;
-	int r;
 
 	if (!d->cfg[PCI_INTERRUPT_PIN] || !p->dev.n_irqs[VFIO_PCI_INTX_IRQ_INDEX])
 		return 0;
-	if ((r = need_fd(&p->intx_fd, err)) < 0 || (r = need_fd(&p->unmask_fd, err)) < 0 ||
-	    (r = vfio_set_irqs(&p->dev, VFIO_PCI_INTX_IRQ_INDEX, &p->intx_fd, 1, err)) < 0 ||
-	    (r = vfio_unmask_by(&p->dev, p->unmask_fd, err)) < 0 || d->vm->fd < 0)
-		return r;
-	return kvm_irqfd_level(d->vm->fd, d->pin.gsi, p->intx_fd, p->unmask_fd, true, err);
+	TRY(need_fd(&p->intx_fd, err));
+	TRY(need_fd(&p->unmask_fd, err));
+	TRY(vfio_set_irqs(&p->dev, VFIO_PCI_INTX_IRQ_INDEX, &p->intx_fd, 1, err));
+	TRY(vfio_unmask_by(&p->dev, p->unmask_fd, err));
+	return d->vm->fd < 0 ? 0 : kvm_irqfd_level(d->vm->fd, d->pin.gsi, p->intx_fd, p->unmask_fd,
+						   true, err);
 }
 
 static int
 enable_msi(struct passthru *p, struct error *err)
 {
 	struct irqs *q = &p->pci.vm->irqs;
-	int r;
 
-	if (!p->msi_gsi && (r = irq_route_new(q, &p->msi_gsi, err)) < 0)
-		return r;
-	if ((r = need_fd(&p->msi_fd, err)) < 0 ||
-	    (r = irq_route_set(q, p->msi_gsi, p->pci.msi.address, p->pci.msi.data, err)) < 0)
-		return r;
-	if (!p->msi_attached && p->pci.vm->fd >= 0 &&
-	    (r = kvm_irqfd(p->pci.vm->fd, p->msi_gsi, p->msi_fd, true, err)) < 0)
-		return r;
+	if (!p->msi_gsi)
+		TRY(irq_route_new(q, &p->msi_gsi, err));
+	TRY(need_fd(&p->msi_fd, err));
+	TRY(irq_route_set(q, p->msi_gsi, p->pci.msi.address, p->pci.msi.data, err));
+	if (!p->msi_attached && p->pci.vm->fd >= 0)
+		TRY(kvm_irqfd(p->pci.vm->fd, p->msi_gsi, p->msi_fd, true, err));
 	p->msi_attached = true;
 	return vfio_set_irqs(&p->dev, VFIO_PCI_MSI_IRQ_INDEX, &p->msi_fd, 1, err);
 }

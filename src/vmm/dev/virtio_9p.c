@@ -1,6 +1,6 @@
 /*
  * virtio 9P: a directory of the host's in the guest (Linux: mount -t 9p).  What a request means is
- * backend/p9.c's; here it is copied out of the ring, and answered in order by one worker.
+ * os/p9.c's; here it is copied out of the ring, and answered in order by one worker.
  *
  * The guest's fids are descriptors here, which cannot move: a machine with a share refuses
  * snapshots and migration.
@@ -9,10 +9,15 @@
 #include <linux/virtio_ids.h>
 #include <sys/resource.h>
 
-#include "vmm/backend/p9.h"
+#include "os/p9.h"
 #include "vmm/virtio/virtio.h"
 
 SANDBOX_NEEDS(SANDBOX_FILES, "poll", "read", "ioctl");
+/* What serving files takes (os/p9.c). */
+SANDBOX_NEEDS(SANDBOX_FILES, "openat2", "openat", "dup", "fcntl", "fstat",
+	      "newfstatat", "fstatfs", "lseek", "getdents64", "pread64", "pwrite64", "ftruncate",
+	      "fsync", "fdatasync", "fchmodat", "fchownat", "utimensat", "mkdirat", "mknodat",
+	      "symlinkat", "linkat", "unlinkat", "renameat", "renameat2", "readlinkat");
 
 #define QUEUE_SIZE 128 /* Linux' driver uses that many at once */
 #define TAG_MAX 31

@@ -13,7 +13,6 @@
 
 #define MAX_PORTS 16
 #define QUEUE_SIZE 64
-#define INPUT_MAX 256
 enum { Q_CONTROL_RX = 2, Q_CONTROL_TX = 3 };
 
 struct port {
@@ -57,7 +56,8 @@ port_room(void *arg)
 	struct vcons *c = p->cons;
 
 	scoped_lock(&c->v.lock);
-	return rx_room(c, &c->v.queue[rx_queue(p->n)]);
+	/* What comes to a channel that nobody has open a driver throws away: it waits in the socket. */
+	return p->n && !p->open ? 0 : rx_room(c, &c->v.queue[rx_queue(p->n)]);
 }
 
 static void
@@ -152,8 +152,10 @@ control(struct vcons *c, const struct virtio_console_control *m)
 		send_control(c, p->n, VIRTIO_CONSOLE_PORT_OPEN, 1, NULL);
 		return;
 	case VIRTIO_CONSOLE_PORT_OPEN:
-		if (p)
+		if (p) {
 			p->open = m->value;
+			chardev_wants_input(p->line);
+		}
 		return;
 	}
 }

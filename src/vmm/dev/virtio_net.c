@@ -274,13 +274,11 @@ work(void *arg)
 static unsigned
 tun_offloads(uint64_t features)
 {
-	unsigned f = 0;
+	unsigned f = (features & BIT(VIRTIO_NET_F_GUEST_TSO4) ? TUN_F_TSO4 : 0) |
+		     (features & BIT(VIRTIO_NET_F_GUEST_TSO6) ? TUN_F_TSO6 : 0) |
+		     (features & BIT(VIRTIO_NET_F_GUEST_ECN) ? TUN_F_TSO_ECN : 0);
 
-	f |= features & BIT(VIRTIO_NET_F_GUEST_CSUM) ? TUN_F_CSUM : 0;
-	f |= features & BIT(VIRTIO_NET_F_GUEST_TSO4) ? TUN_F_TSO4 : 0;
-	f |= features & BIT(VIRTIO_NET_F_GUEST_TSO6) ? TUN_F_TSO6 : 0;
-	f |= features & BIT(VIRTIO_NET_F_GUEST_ECN) ? TUN_F_TSO_ECN : 0;
-	return f & TUN_F_CSUM ? f : 0;
+	return features & BIT(VIRTIO_NET_F_GUEST_CSUM) ? TUN_F_CSUM | f : 0;
 }
 
 static bool
@@ -428,28 +426,6 @@ static const struct virtio_ops ops = {
 };
 
 static int
-set_mac(struct vnet *n, struct config *node, uint8_t mac[6], struct error *err)
-{
-	const char *s = config_get(node, "mac", NULL);
-	char where[16];
-
-	if (s) {
-		if (net_parse_mac(s, mac) < 0 || (mac[0] & 1))
-			return error_set(err, EINVAL, "mac: \"%s\" is not a station's address", s);
-		return 0;
-	}
-	if (n->net.have_mac) {
-		memcpy(mac, n->net.mac, 6);
-		return 0;
-	}
-	cleanup_free char *text =
-		str_printf("%s-%s", pci_where(&n->v.pci, where), n->v.pci.vm->name);
-
-	net_make_mac(text, mac);
-	return 0;
-}
-
-static int
 start_vhost(struct vnet *n, struct error *err)
 {
 	struct event_loop *loop = n->v.pci.vm->loop;
@@ -486,7 +462,7 @@ vnet_init(struct pci_dev *p, struct config *node, struct error *err)
 	TRY(config_u64(node, "mtu", 68, 65535, 0, &mtu, err));
 	TRY(config_u64(node, "vqsize", 32, VIRTQ_MAX_SIZE, QUEUE_SIZE, &qsize, err));
 	TRY(net_open(p->vm->loop, node, (unsigned)pairs, &n->net, err));
-	TRY(set_mac(n, node, cfg.mac, err));
+	TRY(net_choose_mac(&n->net, p, node, cfg.mac, err));
 	if (qsize & (qsize - 1))
 		return error_set(err, EINVAL, "vqsize: a ring's size is a power of two");
 	n->n_pairs = (unsigned)pairs;

@@ -10,8 +10,7 @@
 #include "vmm/backend/scsi.h"
 #include "vmm/virtio/disk.h"
 
-#define MAX_QUEUES 16
-#define MAX_TARGETS 16
+enum { MAX_QUEUES = 16, MAX_TARGETS = 16 };
 enum { Q_CONTROL, Q_EVENT, Q_REQUEST };
 
 struct request {
@@ -254,16 +253,16 @@ add_target(struct vscsi *a, struct config *node, struct error *err)
 	static const char *const types[] = {"hd", "cd", NULL};
 	struct scsi_lun *l;
 	unsigned type;
-	int id, r;
+	int id;
 
 	if (str_to_int(config_name(node), &id) < 0 || id < 0 || id >= MAX_TARGETS)
 		return error_set(err, EINVAL, "target \"%s\": expected 0 to %d", config_name(node),
 				 MAX_TARGETS - 1);
 	l = &a->target[id];
-	if ((r = config_enum(node, "type", types, 0, &type, err)) < 0 ||
-	    (type == 1 && (r = config_set(node, "ro", "true", err)) < 0) ||
-	    (r = blk_open(node, &l->blk, err)) < 0)
-		return r;
+	TRY(config_enum(node, "type", types, 0, &type, err));
+	if (type == 1)
+		TRY(config_set(node, "ro", "true", err));
+	TRY(blk_open(node, &l->blk, err));
 	l->cdrom = type == 1;
 	l->model = l->cdrom ? "VIRTIO CD-ROM" : "VIRTIO DISK";
 	if (a->first)
@@ -284,14 +283,10 @@ vscsi_init(struct pci_dev *d, struct config *node, struct error *err)
 		.sense_size = VIRTIO_SCSI_SENSE_DEFAULT_SIZE, .cdb_size = VIRTIO_SCSI_CDB_DEFAULT_SIZE,
 		.max_target = MAX_TARGETS - 1, .max_lun = 0};
 	uint64_t queues;
-	int r;
 
-	if ((r = config_u64(node, "num_queues", 1, MAX_QUEUES, 1, &queues, err)) < 0)
-		return r;
-	for (struct config *n = NULL; r == 0 && targets && (n = config_next(targets, n));)
-		r = add_target(a, n, err);
-	if (r < 0)
-		return r;
+	TRY(config_u64(node, "num_queues", 1, MAX_QUEUES, 1, &queues, err));
+	for (struct config *n = NULL; targets && (n = config_next(targets, n));)
+		TRY(add_target(a, n, err));
 	if (!a->first)
 		return error_set(err, EINVAL, "no target; expected target=[ID:]FILE");
 	cfg.num_queues = (uint32_t)queues;

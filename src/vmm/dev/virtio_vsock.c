@@ -22,8 +22,7 @@
 
 #define QUEUE_SIZE 128
 #define WINDOW 65536U
-#define MAX_CONNS 256
-#define MAX_RESETS 64
+enum { MAX_CONNS = 256, MAX_RESETS = 64 };
 #define FIRST_PORT 0x40000000U
 #define HOST_CID 2
 enum { Q_RX, Q_TX, Q_EVENT, QUEUES };

@@ -21,8 +21,7 @@
 
 #define MAX_CLIENTS 8
 #define TILE 64U
-#define TICK_MS 40
-#define TICK_IDLE_MS 200
+enum { TICK_MS = 40, TICK_IDLE_MS = 200 };
 #define IN_MAX 1024
 #define MAX_ENCODINGS 128U
 
@@ -109,15 +108,15 @@ put8(struct client *c, unsigned v)
 static void
 put16(struct client *c, unsigned v)
 {
-	put8(c, v >> 8 & 0xff);
-	put8(c, v & 0xff);
+	put_be16(strbuf_reserve(&c->out, 2), v);
+	c->out.len += 2;
 }
 
 static void
 put32(struct client *c, uint32_t v)
 {
 	put16(c, v >> 16);
-	put16(c, v & 0xffff);
+	put16(c, v);
 }
 
 /* Writes what the socket takes; false if it is broken. */
@@ -190,15 +189,16 @@ compact_size(const struct client *c, unsigned *ret_shift)
 	return 3;
 }
 
+/* All pixels of a rectangle, size bytes each, without the lowest bits. */
 static size_t
-encode_raw(const struct client *c, unsigned x, unsigned y, unsigned w, unsigned h, uint8_t *to)
+encode_raw(const struct client *c, unsigned x, unsigned y, unsigned w, unsigned h, unsigned shift,
+	   size_t size, uint8_t *to)
 {
 	uint8_t *p = to;
 
 	for (unsigned row = y; row < y + h; row++)
 		for (unsigned i = x; i < x + w; i++)
-			p += store(c, p, convert(c, c->copy[(size_t)row * c->width + i]),
-				   pixel_size(c));
+			p += store(c, p, convert(c, c->copy[(size_t)row * c->width + i]) >> shift, size);
 	return (size_t)(p - to);
 }
 
@@ -228,14 +228,8 @@ encode_tile(const struct client *c, unsigned x, unsigned y, unsigned w, unsigned
 		}
 	}
 	*to = n > 16 ? 0 : (uint8_t)n;
-	if (n > 16) {
-		for (unsigned row = y; row < y + h; row++)
-			for (unsigned i = x; i < x + w; i++)
-				p += store(c, p,
-					   convert(c, c->copy[(size_t)row * c->width + i]) >> shift,
-					   size);
-		return (size_t)(p - to);
-	}
+	if (n > 16)
+		return 1 + encode_raw(c, x, y, w, h, shift, size, p);
 	for (unsigned k = 0; k < n; k++)
 		p += store(c, p, convert(c, palette[k]) >> shift, size);
 	if (n == 1)
@@ -280,7 +274,7 @@ put_pixels(struct client *c, unsigned x, unsigned y, unsigned w, unsigned h)
 
 	if (!c->zrle) {
 		put_rect(c, x, y, w, h, ENC_RAW);
-		put(c, plain, encode_raw(c, x, y, w, h, plain));
+		put(c, plain, encode_raw(c, x, y, w, h, 0, pixel_size(c), plain));
 		return;
 	}
 	for (unsigned i = 0; i < w; i += TILE)
@@ -440,32 +434,24 @@ take_pixel_format(struct client *c, const uint8_t *d)
 		return false;
 	c->format = f;
 	c->wants_all = true;
-	c->next = idle;
 	return true;
 }
 
 static bool
 take_encoding(struct client *c, const uint8_t *d)
 {
-	switch ((int32_t)get_be32(d)) {
-	case ENC_ZRLE:
-		c->zrle = true;
-		break;
-	case ENC_SIZE:
-		c->resize = true;
-		break;
-	case ENC_SCANCODES:
-		c->scancodes = true;
-		break;
-	}
-	if (--c->encodings_left == 0) {
-		c->next = idle;
+	int32_t encoding = (int32_t)get_be32(d);
+
+	c->zrle = c->zrle || encoding == ENC_ZRLE;
+	c->resize = c->resize || encoding == ENC_SIZE;
+	c->scancodes = c->scancodes || encoding == ENC_SCANCODES;
+	if (--c->encodings_left) {
+		c->next = (struct step){4, take_encoding};
+	} else if (c->scancodes) {
 		/* The client waits for a word that it may send scan codes. */
-		if (c->scancodes) {
-			put(c, "\0\0\0\1", 4);
-			put_rect(c, 0, 0, 0, 0, ENC_SCANCODES);
-			return flush(c);
-		}
+		put(c, "\0\0\0\1", 4);
+		put_rect(c, 0, 0, 0, 0, ENC_SCANCODES);
+		return flush(c);
 	}
 	return true;
 }
@@ -477,24 +463,27 @@ take_encodings(struct client *c, const uint8_t *d)
 	c->zrle = c->resize = c->scancodes = false;
 	if (c->encodings_left > MAX_ENCODINGS)
 		return false;
-	c->next = c->encodings_left ? (struct step){4, take_encoding} : idle;
+	if (c->encodings_left)
+		c->next = (struct step){4, take_encoding};
 	return true;
 }
 
 static bool
 take_update_request(struct client *c, const uint8_t *d)
 {
-	c->next = idle;
+	bool all = c->wants_all || !d[0], news = !c->wants || all != c->wants_all;
+
 	c->wants = true;
-	c->wants_all = c->wants_all || !d[0];
-	event_timer_reset(c->v->timer, c->wants_all ? 0 : TICK_MS);
+	c->wants_all = all;
+	/* Who asks again and again, and reads nothing, is not looked at each time. */
+	if (news)
+		event_timer_reset(c->v->timer, all ? 0 : TICK_MS);
 	return true;
 }
 
 static bool
 take_key(struct client *c, const uint8_t *d)
 {
-	c->next = idle;
 	display_key(c->v->display, key_of_keysym(get_be32(d + 3)), d[0]);
 	return true;
 }
@@ -504,7 +493,6 @@ take_scancode(struct client *c, const uint8_t *d)
 {
 	uint32_t code = get_be32(d + 7);
 
-	c->next = idle;
 	if (d[0] != 0)
 		return false;
 	/* Some send 0xe0XX, some XX with bit 7. */
@@ -519,7 +507,6 @@ take_pointer(struct client *c, const uint8_t *d)
 {
 	unsigned x = get_be16(d + 1), y = get_be16(d + 3);
 
-	c->next = idle;
 	x = c->width > 1 ? x * POINTER_MAX / (c->width - 1) : 0;
 	y = c->height > 1 ? y * POINTER_MAX / (c->height - 1) : 0;
 	display_pointer(c->v->display, x < POINTER_MAX ? x : POINTER_MAX,
@@ -530,7 +517,6 @@ take_pointer(struct client *c, const uint8_t *d)
 static bool
 take_clipboard(struct client *c, const uint8_t *d)
 {
-	c->next = idle;
 	c->skip = get_be32(d + 3);
 	return true;
 }
@@ -573,7 +559,6 @@ take_init(struct client *c, const uint8_t *d)
 	put(c, "\x20\x18\0\1\0\xff\0\xff\0\xff\x10\x08\0\0\0\0", 16);
 	put32(c, (uint32_t)strlen(name));
 	put(c, name, strlen(name));
-	c->next = idle;
 	return true;
 }
 
@@ -695,9 +680,11 @@ consume(struct client *c)
 			break;
 
 		const uint8_t *data = c->in + at;
+		struct step now = c->next;
 
-		at += c->next.need;
-		if (!c->next.take(c, data))
+		at += now.need;
+		c->next = idle; /* unless it says what else comes */
+		if (!now.take(c, data))
 			return false;
 	}
 	memmove(c->in, c->in + at, c->in_len - at);
@@ -805,9 +792,9 @@ vnc_free(struct vnc *v)
 		client_free(list_entry(v->clients.next, struct client, link));
 	event_source_free(v->src);
 	event_source_free(v->timer);
-	cleanup_closep(&v->fd);
-	if (v->unix_path)
+	if (v->unix_path && v->fd >= 0) /* else it is somebody else's */
 		unlink(v->unix_path);
+	cleanup_closep(&v->fd);
 	free(v->unix_path);
 	explicit_bzero(v->password, sizeof(v->password));
 	free(v);

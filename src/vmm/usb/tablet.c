@@ -90,13 +90,19 @@ get_descriptor(const struct usb_setup *s, uint8_t *data)
 	return -1;
 }
 
+static int
+give_report(struct tablet *t, const struct usb_setup *s, uint8_t *data)
+{
+	scoped_lock(&t->lock);
+	return give(s, data, &t->last, sizeof(t->last));
+}
+
 #define REQUEST(type, request) ((type) << 8 | (request))
 
 static int
 tablet_control(struct usb_device *d, const struct usb_setup *s, uint8_t *data)
 {
 	struct tablet *t = (struct tablet *)d;
-	int r;
 
 	switch (REQUEST(s->request_type, s->request)) {
 	case REQUEST(0x80, 6): /* GET_DESCRIPTOR, of the device and the interface */
@@ -113,18 +119,11 @@ tablet_control(struct usb_device *d, const struct usb_setup *s, uint8_t *data)
 		return give(s, data, "\0\0", 2);
 	case REQUEST(0x81, 10): /* GET_INTERFACE */
 		return give(s, data, "\0", 1);
-	case REQUEST(0x00, 1): /* features, SET_ADDRESS, SET_INTERFACE */
-	case REQUEST(0x00, 3):
-	case REQUEST(0x00, 5):
-	case REQUEST(0x01, 11):
-	case REQUEST(0x02, 1):
-	case REQUEST(0x02, 3):
+	case REQUEST(0x00, 1): case REQUEST(0x00, 3): case REQUEST(0x00, 5): /* features, SET_ADDRESS */
+	case REQUEST(0x01, 11): case REQUEST(0x02, 1): case REQUEST(0x02, 3): /* SET_INTERFACE */
 		return 0;
 	case REQUEST(0xa1, 1): /* HID's: GET_REPORT, and idle and protocol both ways */
-		pthread_mutex_lock(&t->lock);
-		r = give(s, data, &t->last, sizeof(t->last));
-		pthread_mutex_unlock(&t->lock);
-		return r;
+		return give_report(t, s, data);
 	case REQUEST(0xa1, 2):
 		return give(s, data, &t->idle, 1);
 	case REQUEST(0xa1, 3):

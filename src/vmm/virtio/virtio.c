@@ -14,8 +14,7 @@
 enum { BAR_LEGACY = 0, BAR_MSIX = 1, BAR_MODERN = 4 };
 enum { AT_COMMON = 0, AT_ISR = 0x1000, AT_DEVICE = 0x2000, AT_NOTIFY = 0x3000, BLOCK = 0x1000 };
 #define NOTIFY_STRIDE 4
-#define ISR_QUEUE 1
-#define ISR_CONFIG 2
+enum { ISR_QUEUE = 1, ISR_CONFIG = 2 };
 
 /* ---- interrupts ---- */
 
@@ -578,10 +577,9 @@ add_queues(struct virtio *v, unsigned size, struct error *err)
 		virtq_reset(q);
 	}
 	for (unsigned i = 0; v->ops->doorbells && i < v->n_queues - v->ops->control_last; i++) {
-		int fd, r = bell_new(&v->queue[i].kick_fd, err);
+		int fd;
 
-		if (r < 0)
-			return r;
+		TRY(bell_new(&v->queue[i].kick_fd, err));
 		fd = v->queue[i].kick_fd;
 		if (v->modern)
 			pci_add_doorbell(&v->pci, BAR_MODERN, AT_NOTIFY + NOTIFY_STRIDE * i, 0,
@@ -615,7 +613,6 @@ virtio_init(struct virtio *v, const struct virtio_ops *ops, unsigned n_queues, u
 {
 	struct config *config = v->pci.vm->config;
 	bool msix;
-	int r;
 
 	v->ops = ops;
 	v->n_queues = n_queues;
@@ -624,17 +621,16 @@ virtio_init(struct virtio *v, const struct virtio_ops *ops, unsigned n_queues, u
 		      1ULL << VIRTIO_RING_F_INDIRECT_DESC;
 	v->cfg_vector = VIRTIO_MSI_NO_VECTOR;
 	pthread_mutex_init(&v->lock, NULL);
-	if ((r = config_bool(config, "virtio.legacy", false, &v->legacy, err)) < 0 ||
-	    (r = config_bool(config, "virtio.modern", true, &v->modern, err)) < 0 ||
-	    (r = config_bool(config, "virtio_msix", true, &msix, err)) < 0)
-		return r;
+	TRY(config_bool(config, "virtio.legacy", false, &v->legacy, err));
+	TRY(config_bool(config, "virtio.modern", true, &v->modern, err));
+	TRY(config_bool(config, "virtio_msix", true, &msix, err));
 	if (!v->legacy && !v->modern)
 		return error_set(err, EINVAL, "virtio.legacy and virtio.modern are both off");
 	pci_set_ids(&v->pci, PCI_VENDOR_VIRTIO, device_id(v), ops->pci_class, v->legacy ? 0 : 1);
 	pci_set_subsystem(&v->pci, PCI_VENDOR_VIRTIO, v->legacy ? ops->type : 0x1100);
 	pci_add_pin(&v->pci);
-	if (msix && (r = pci_add_msix(&v->pci, BAR_MSIX, n_queues + 1, err)) < 0)
-		return r;
+	if (msix)
+		TRY(pci_add_msix(&v->pci, BAR_MSIX, n_queues + 1, err));
 	if (v->modern)
 		add_modern(v);
 	if (v->legacy)

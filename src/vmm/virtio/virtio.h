@@ -19,8 +19,7 @@
 struct virtio;
 struct worker;
 
-#define VIRTIO_MAX_QUEUES 64
-#define VIRTIO_CFG_MAX 256
+enum { VIRTIO_MAX_QUEUES = 64, VIRTIO_CFG_MAX = 256 };
 
 struct virtio_ops {
 	uint16_t type; /* VIRTIO_ID_* */

@@ -17,12 +17,11 @@
 #include <linux/virtio_ring.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
+#include "base/iov.h"
 #include "vmm/mem.h"
 
-#define VIRTQ_MAX_SIZE 1024
-#define VIRTQ_MAX_SEGS 258
+enum { VIRTQ_MAX_SIZE = 1024, VIRTQ_MAX_SEGS = 258 };
 
 struct virtq {
 	const struct mem *mem;
@@ -72,15 +71,5 @@ bool virtq_wants_interrupt(struct virtq *q);
  */
 bool virtq_enable_kicks(struct virtq *q);
 void virtq_disable_kicks(struct virtq *q);
-
-/* Copies between a request's parts and memory of ours; returns how much there was. */
-size_t iov_to_buf(const struct iovec *iov, unsigned n, size_t skip, void *buf, size_t len);
-size_t iov_from_buf(const struct iovec *iov, unsigned n, size_t skip, const void *buf, size_t len);
-
-/*
- * Cuts segments to [skip, skip + len) in place, len UINT64_MAX: to their end; returns the first,
- * and how many there are.
- */
-struct iovec *iov_cut(struct iovec *iov, unsigned *n, size_t skip, uint64_t len);
 
 #endif
