@@ -40,6 +40,8 @@ is_called(const char *pattern, const char *module)
 {
 	size_t len = strlen(pattern);
 
+	if (str_after(module, "ld-musl-") && (str_eq(pattern, "libc") || str_eq(pattern, "libc.so")))
+		return true; /* musl's library and its loader are one file */
 	return dt_part_matches(pattern, module) ||
 	       (strncmp(pattern, module, len) == 0 && module[len] == '.' && len > 0);
 }

@@ -1,8 +1,10 @@
 /*
  * syscall::NAME:entry and return, on the raw tracepoints sys_enter and
- * sys_exit (BTF-typed: registers are read without a helper).  Probes with the
- * same clauses share one program, which finds its probe by the call's number
- * in a small table; a program for one call compares and leaves.
+ * sys_exit.  Those that read registers are BTF-typed: no helper is needed for
+ * that; others do without, and so without the kernel's types, reading which is
+ * most of what it takes to start.  Probes with the same clauses share one
+ * program, which finds its probe by the call's number in a small table; a
+ * program for one call compares and leaves.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -55,14 +57,22 @@ sys_arg_type(struct dt *dt, const struct probe *p, unsigned i)
  */
 #define REG(name) ((int)offsetof(struct user_regs_struct, name))
 
+/* A register as the call found it, into reg. */
+static void
+load_register(struct gen *g, int reg, int off)
+{
+	g->reads_registers = true;
+	asm_load(&g->a, 8, reg, R6, 0);
+	asm_load(&g->a, 8, reg, reg, off);
+}
+
 static int
 sys_gen_probe(struct gen *g, const struct hook *h, struct error *err)
 {
 	struct asmb *a = &g->a;
 
 	if (h->probes[0]->data & RETURN) {
-		asm_load(a, 8, R1, R6, 0);
-		asm_load(a, 8, R1, R1, REG(orig_rax));
+		load_register(g, R1, REG(orig_rax));
 	} else {
 		asm_load(a, 8, R1, R6, 8);
 	}
@@ -96,8 +106,7 @@ sys_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err)
 		asm_imm(&g->a, R0, 0);
 		return 0;
 	}
-	asm_load(&g->a, 8, R0, R6, 0);
-	asm_load(&g->a, 8, R0, R0, regs[i]);
+	load_register(g, R0, regs[i]);
 	return 0;
 }
 
@@ -117,8 +126,10 @@ sys_prepare(struct dt *dt, struct hook *h, struct error *err)
 static int
 sys_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
 {
-	return hook_attach_tracepoint(
-		dt, h, g, h->probes[0]->data & RETURN ? "sys_exit" : "sys_enter", err);
+	const char *name = h->probes[0]->data & RETURN ? "sys_exit" : "sys_enter";
+
+	return g->reads_registers ? hook_attach_tracepoint(dt, h, g, name, err)
+				  : hook_attach_raw_tracepoint(dt, h, g, name, err);
 }
 
 const struct provider provider_syscall = {

@@ -11,7 +11,8 @@
  *
  * Files are found by the processes that map them now, and by -x usdtfile=PATH.
  *
- * Oracle's dtrace -G writes notes of another form (.note.usdt), read as well.
+ * Oracle's dtrace -G writes notes of another form (.note.usdt), its older ones and
+ * illumos' DOF (.SUNW_dof, dof.c): they are read as well.
  *
  * Sites with a counter ("semaphore") have it raised while they are traced: that is
  * what FOO_BAR_ENABLED() asks.
@@ -76,16 +77,37 @@ add_note(struct search *s, const struct sdt_note *n)
 	    !dt_part_matches(s->part[3], name) ||
 	    !elfsyms_to_offset(s->file->syms, n->pc, &place.offset))
 		return;
+	/* The kernel raises counters in pages that come from the file, which is how .bss begins, not others. */
 	if (n->semaphore && !elfsyms_to_offset(s->file->syms, n->semaphore, &place.semaphore))
-		return;
+		place.semaphore = 0;
 	uprobe_add(s->dt, &provider_usdt, names, &place);
+}
+
+/* The i-th site that the file tells of, in notes or in DOF; NULL past the last. */
+static const struct sdt_note *
+site_in(struct ufile *f, size_t i)
+{
+	size_t n_notes = elfsyms_n_notes(f->syms), len;
+
+	if (i < n_notes)
+		return elfsyms_note(f->syms, i);
+	if (!f->dof_read) {
+		cleanup_free char *data = elfsyms_section(f->syms, ".SUNW_dof", &len);
+
+		f->dof_read = true;
+		if (data && !elfsyms_is_32bit(f->syms))
+			f->dof = dof_parse(data, len, elfsyms_section_addr(f->syms, ".SUNW_dof"));
+	}
+	return f->dof && i - n_notes < f->dof->n_notes ? &f->dof->notes[i - n_notes] : NULL;
 }
 
 static void
 search_file(struct search *s)
 {
-	for (size_t i = 0; s->file && i < elfsyms_n_notes(s->file->syms); i++)
-		add_note(s, elfsyms_note(s->file->syms, i));
+	const struct sdt_note *n;
+
+	for (size_t i = 0; s->file && (n = site_in(s->file, i)); i++)
+		add_note(s, n);
 }
 
 /* by_pid: probes of this process alone; else of its files, whoever maps them. */
@@ -294,14 +316,21 @@ keep_definitions(struct dt *dt, struct ast *ast)
 	}
 }
 
-/* Those that dtrace -h of ours left, or else that Oracle's -G did. */
+/* Those that dtrace -h of ours left, or else that Oracle's -G did, or illumos'. */
 static char *
-definitions_in(const struct elfsyms *e, size_t *ret_len)
+definitions_in(const struct ufile *f, size_t *ret_len)
 {
-	char *own = elfsyms_section(e, ".dtrace.providers", ret_len);
-	cleanup_free char *notes = own ? NULL : elfsyms_section(e, ".note.usdt", ret_len);
+	char *own = elfsyms_section(f->syms, ".dtrace.providers", ret_len);
+	cleanup_free char *notes = own ? NULL : elfsyms_section(f->syms, ".note.usdt", ret_len);
 
-	return own || !notes ? own : usdt_note_definitions(notes, *ret_len, ret_len);
+	if (own)
+		return own;
+	if (notes)
+		return usdt_note_definitions(notes, *ret_len, ret_len);
+	if (!f->dof)
+		return NULL;
+	*ret_len = f->dof->definitions_len;
+	return xmemdup(f->dof->definitions, *ret_len);
 }
 
 /* The definitions that the file carries, read when first asked for. */
@@ -314,13 +343,17 @@ read_definitions(struct dt *dt, struct ufile *f, const char *module)
 	if (f->definitions_read)
 		return;
 	f->definitions_read = true;
-	text = definitions_in(f->syms, &len);
+	text = definitions_in(f, &len);
 	for (size_t at = 0; text && at < len; at += strlen(text + at) + 1) {
 		cleanup_error struct error err = ERROR_INIT;
 		struct ast *ast;
 
-		/* A file may carry anything: what is not D, or declares what is known, is passed over. */
-		if (!text[at] || dt_parse(dt, text + at, strlen(text + at), module, &ast, &err) < 0)
+		/*
+		 * A file may carry anything: what is not D, or declares what is known (to the
+		 * library, too), is passed over.
+		 */
+		if (!text[at] || dt_load_library_for(dt, text + at, &err) < 0 ||
+		    dt_parse(dt, text + at, strlen(text + at), module, &ast, &err) < 0)
 			continue;
 		keep_definitions(dt, ast);
 		(void)dt_check(dt, ast, &err);
@@ -386,14 +419,14 @@ usdt_arg(struct dt *dt, const struct probe *p, unsigned i, struct probe_arg *ret
 
 	if (!def)
 		return plain_arg(p, i, ret);
-	shown = def->body ? def->body : def->args;
+	shown = def->has_body ? def->body : def->args; /* ": ()" shows none */
 	for (; shown && k < i; k++)
 		shown = shown->next;
 	if (!shown)
 		return false;
 	own = shown;
 	/* probe p(struct foo *f) : (fooinfo_t *f): the argument of the same name, translated. */
-	if (def->body) {
+	if (def->has_body) {
 		from = 0;
 		for (own = def->args; own && !str_eq(own->name, shown->name); own = own->next)
 			from++;
@@ -491,7 +524,7 @@ usdt_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err)
 	return 0;
 }
 
-/* --- sites that ask whether somebody traces (Oracle's -G; ours and SystemTap's have a counter) */
+/* --- sites that ask whether somebody traces (-G of others; ours and SystemTap's have a counter) */
 
 /* A program of its own there: it sets the int whose address is the site's operand. */
 static int
@@ -504,6 +537,8 @@ attach_asking(struct dt *dt, struct hook *h, const struct usite *like, const str
 	struct usdt_arg arg;
 	int r;
 
+	if (!*n->args)
+		return error_set(err, ENOTSUP, "it wants a register changed, as illumos' kernel does");
 	if (usdt_arg_parse(n->args, 0, &arg) <= 0 || arg.where == USDT_CONST ||
 	    !elfsyms_to_offset(site.file->syms, n->pc, &site.offset))
 		return 0; /* it goes on as if nobody did */
@@ -543,10 +578,9 @@ usdt_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
 
 	for (size_t i = 0; i < h->n && r == 0; i++) {
 		const struct usite *s = usite_of(h->probes[i]);
+		const struct sdt_note *n;
 
-		for (size_t k = 0; k < elfsyms_n_notes(s->file->syms); k++) {
-			const struct sdt_note *n = elfsyms_note(s->file->syms, k);
-
+		for (size_t k = 0; (n = site_in(s->file, k)); k++) {
 			if (n->asks && str_eq(n->provider, s->note->provider) &&
 			    str_eq(n->name, s->note->name) && attach_asking(dt, h, s, n, &why) < 0) {
 				/* A kernel that lets nobody write: what is asked for is traced all the same. */

@@ -2,10 +2,14 @@
 #include "dtrace/stable.h"
 
 #define BY(e) {INT(e)}
+/* Of a folio: its head has bit 6 (PG_head) if there are several, the word behind it the order. */
+#define PAGES                                                                       \
+	BY("(*(uint64_t *)args[0] & 64) == 0 ? 1 : "                                \
+	   "1 << (*(uint64_t *)((uint64_t)args[0] + sizeof(struct page)) & 255)")
 
 static const struct stable_probe rows[] = {
-	{"anonpgin", "entry swap_read_folio", NULL, BY("1")},
-	{"anonpgout", "entry swap_writepage", NULL, BY("1")},
+	{"anonpgin", "entry swap_read_folio", NULL, PAGES},
+	{"anonpgout", "entry swap_writepage", NULL, PAGES},
 	{"as_fault", "entry handle_mm_fault", NULL, BY("1")},
 	{"cow_fault", "entry do_wp_page", NULL, BY("1")},
 	{"dfree", "tp mm_page_free", NULL, BY("1 << args[1]")},
@@ -20,8 +24,8 @@ static const struct stable_probe rows[] = {
 	{"pgpgout", "tp block_bio_queue", "(args[0]->bi_opf & 0xff) == 1",
 	 BY("(args[0]->bi_iter.bi_size + 4095) >> 12")},
 	{"pgrrun", "tp mm_vmscan_kswapd_wake", NULL, BY("1")},
-	{"pgswapin", "entry do_swap_page", NULL, BY("1")},
-	{"pgswapout", "entry swap_writepage", NULL, BY("1")},
+	{"pgswapin", "entry swap_read_folio", NULL, PAGES},
+	{"pgswapout", "entry swap_writepage", NULL, PAGES},
 	{"prot_fault", "entry bad_area_access_error", NULL, BY("1")},
 	{"scan", "tp mm_vmscan_lru_isolate", NULL, BY("args[3]")},
 	{"swapin", "entry do_swap_page", NULL, BY("1")},

@@ -24,6 +24,7 @@
 #include "base/map.h"
 #include "ctf/elfsyms.h"
 
+#define NAME_LONGEST 53 /* a process id comes behind it */
 #define PROBES ".probes"
 #define PROVIDERS ".dtrace.providers"
 
@@ -117,14 +118,21 @@ static int
 parse(struct dt *dt, const char *text, size_t len, const char *file, struct ast **ret,
       struct error *err)
 {
+	bool found = false;
 	int r = dt_parse(dt, text, len, file, ret, err);
 
 	if (r < 0)
 		return r;
-	for (const struct node *n = (*ret)->top; n; n = n->next)
-		if (n->kind == N_PROVIDER)
-			return 0;
-	return error_set(err, ENOENT, "%s defines no provider", file);
+	for (const struct node *n = (*ret)->top; n; n = n->next) {
+		if (n->kind != N_PROVIDER)
+			continue;
+		found = true;
+		if (strlen(n->name) > NAME_LONGEST)
+			return error_set(err, ENAMETOOLONG,
+					 "%s:%d: the name of provider \"%s\" is longer than %d characters",
+					 file, n->line, n->name, NAME_LONGEST);
+	}
+	return found ? 0 : error_set(err, ENOENT, "%s defines no provider", file);
 }
 
 int
@@ -270,6 +278,34 @@ write_object(int fd, const struct ast *ast, const char *text, size_t len, struct
 	return r;
 }
 
+/*
+ * Does the object ask whether a probe of that provider is traced?  Then it wants its counter: it
+ * has the header's weak one, or none; the object that -G made has all of them.
+ */
+static bool
+asks(int fd, const char *provider)
+{
+	cleanup_free char *start = str_printf("%s_", provider);
+	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
+	Elf_Scn *scn = NULL;
+	GElf_Shdr sh;
+	bool found = false;
+
+	while (elf && !found && (scn = elf_nextscn(elf, scn)) && gelf_getshdr(scn, &sh)) {
+		Elf_Data *data = sh.sh_type == SHT_SYMTAB ? elf_getdata(scn, NULL) : NULL;
+		GElf_Sym sym;
+
+		for (int i = 0; !found && data && gelf_getsym(data, i, &sym); i++) {
+			const char *name = elf_strptr(elf, sh.sh_link, sym.st_name);
+
+			found = name && str_after(name, start) && str_ends(name, "_semaphore") &&
+				(sym.st_shndx == SHN_UNDEF || GELF_ST_BIND(sym.st_info) == STB_WEAK);
+		}
+	}
+	elf_end(elf);
+	return found;
+}
+
 /* Has the object a site of that provider? */
 static int
 has_site(const char *path, const char *provider, bool *ret, struct error *err)
@@ -284,6 +320,7 @@ has_site(const char *path, const char *provider, bool *ret, struct error *err)
 		return r;
 	for (size_t i = 0; i < elfsyms_n_notes(e); i++)
 		*ret |= str_eq(elfsyms_note(e, i)->provider, provider);
+	*ret = *ret || asks(fd, provider);
 	return 0;
 }
 

@@ -48,30 +48,47 @@ pad(struct part *p)
 		p->at += (size_t)(p->end - p->at) < 4 - n ? (size_t)(p->end - p->at) : 4 - n;
 }
 
+void
+usdt_define(struct strbuf *out, const char *name, const char *const *native, size_t n_native,
+	    const char *const *shown, const uint8_t *from, size_t n_shown)
+{
+	strbuf_addf(out, "\tprobe %s(", name);
+	for (size_t i = 0; n_shown && i < n_native; i++)
+		strbuf_addf(out, "%s%s a%zu", i ? ", " : "", native[i], i);
+	for (size_t i = 0; i < n_shown; i++)
+		strbuf_addf(out, "%s%s a%u", i ? ", " : ") : (", shown[i], from[i]);
+	strbuf_adds(out, ");\n");
+}
+
+/* Texts, each with the byte behind it if it has one; how many there are comes first. */
+static bool
+take_types(struct part *p, const char **ret, uint8_t *from, uint32_t *ret_n)
+{
+	uint32_t n, number;
+
+	if (!take_number(p, 1, &n))
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		if (!(ret[i] = take_text(p)) || (from && !take_number(p, 1, &number)))
+			return false;
+		if (from)
+			from[i] = (uint8_t)number;
+	}
+	*ret_n = n;
+	return true;
+}
+
 /* One probe; false where the note ends before it does. */
 static bool
 add_probe(struct part *p, struct strbuf *out)
 {
-	const char *name = take_text(p), *type;
-	uint32_t n, from;
+	const char *native[UINT8_MAX], *shown[UINT8_MAX], *name = take_text(p);
+	uint8_t from[UINT8_MAX];
+	uint32_t n_native, n_shown;
 
-	if (!name || !take_number(p, 1, &n))
+	if (!name || !take_types(p, native, NULL, &n_native) || !take_types(p, shown, from, &n_shown))
 		return false;
-	strbuf_addf(out, "\tprobe %s(", name);
-	for (uint32_t i = 0; i < n; i++) {
-		if (!(type = take_text(p)))
-			return false;
-		strbuf_addf(out, "%s%s a%u", i ? ", " : "", type, i);
-	}
-	strbuf_adds(out, ")");
-	if (!take_number(p, 1, &n))
-		return false;
-	for (uint32_t i = 0; i < n; i++) {
-		if (!(type = take_text(p)) || !take_number(p, 1, &from))
-			return false;
-		strbuf_addf(out, "%s%s a%u", i ? ", " : " : (", type, from);
-	}
-	strbuf_adds(out, n ? ");\n" : ";\n");
+	usdt_define(out, name, native, n_native, shown, from, n_shown);
 	pad(p);
 	return true;
 }

@@ -4,18 +4,49 @@
 inline char SSLEEP = 1;
 inline char SRUN = 2;
 inline char SZOMB = 3;
-inline char SIDL = 4;
-inline char SSTOP = 5;
+inline char SSTOP = 4;
+inline char SIDL = 5;
 inline char SONPROC = 6;
 inline char SWAIT = 7;
 
 inline char PR_MODEL_ILP32 = 1;
 inline char PR_MODEL_LP64 = 2;
 
-inline int PR_STOPPED = 0x00000001;
-inline int PR_ISTOP = 0x00000002;
-inline int PR_ASLEEP = 0x00000008;
-inline int PR_IDLE = 0x10000000;
+/* Bits of lwpsinfo_t's pr_flag; those without a comment are never set here. */
+inline int PR_STOPPED = 0x00000001;	/* by a signal or a debugger */
+inline int PR_ISTOP = 0x00000002;	/* the same */
+inline int PR_DSTOP = 0x00000004;
+inline int PR_STEP = 0x00000008;
+inline int PR_ASLEEP = 0x00000010;
+inline int PR_PCINVAL = 0x00000020;
+inline int PR_ASLWP = 0x00000040;
+inline int PR_AGENT = 0x00000080;
+inline int PR_DETACH = 0x00000100;
+inline int PR_DAEMON = 0x00000200;
+inline int PR_IDLE = 0x00000400;	/* a CPU's idle thread */
+inline int PR_ISSYS = 0x00001000;	/* a thread of the kernel */
+inline int PR_VFORKP = 0x00002000;
+inline int PR_ORPHAN = 0x00004000;
+inline int PR_NOSIGCHLD = 0x00008000;
+inline int PR_WAITPID = 0x00010000;
+inline int PR_FORK = 0x00100000;
+inline int PR_RLC = 0x00200000;
+inline int PR_KLC = 0x00400000;
+inline int PR_ASYNC = 0x00800000;
+inline int PR_MSACCT = 0x01000000;
+inline int PR_BPTADJ = 0x02000000;
+inline int PR_PTRACE = 0x04000000;	/* traced by ptrace(2) */
+inline int PR_MSFORK = 0x08000000;
+
+/* What pr_stype may say elsewhere; here it is SOBJ_NONE. */
+inline char SOBJ_NONE = 0;
+inline char SOBJ_MUTEX = 1;
+inline char SOBJ_RWLOCK = 2;
+inline char SOBJ_CV = 3;
+inline char SOBJ_SEMA = 4;
+inline char SOBJ_USER = 5;
+inline char SOBJ_USER_PI = 6;
+inline char SOBJ_SHUTTLE = 7;
 
 /* Members without a translation are those of illumos' /proc that nobody counts here. */
 typedef struct psinfo {
@@ -31,12 +62,12 @@ typedef struct psinfo {
 	gid_t pr_gid;
 	gid_t pr_egid;
 	uintptr_t pr_addr;	/* of the struct task_struct */
-	size_t pr_size;
-	size_t pr_rssize;
+	size_t pr_size;		/* of its memory, in KiB */
+	size_t pr_rssize;	/* of what is resident of it */
 	dev_t pr_ttydev;
 	ushort_t pr_pctcpu;
 	ushort_t pr_pctmem;
-	timestruc_t pr_start;	/* since boot */
+	timestruc_t pr_start;	/* since 1970 */
 	timestruc_t pr_time;
 	timestruc_t pr_ctime;
 	string pr_fname;
@@ -63,13 +94,13 @@ typedef struct lwpsinfo {
 	char pr_state;
 	char pr_sname;
 	char pr_nice;
-	short pr_syscall;
+	short pr_syscall;	/* of the thread that fires: the system call it is in, else 0 */
 	char pr_oldpri;
 	char pr_cpu;
 	int pr_pri;
 	ushort_t pr_pctcpu;
-	timestruc_t pr_start;
-	timestruc_t pr_time;
+	timestruc_t pr_start;	/* since 1970 */
+	timestruc_t pr_time;	/* it ran */
 	string pr_clname;
 	string pr_name;		/* the thread's own */
 	processorid_t pr_onpro;
@@ -77,6 +108,10 @@ typedef struct lwpsinfo {
 	psetid_t pr_bindpset;
 	lgrp_id_t pr_lgrp;
 } lwpsinfo_t;
+
+/* start_time is of the clock that timestamp is of. */
+inline timestruc_t d_started[struct task_struct *T] =
+	xlate <timestruc_t> ((uint64_t)walltimestamp - (timestamp - T->start_time));
 
 /* d_nr, d_tgid, d_lwpid, d_id, d_addr, d_zone_of, zonename: see priv.c, priv_view() */
 
@@ -93,7 +128,11 @@ translator psinfo_t < struct task_struct *T > {
 	pr_addr = d_addr[(uint64_t)T];
 	pr_ttydev = T->signal->tty == 0 ? 0xffffffff :
 	    T->signal->tty->driver->major << 20 | T->signal->tty->driver->minor_start + T->signal->tty->index;
-	pr_start = xlate <timestruc_t> (T->group_leader->start_boottime);
+	pr_size = T->mm == 0 ? 0 : T->mm->total_vm << 2;
+	/* of files, anonymous, shared: [2] is what was swapped out */
+	pr_rssize = T->mm == 0 ? 0 : T->mm->rss_stat[0].count + T->mm->rss_stat[1].count +
+	    T->mm->rss_stat[3].count << 2;
+	pr_start = d_started[T->group_leader];
 	pr_fname = T->group_leader->comm;
 	pr_psargs = d_psargs(T);
 	pr_argv = T->mm == 0 ? 0 : T->mm->arg_start;
@@ -120,8 +159,9 @@ inline char d_state[struct task_struct *t] =
 	t->__state & 0xc ? SSTOP : t->__state & 0x800 ? SIDL : SSLEEP;
 
 translator lwpsinfo_t < struct task_struct *T > {
-	pr_flag = T->on_cpu ? 0 : T->__state & 0xc ? PR_STOPPED | PR_ISTOP :
-	    T->__state ? PR_ASLEEP : 0;
+	pr_flag = (T->on_cpu ? 0 : T->__state & 0xc ? PR_STOPPED | PR_ISTOP :
+	    T->__state ? PR_ASLEEP : 0) | (T->pid == 0 ? PR_IDLE : 0) |
+	    (T->flags & 0x200000 ? PR_ISSYS : 0) | (T->ptrace & 1 ? PR_PTRACE : 0);
 	pr_lwpid = d_lwpid[T];
 	pr_addr = d_addr[(uint64_t)T];
 	pr_wchan = 0;
@@ -130,16 +170,18 @@ translator lwpsinfo_t < struct task_struct *T > {
 	pr_sname = d_state[T] == SSLEEP ? 'S' : d_state[T] == SRUN ? 'R' :
 	    d_state[T] == SZOMB ? 'Z' : d_state[T] == SIDL ? 'I' : d_state[T] == SSTOP ? 'T' : 'O';
 	pr_nice = T->static_prio - 120 + 20;
-	pr_syscall = 0;
+	pr_syscall = T == curthread && T->mm != 0 && (int64_t)uregs[15] > 0 ?
+	    uregs[15] : 0; /* orig_rax: the number, -1 in a trap */
 	pr_pri = 139 - T->prio;
 	pr_clname = T->policy == 0 ? "TS" : T->policy == 3 ? "FX" : T->policy == 5 ? "IDLE" :
 	    T->policy == 6 ? "DL" : "RT";
 	pr_name = T->comm;
-	pr_start = xlate <timestruc_t> (T->start_boottime);
+	pr_start = d_started[T];
+	pr_time = xlate <timestruc_t> (T->se.sum_exec_runtime);
 	pr_onpro = T->thread_info.cpu;
 	pr_bindpro = T->nr_cpus_allowed == 1 ? T->thread_info.cpu : -1;
 	pr_bindpset = -1;
-	pr_lgrp = 0;
+	pr_lgrp = d_lgrp_of[T->thread_info.cpu];
 };
 
 inline psinfo_t *curpsinfo = xlate <psinfo_t *> (curthread);
@@ -163,17 +205,14 @@ typedef struct cpuinfo {
 translator cpuinfo_t < int C > {
 	cpu_id = C;
 	cpu_pset = 0;
-	cpu_chip = 0;
-	cpu_lgrp = 0;
+	cpu_chip = d_chip_of[C];
+	cpu_lgrp = d_lgrp_of[C];
 };
 
 inline cpuinfo_t *curcpu = xlate <cpuinfo_t *> (cpu);
 inline chipid_t chip = curcpu->cpu_chip;
 inline psetid_t pset = curcpu->cpu_pset;
 inline lgrp_id_t lgrp = curcpu->cpu_lgrp;
-inline string cwd = d_path(&curthread->fs->pwd);
-inline string root = d_path(&curthread->fs->root);
-
 inline string cwd = d_path(&curthread->fs->pwd);
 inline string root = d_path(&curthread->fs->root);
 inline string execargs = d_psargs(curthread);
@@ -194,7 +233,7 @@ translator fileinfo_t < struct file *F > {
 	fi_pathname = F == 0 ? "<none>" : d_path(&F->f_path);
 	fi_offset = F == 0 ? 0 : F->f_pos;
 	fi_fs = F == 0 ? "<none>" : stringof(F->f_inode->i_sb->s_type->name);
-	fi_mount = "<unknown>";
+	fi_mount = F == 0 ? "<none>" : d_mount(&F->f_path);
 	fi_oflags = F == 0 ? 0 : F->f_flags;
 };
 
@@ -217,3 +256,9 @@ inline int O_DSYNC = 010000;
 inline int O_LARGEFILE = 0100000;
 inline int O_RSYNC = 04010000;
 inline int O_SYNC = 04010000;
+inline int O_FSYNC = 04010000;
+inline int O_ASYNC = 020000;
+inline int O_DIRECT = 040000;
+inline int O_DIRECTORY = 0200000;
+inline int O_NOFOLLOW = 0400000;
+inline int O_CLOEXEC = 02000000;
