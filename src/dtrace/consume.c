@@ -55,8 +55,15 @@ static void
 show_trace(struct dt *dt, const struct act *a, const char *data)
 {
 	const struct rec *rec = &a->recs[0];
-	struct value v = show_value(dt, rec, data);
+	struct value v;
 
+	if (show_by_name(rec)) {
+		cleanup_free char *text = show_key(dt, rec, data);
+
+		fputs(text, dt->out);
+		return;
+	}
+	v = show_value(dt, rec, data);
 	if (dt->opts.rawbytes && (rec->kind == REC_BYTES || rec->kind == REC_STRING)) {
 		show_bytes(dt, (const unsigned char *)data + rec->offset, rec->size);
 		return;
@@ -206,6 +213,20 @@ show_system(struct dt *dt, const struct act *a, const char *data, struct error *
 	return 0;
 }
 
+/* The depth of a stack that a program has written is a number like any other. */
+static int
+check_depths(const struct act *a, const char *data, struct error *err)
+{
+	for (size_t i = 0; i < a->n_recs; i++) {
+		const struct rec *rec = &a->recs[i];
+		const struct stack_value *s = (const void *)(data + rec->offset);
+
+		if (rec->kind == REC_FRAMES && s->depth > show_room(rec))
+			return error_set(err, EBADMSG, "processing aborted: Data record has incorrect size");
+	}
+	return 0;
+}
+
 int
 show_act(struct dt *dt, const struct act *a, const char *data, struct error *err)
 {
@@ -213,7 +234,10 @@ show_act(struct dt *dt, const struct act *a, const char *data, struct error *err
 	const char *at = a->n_recs ? data + a->recs[0].offset : data;
 	cleanup_free char *text = NULL;
 	uint64_t pid;
+	int r = check_depths(a, data, err);
 
+	if (r < 0)
+		return r;
 	switch (a->action) {
 	case A_TRACE:
 		show_trace(dt, a, data);
@@ -356,7 +380,7 @@ show_record(struct dt *dt, const char *data, struct error *err)
 	for (const struct act *a = cl->acts; a && r == 0; a = a->next)
 		if (done >> (a->bit & 63) & 1)
 			r = show_act(dt, a, data, err);
-	if (line)
+	if (line && r == 0)
 		fputc('\n', dt->out);
 	return r;
 }
@@ -463,6 +487,18 @@ tell_drops(struct dt *dt, const char *tag, const char *what, const char *more, u
 	fprintf(stderr, "%s\n", message);
 }
 
+/* A buffer that is to be filled loses nothing: its first loss is the trace's end. */
+static bool
+ends_with_drops(struct dt *dt, const uint64_t *now)
+{
+	if (dt->opts.bufpolicy != BUF_FILL)
+		return false;
+	for (unsigned cpu = 0; cpu < DT_DROP_CPUS; cpu++)
+		if (now[cpu])
+			keep_no_more(dt);
+	return true;
+}
+
 static void
 tell_cpu_drops(struct dt *dt, const char *tag, const char *what, const uint64_t *now, uint64_t *seen)
 {
@@ -482,10 +518,11 @@ tell_all_drops(struct dt *dt)
 	const struct dt_shared *s = dt->shared;
 	struct dt_shared *seen = dt->seen;
 
-	tell_cpu_drops(dt, "PRINCIPAL", "drop", s->drops, seen->drops);
+	if (!ends_with_drops(dt, s->drops))
+		tell_cpu_drops(dt, "PRINCIPAL", "drop", s->drops, seen->drops);
 	tell_cpu_drops(dt, "AGGREGATION", "aggregation drop", s->agg_drops, seen->agg_drops);
 	tell_drops(dt, "DYNAMIC", "dynamic variable drop", "", s->dyn_drops, &seen->dyn_drops);
-	tell_drops(dt, "SPEC", "speculative drop", "", dt->spec_drops, &dt->seen_spec_drops);
+	tell_drops(dt, "SPEC", "speculative drop", "", s->spec_drops, &seen->spec_drops);
 	tell_drops(dt, "SPECUNAVAIL", "failed speculation", " (no speculative buffer available)",
 		   s->spec_none, &seen->spec_none);
 	tell_drops(dt, "LEVEL", "nested probe drop", "", s->level_drops, &seen->level_drops);

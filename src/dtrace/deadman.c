@@ -7,8 +7,9 @@
  * the kernel, once a second, compares, and sets the word that every program looks at before it does
  * anything (dt_shared.stopped).  The consumer finds the word there when it wakes up, and ends.
  *
- * The clock starts with the first wait: what ends in BEGIN does not pay for it.  Anonymous tracing has
- * none, as nobody looks after it before it is claimed.
+ * The clock starts before the first record is taken, as its reader may already keep us waiting; what
+ * ended in BEGIN does not pay for it.  Anonymous tracing has none, as nobody looks after it before it
+ * is claimed.
  */
 #include <bpf/bpf.h>
 #include <linux/perf_event.h>
@@ -73,7 +74,7 @@ dt_deadman_start(struct dt *dt, struct error *err)
 {
 	int r;
 
-	if (dt->deadman_fds[0] >= 0)
+	if (dt->deadman_fds[0] >= 0 || dt->shared->stopped)
 		return 0;
 	dt->shared->alive = time_mono_ns();
 	if ((r = load_clock(dt, err)) < 0)

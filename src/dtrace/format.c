@@ -1,14 +1,17 @@
 /*
  * D's printf: C's conversions (sizes are known, so h, l and ll say nothing), and
- * %@ for the aggregation in printa, %a %A symbol addresses, %Y dates, %k stacks.
+ * %@ for the aggregation in printa, %a %A symbol addresses, %C %S with escapes, %Y dates, %k stacks.
  */
 #include "dtrace/format.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "dtrace/proc.h"
 #include "dtrace/show.h"
+#include "dtrace/usyms.h"
 
 struct format *
 format_new(void)
@@ -190,6 +193,63 @@ print_floating(FILE *out, const struct piece *piece, const struct value *v, int 
 	fprintf(out, spec, width, precision, d);
 }
 
+/*
+ * The kernel's, or with %A that of the process of -c or -p; what sym(), usym() and their like made
+ * of it is text already.
+ */
+static char *
+show_address(struct dt *dt, char conv, const struct value *v)
+{
+	pid_t target = conv == 'A' ? dt_procs_pid(dt, 0) : 0;
+
+	if (v->text)
+		return xstrdup(v->text);
+	if (target)
+		return usyms_show(dt->usyms, target, (uint64_t)v->number, false, USYM_FRAME);
+	return show_symbol(dt, (uint64_t)v->number, true);
+}
+
+/* %S and %C: what a terminal would not show is written as in a C string. */
+static char *
+escape(const char *text)
+{
+	static const char special[] = "\a\b\f\n\r\t\v\"\\", letter[] = "abfnrtv\"\\";
+	struct strbuf b = STRBUF_INIT;
+	const char *at;
+
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if ((at = strchr(special, c)))
+			strbuf_addf(&b, "\\%c", letter[at - special]);
+		else if (isprint(c))
+			strbuf_add(&b, text, 1);
+		else
+			strbuf_addf(&b, "\\%03o", c);
+	}
+	return strbuf_steal(&b);
+}
+
+/* Frames begin at the margin, or, of %-Nk and %*k of a negative number, at column N. */
+static void
+print_stack(FILE *out, struct dt *dt, const struct piece *piece, const char *text, int width)
+{
+	bool left = width < 0 || strchr(piece->flags, '-');
+	int indent = left ? abs(width) : 0;
+
+	while (*text) {
+		size_t len = strcspn(text, "\n"), skip = strspn(text, " ");
+
+		if (skip > dt->opts.stackindent)
+			skip = dt->opts.stackindent;
+		if (len)
+			fprintf(out, "%*s%.*s", indent, "", (int)(len - skip), text + skip);
+		text += len;
+		if (*text)
+			fputc(*text++, out);
+	}
+}
+
 void
 format_value(FILE *out, struct dt *dt, const struct piece *piece, const struct value *v, int width,
 	     int precision)
@@ -202,15 +262,18 @@ format_value(FILE *out, struct dt *dt, const struct piece *piece, const struct v
 	switch (piece->conv) {
 	case 'a':
 	case 'A':
-		text = show_symbol(dt, (uint64_t)v->number, true);
+		text = show_address(dt, piece->conv, v);
 		print_text(out, piece, text, width, precision);
 		return;
 	case 'c':
 		fprintf(out, "%*c", width < 0 ? 0 : width, (int)v->number);
 		return;
-	case 's':
 	case 'S':
 	case 'C':
+		text = v->text ? escape(v->text) : escape((const char[]){(char)v->number, '\0'});
+		print_text(out, piece, text, width, precision);
+		return;
+	case 's':
 		text = v->text ? xstrdup(v->text) : str_printf("%lld", (long long)v->number);
 		print_text(out, piece, text, width, precision);
 		return;
@@ -233,7 +296,7 @@ format_value(FILE *out, struct dt *dt, const struct piece *piece, const struct v
 		break;
 	}
 	if (v->text && piece->conv == 'k')
-		fputs(v->text, out);
+		print_stack(out, dt, piece, v->text, width);
 	else if (v->text)
 		print_text(out, piece, v->text, width, precision);
 	else

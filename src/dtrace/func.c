@@ -2,16 +2,18 @@
  * Subroutines.  Simple ones are a few instructions; those that walk text or the
  * kernel's lists are functions of rt.bpf.c, called with texts in scratch buffers.
  */
+#include <net/if_arp.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "dtrace/check.h"
 #include "dtrace/priv.h"
 
-/* What each takes: 's' text, 't' text or 0, 'n' number or pointer, 'p' pointer, 'P' the same or text. */
+/* What each takes: 's' text or NULL, 'n' number or pointer, 'p' pointer, 'P' the same or text. */
 static const char *const shapes[F_NFUNCS] = {
 	[F_STRLEN] = "s",	[F_STRJOIN] = "ss",	[F_STRCHR] = "sn",	[F_STRRCHR] = "sn",
 	[F_STRSTR] = "ss",	[F_INDEX] = "ssn",	[F_RINDEX] = "ssn",	[F_SUBSTR] = "snn",
-	[F_STRTOK] = "ts",	[F_TOUPPER] = "s",	[F_TOLOWER] = "s",	[F_LLTOSTR] = "nn",
+	[F_STRTOK] = "ss",	[F_TOUPPER] = "s",	[F_TOLOWER] = "s",	[F_LLTOSTR] = "nn",
 	[F_STRTOLL] = "sn",	[F_BASENAME] = "s",	[F_DIRNAME] = "s",	[F_CLEANPATH] = "s",
 	[F_COPYIN] = "nn",	[F_COPYINSTR] = "nn",	[F_COPYINTO] = "nnp",	[F_ALLOCA] = "n",
 	[F_BCOPY] = "Ppn",	[F_RAND] = "",		[F_PROGENYOF] = "n",	[F_HTONS] = "n",
@@ -19,6 +21,7 @@ static const char *const shapes[F_NFUNCS] = {
 	[F_NTOHLL] = "n",	[F_INET_NTOA] = "p",	[F_INET_NTOA6] = "pn",	[F_INET_NTOP] = "np",
 	[F_LINK_NTOP] = "np",	[F_GETMAJOR] = "n",	[F_GETMINOR] = "n",	[F_SPECULATION] = "",
 	[F_JSON] = "ss",	[F_MSGDSIZE] = "p",	[F_DDI_PATHNAME] = "pn", [F_D_PATH] = "p",
+	[F_D_MOUNT] = "p",	[F_D_PAGE_FILE] = "p",	[F_D_FILE_PATH] = "p",	[F_D_FILE_MOUNT] = "p",
 	[F_D_PSARGS] = "p",	[F_D_ZONENAME] = "p",	[F_MUTEX_OWNED] = "p",	[F_MUTEX_OWNER] = "p",
 	[F_MUTEX_TYPE_ADAPTIVE] = "p", [F_MUTEX_TYPE_SPIN] = "p",
 	[F_RW_ISWRITER] = "p",	[F_RW_READ_HELD] = "p",	[F_RW_WRITE_HELD] = "p",
@@ -56,14 +59,15 @@ func_check(struct checker *c, struct node *n, enum func f, struct error *err)
 		return r;
 	if (f == F_COPYIN || f == F_COPYINTO || f == F_ALLOCA || f == F_BCOPY)
 		c->dt->uses_alloca = true;
+	c->dt->uses_strtok |= f == F_STRTOK;
 	for (struct node *arg = n->args; arg && *shape; arg = arg->next, shape++, i++) {
 		bool text = dt_is_string(c->dt, arg->type) || ctf_is_string(arg->type);
 		bool number = !dt_is_string(c->dt, arg->type) &&
 			      (ctf_is_integral(arg->type) || ctf_is_pointer(arg->type));
 
-		if (*shape == 't' && arg->is_const && !arg->value)
-			continue;
-		if (*shape == 's' || *shape == 't' ? !text
+		if (*shape == 's' && arg->is_const && !arg->value)
+			continue; /* NULL: a fault, when it comes to that */
+		if (*shape == 's' ? !text
 		    : *shape == 'P'		   ? !ctf_is_pointer(arg->type)
 		    : *shape == 'p'		   ? !number || !ctf_is_pointer(arg->type)
 						   : !number) {
@@ -84,16 +88,7 @@ static int
 text_slot(struct gen *g, struct node *n, struct place *ret, struct error *err)
 {
 	*ret = gen_slot(g, g->dt->opts.strsize);
-	return gen_text(g, n, *ret, g->dt->opts.strsize, false, err);
-}
-
-static void
-copy_text(struct gen *g, struct place to, size_t size, struct place from)
-{
-	gen_place(g, R1, to);
-	asm_imm(&g->a, R2, (int64_t)size);
-	gen_place(g, R3, from);
-	asm_call(&g->a, BPF_FUNC_probe_read_kernel_str);
+	return gen_real_text(g, n, *ret, g->dt->opts.strsize, false, err);
 }
 
 /* r0 into a field of struct rt. */
@@ -138,7 +133,7 @@ gen_strlen(struct gen *g, struct node *n, struct error *err)
 	if (r < 0)
 		return r;
 	/* Reading it over itself is the cheapest way to have it measured. */
-	copy_text(g, text, g->dt->opts.strsize, text);
+	gen_copy_text(g, text, g->dt->opts.strsize, text);
 	asm_alui(&g->a, BPF_SUB, R0, 1);
 	return 0;
 }
@@ -202,6 +197,22 @@ gen_progenyof(struct gen *g, struct node *n, struct error *err)
 	asm_mov(&g->a, R2, R0);
 	gen_pop(g, R3);
 	gen_rt(g, g->dt->confine && g->dt->confine->cgroup ? "rt_zone_progenyof" : "rt_progenyof");
+	return 0;
+}
+
+static int
+gen_page_file(struct gen *g, struct node *n, struct error *err)
+{
+	int r = gen_scalar(g, n->args, err);
+
+	if (r < 0 || (r = gen_push(g, n, err)) < 0)
+		return r;
+	for (enum rt_offset o = RT_PAGE_HEAD; r == 0 && o <= RT_DENTRY_ALIAS; o++)
+		r = gen_rt_offset(g, n, o, err);
+	if (r < 0 || (r = gen_rt_offset(g, n, RT_DENTRY_PARENT, err)) < 0)
+		return r;
+	gen_pop(g, R2);
+	gen_rt(g, "rt_page_file");
 	return 0;
 }
 
@@ -337,6 +348,39 @@ gen_copyin(struct gen *g, struct node *n, struct error *err)
 	return 0;
 }
 
+int
+gen_kept_text(struct gen *g, struct node *n, struct error *err)
+{
+	size_t size = g->dt->opts.strsize;
+	struct place text = gen_slot(g, size), at = gen_slot(g, 8);
+	int none = asm_label(&g->a), done = asm_label(&g->a);
+	int r = gen_text(g, n, text, size, true, err);
+	bool was;
+
+	if (r < 0)
+		return r;
+	if (gen_may_lack_text(g, n))
+		gen_if_no_text(g, text, none);
+	asm_imm(&g->a, R0, (int64_t)size);
+	take_room(g);
+	asm_store(&g->a, 8, at.reg, at.off, R0);
+	asm_mov(&g->a, R1, R0);
+	asm_imm(&g->a, R2, (int64_t)size);
+	gen_place(g, R3, text);
+	was = gen_trust(g, true); /* our own memory */
+	read_to_room(g, BPF_FUNC_probe_read_kernel);
+	gen_trust(g, was);
+	asm_load(&g->a, 8, R0, at.reg, at.off);
+	address_of_room(g);
+	if (gen_may_lack_text(g, n)) {
+		asm_jmp(&g->a, done);
+		asm_here(&g->a, none);
+		asm_imm(&g->a, R0, 0);
+	}
+	asm_here(&g->a, done);
+	return 0;
+}
+
 /* copyinto(from, bytes, to), bcopy(from, to, bytes): `to` must be what alloca() gave. */
 static int
 gen_copy_to_room(struct gen *g, struct node *n, struct node *to, struct node *bytes, bool is_user,
@@ -406,6 +450,8 @@ gen_func(struct gen *g, struct node *n, struct error *err)
 		return gen_strtoll(g, n, err);
 	case F_PROGENYOF:
 		return gen_progenyof(g, n, err);
+	case F_D_PAGE_FILE:
+		return gen_page_file(g, n, err);
 	case F_ALLOCA:
 		return gen_alloca(g, n, err);
 	case F_COPYIN:
@@ -503,10 +549,10 @@ gen_strjoin(struct gen *g, struct node *n, struct place out, struct error *err)
 	struct asmb *a = &g->a;
 	int ok = asm_label(a), r;
 
-	if ((r = gen_text(g, n->args, out, max, false, err)) < 0 ||
+	if ((r = gen_real_text(g, n->args, out, max, false, err)) < 0 ||
 	    (r = text_slot(g, n->args->next, &second, err)) < 0)
 		return r;
-	copy_text(g, out, max, out);
+	gen_copy_text(g, out, max, out);
 	asm_jcci(a, BPF_JSLT, R0, 1, gen_fault(g, FAULT_ADDRESS));
 	asm_alui(a, BPF_SUB, R0, 1);
 	asm_jcci(a, BPF_JLT, R0, (int32_t)max, ok);
@@ -514,9 +560,7 @@ gen_strjoin(struct gen *g, struct node *n, struct place out, struct error *err)
 	asm_here(a, ok);
 	gen_place(g, R1, out);
 	asm_alu(a, BPF_ADD, R1, R0);
-	asm_imm(a, R2, (int64_t)max);
-	gen_place(g, R3, second);
-	asm_call(a, BPF_FUNC_probe_read_kernel_str);
+	gen_copy_text_to_r1(g, max, second);
 	return 0;
 }
 
@@ -561,7 +605,7 @@ gen_substr(struct gen *g, struct node *n, struct place out, struct error *err)
 	return 0;
 }
 
-/* strchr, strrchr, strstr: from where it is found on; "" stands for NULL. */
+/* strchr, strrchr, strstr: from where it is found on. */
 static int
 gen_find_text(struct gen *g, struct node *n, struct place out, struct error *err)
 {
@@ -592,25 +636,37 @@ gen_find_text(struct gen *g, struct node *n, struct place out, struct error *err
 	return 0;
 }
 
-/* Behind struct rt stands the text that strtok(NULL, ...) goes on with. */
+/*
+ * Behind struct rt stands the text that strtok(NULL, ...) goes on with, if this firing has had one.
+ * What is NULL only at run time, strtok(s, ...), goes on as well.
+ */
 static int
 gen_strtok(struct gen *g, struct node *n, struct place out, struct error *err)
 {
-	struct place text = gen_rt_place(g, sizeof(struct rt)), delims;
+	struct place text = gen_rt_place(g, rt_size(g->dt)), delims, first;
 	struct place token = gen_rt_place(g, offsetof(struct rt, token));
-	int r = text_slot(g, n->args->next, &delims, err);
+	size_t size = g->dt->opts.strsize;
+	int go_on = asm_label(&g->a), r = text_slot(g, n->args->next, &delims, err);
 
 	if (r < 0)
 		return r;
 	if (!n->args->is_const) {
-		if ((r = gen_text(g, n->args, text, g->dt->opts.strsize, false, err)) < 0)
+		first = gen_slot(g, size);
+		if ((r = gen_text(g, n->args, first, size, false, err)) < 0)
 			return r;
+		if (gen_may_lack_text(g, n->args))
+			gen_if_no_text(g, first, go_on);
+		gen_copy_text(g, text, size, first);
 		asm_storei(&g->a, 8, token.reg, token.off, 0);
 	}
+	asm_here(&g->a, go_on);
+	asm_storei(&g->a, 8, R10, STACK_FAULT, 0);
+	asm_load(&g->a, 8, R0, token.reg, token.off);
+	asm_jcci(&g->a, BPF_JEQ, R0, RT_NO_TOKEN, gen_fault(g, FAULT_ADDRESS));
 	gen_place(g, R2, out);
 	gen_place(g, R3, text);
 	gen_place(g, R4, delims);
-	asm_imm(&g->a, R5, g->dt->opts.strsize);
+	asm_imm(&g->a, R5, size);
 	gen_rt(g, "rt_strtok");
 	return 0;
 }
@@ -675,64 +731,65 @@ gen_address_text(struct gen *g, struct node *pointer, size_t n, const char *func
 }
 
 static int
-gen_inet(struct gen *g, struct node *n, struct place out, struct error *err)
+gen_inet_ntoa(struct gen *g, struct node *n, struct place out, struct error *err)
 {
-	enum func f = n->ident->func;
-	struct node *pointer = f == F_INET_NTOP ? n->args->next : n->args;
-	struct asmb *a = &g->a;
-	int six = asm_label(a), done = asm_label(a), r;
+	bool bare = !n->args->next || n->args->next->value == 0;
+	int r = gen_scalar(g, n->args, err);
 
-	if (f != F_INET_NTOP) {
-		if ((r = gen_scalar(g, pointer, err)) < 0)
-			return r;
-		gen_address_text(g, pointer, f == F_INET_NTOA ? 4 : 16, "rt_ntop",
-				 f == F_INET_NTOA			      ? 2
-				 : pointer->next && pointer->next->value ? 10
-									      : RT_INET6_BARE,
-				 out);
-		return 0;
-	}
+	if (r < 0)
+		return r;
+	if (n->ident->func == F_INET_NTOA)
+		gen_address_text(g, n->args, 4, "rt_ntop", AF_INET, out);
+	else
+		gen_address_text(g, n->args, 16, "rt_ntop", bare ? RT_INET6_BARE : AF_INET6, out);
+	return 0;
+}
+
+/* A kind of address, its size in bytes, and what rt.bpf.c is told of it. */
+struct address_kind {
+	int32_t kind;
+	size_t size;
+	int64_t sort;
+};
+static const struct address_kind internet[2] = {{AF_INET, 4, AF_INET}, {AF_INET6, 16, AF_INET6}};
+static const struct address_kind link_layer[2] = {{ARPHRD_ETHER, 6, 6},
+						  {ARPHRD_INFINIBAND, 20, 20}};
+
+/* inet_ntop() and link_ntop(): their first argument says as the probe fires which kind follows. */
+static int
+gen_ntop(struct gen *g, struct node *n, const struct address_kind kinds[2], const char *function,
+	 struct place out, struct error *err)
+{
+	struct node *pointer = n->args->next;
+	struct asmb *a = &g->a;
+	int second, done, r;
+
 	if ((r = gen_scalar(g, pointer, err)) < 0 || (r = gen_push(g, n, err)) < 0 ||
 	    (r = gen_scalar(g, n->args, err)) < 0)
 		return r;
+	second = asm_label(a);
+	done = asm_label(a);
 	asm_mov(a, R1, R0);
 	gen_pop(g, R0);
-	asm_jcci(a, BPF_JEQ, R1, 10, six);
-	asm_jcci(a, BPF_JNE, R1, 2, gen_fault(g, FAULT_ILLEGAL));
-	gen_address_text(g, pointer, 4, "rt_ntop", 2, out);
+	asm_jcci(a, BPF_JEQ, R1, kinds[1].kind, second);
+	asm_jcci(a, BPF_JNE, R1, kinds[0].kind, gen_fault(g, FAULT_ILLEGAL));
+	gen_address_text(g, pointer, kinds[0].size, function, kinds[0].sort, out);
 	asm_jmp(a, done);
-	asm_here(a, six);
-	gen_address_text(g, pointer, 16, "rt_ntop", 10, out);
+	asm_here(a, second);
+	gen_address_text(g, pointer, kinds[1].size, function, kinds[1].sort, out);
 	asm_here(a, done);
 	return 0;
 }
 
-/* Ethernet (ARPHRD 1) has 6 bytes, InfiniBand (32) 20. */
 static int
 gen_link_ntop(struct gen *g, struct node *n, struct place out, struct error *err)
 {
-	struct node *pointer = n->args->next;
-	struct asmb *a = &g->a;
-	int infiniband, done, r;
-
-	if (n->args->is_const && n->args->value != 1 && n->args->value != 32)
-		return d_error(err, n->line, "D_PROTO_ARG",
-			       "link_ntop( ) argument #1 must be ARPHRD_ETHER or ARPHRD_INFINIBAND");
-	if ((r = gen_scalar(g, pointer, err)) < 0 || (r = gen_push(g, n, err)) < 0 ||
-	    (r = gen_scalar(g, n->args, err)) < 0)
-		return r;
-	infiniband = asm_label(a);
-	done = asm_label(a);
-	asm_mov(a, R1, R0);
-	gen_pop(g, R0);
-	asm_jcci(a, BPF_JEQ, R1, 32, infiniband);
-	asm_jcci(a, BPF_JNE, R1, 1, gen_fault(g, FAULT_ILLEGAL));
-	gen_address_text(g, pointer, 6, "rt_link_ntop", 6, out);
-	asm_jmp(a, done);
-	asm_here(a, infiniband);
-	gen_address_text(g, pointer, 20, "rt_link_ntop", 20, out);
-	asm_here(a, done);
-	return 0;
+	if (n->args->is_const && n->args->value != ARPHRD_ETHER &&
+	    n->args->value != ARPHRD_INFINIBAND)
+		return d_error(
+			err, n->line, "D_PROTO_ARG",
+			"link_ntop( ) argument #1 must be ARPHRD_ETHER or ARPHRD_INFINIBAND");
+	return gen_ntop(g, n, link_layer, "rt_link_ntop", out, err);
 }
 
 /* Text made from a structure of the kernel, whose members the function wants to know. */
@@ -744,7 +801,12 @@ gen_walk(struct gen *g, struct node *n, struct place out, struct error *err)
 		const char *function;
 		enum rt_offset first, last;
 	} rows[] = {
+		{F_D_FILE_PATH, "rt_file_path", RT_MOUNT_MNT, RT_DENTRY_NAME},
+		{F_D_FILE_PATH, "rt_file_path", RT_DENTRY_SB, RT_MOUNT_NEXT},
+		{F_D_FILE_MOUNT, "rt_file_mount", RT_MOUNT_MNT, RT_DENTRY_NAME},
+		{F_D_FILE_MOUNT, "rt_file_mount", RT_DENTRY_SB, RT_MOUNT_NEXT},
 		{F_D_PATH, "rt_path", RT_PATH_DENTRY, RT_DENTRY_NAME},
+		{F_D_MOUNT, "rt_mount", RT_PATH_DENTRY, RT_DENTRY_NAME},
 		{F_DDI_PATHNAME, "rt_kobject", RT_KOBJECT_NAME, RT_KOBJECT_PARENT},
 		{F_D_PSARGS, "rt_psargs", RT_TASK_TGID, RT_TASK_COMM},
 		{F_D_PSARGS, "rt_psargs", RT_MM_ARG_START, RT_MM_ARG_END},
@@ -806,11 +868,15 @@ gen_text_of(struct gen *g, struct node *n, struct place out, struct error *err)
 		return gen_json(g, n, out, err);
 	case F_INET_NTOA:
 	case F_INET_NTOA6:
+		return gen_inet_ntoa(g, n, out, err);
 	case F_INET_NTOP:
-		return gen_inet(g, n, out, err);
+		return gen_ntop(g, n, internet, "rt_ntop", out, err);
 	case F_LINK_NTOP:
 		return gen_link_ntop(g, n, out, err);
+	case F_D_FILE_PATH:
+	case F_D_FILE_MOUNT:
 	case F_D_PATH:
+	case F_D_MOUNT:
 	case F_D_PSARGS:
 	case F_D_ZONENAME:
 	case F_DDI_PATHNAME:
@@ -831,6 +897,9 @@ gen_func_text(struct gen *g, struct node *n, struct place to, size_t size, struc
 	out = gen_slot(g, 2 * (size_t)g->dt->opts.strsize);
 	if ((r = gen_text_of(g, n, out, err)) < 0)
 		return r;
-	copy_text(g, to, size, out);
+	if (gen_may_lack_text(g, n))
+		gen_text_or_none(g, to, size, out);
+	else
+		gen_copy_text(g, to, size, out);
 	return 0;
 }

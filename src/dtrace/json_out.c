@@ -64,16 +64,19 @@ act_json(struct dt *dt, const struct act *a, const char *data, struct json **ret
 	struct json *j = json_new_object();
 	cleanup_free char *text = NULL;
 	struct value v;
+	bool stack;
 	int r = 0;
 
 	json_set_str(j, "action", action_name(a->action));
-	if (a->action == A_TRACE && a->recs[0].kind != REC_BYTES) {
+	stack = a->action == A_STACK || a->action == A_USTACK || a->action == A_JSTACK ||
+		(a->action == A_TRACE && show_by_name(&a->recs[0]));
+	if (a->action == A_TRACE && a->recs[0].kind != REC_BYTES && !stack) {
 		v = show_value(dt, &a->recs[0], data);
 		json_set(j, "value", show_json_value(&v));
 	} else if ((r = text_of(dt, a, data, &text, err)) < 0) {
 		json_free(j);
 		return r;
-	} else if (a->action == A_STACK || a->action == A_USTACK || a->action == A_JSTACK) {
+	} else if (stack) {
 		json_set(j, "frames", lines_of(text));
 	} else if (*text) {
 		json_set_str(j, "text", a->action == A_PRINTF ? text : str_trim(text));

@@ -22,10 +22,6 @@ spec_keep(struct dt *dt, uint32_t id, const void *data, size_t size)
 	if (!dt->specs)
 		dt->specs = xcalloc(dt->opts.nspec, sizeof(*dt->specs));
 	s = &dt->specs[id - 1];
-	if (s->records.len + size + 8 > dt->opts.specsize) {
-		dt->spec_drops++;
-		return;
-	}
 	strbuf_add(&s->records, &n, sizeof(n));
 	strbuf_add(&s->records, data, size);
 }
@@ -50,6 +46,7 @@ spec_end(struct dt *dt, uint64_t id, bool commit, struct error *err)
 		at += 8 + n;
 	}
 	strbuf_done(&records);
+	dt->shared->spec_used[id - 1] = 0;
 	dt->shared->spec[id - 1] = SPEC_FREE;
 	return r;
 }
@@ -73,7 +70,18 @@ struct kept_list {
 	struct kept *v;
 	size_t first, n, cap; /* v[first] to v[n - 1] are there */
 	uint64_t bytes;
+	bool full; /* with BUF_FILL: what is behind that gap is not wanted, but for END's */
 };
+
+/* Tracing ends with the first record that has no room, even if a smaller one had. */
+void
+keep_no_more(struct dt *dt)
+{
+	if (!dt->kept)
+		dt->kept = xcalloc(1, sizeof(*dt->kept));
+	dt->kept->full = true;
+	dt->exiting = true;
+}
 
 void
 keep(struct dt *dt, const void *data, size_t size)
@@ -82,10 +90,13 @@ keep(struct dt *dt, const void *data, size_t size)
 
 	if (!l)
 		l = dt->kept = xcalloc(1, sizeof(*l));
-	if (dt->opts.bufpolicy == BUF_FILL && l->bytes + size > dt->opts.bufsize)
-		return; /* it is full: that is what was asked for */
+	if (dt->opts.bufpolicy == BUF_FILL && !dt->ending && (l->full || l->bytes + size > dt->opts.bufsize)) {
+		keep_no_more(dt);
+		return;
+	}
 	if (l->n == l->cap) {
-		memmove(l->v, l->v + l->first, (l->n - l->first) * sizeof(*l->v));
+		if (l->first)
+			memmove(l->v, l->v + l->first, (l->n - l->first) * sizeof(*l->v));
 		l->n -= l->first;
 		l->first = 0;
 		if (2 * l->n >= l->cap) {
@@ -95,7 +106,7 @@ keep(struct dt *dt, const void *data, size_t size)
 	}
 	l->v[l->n++] = (struct kept){xmemdup(data, size), size};
 	l->bytes += size;
-	while (l->bytes > dt->opts.bufsize && l->first < l->n - 1) {
+	while (dt->opts.bufpolicy == BUF_RING && l->bytes > dt->opts.bufsize && l->first < l->n - 1) {
 		l->bytes -= l->v[l->first].size;
 		free(l->v[l->first++].data);
 	}

@@ -1,11 +1,9 @@
 /* lockstat(8): a D program for what was asked, run by dtrace(8). */
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/cli.h"
-#include "base/str.h"
+#include "dtrace/lock_report.h"
 
 static const char usage_text[] =
 	"usage: lockstat [-ACH] [-D ROWS] [-s DEPTH] COMMAND [ARG...]\n"
@@ -13,62 +11,72 @@ static const char usage_text[] =
 	"  -C  contention (default) -s  stacks of DEPTH frames\n"
 	"  -H  how long mutexes are held\n";
 
-struct kind {
-	const char *probe, *name;
+struct wish {
+	bool contended, held;
+	uint64_t depth, rows;
 };
 
-static const struct kind contention[] = {
-	{"adaptive-block", "Adaptive mutex block"}, {"adaptive-spin", "Adaptive mutex spin"},
-	{"rw-block", "R/W lock block"},		    {"rw-spin", "R/W lock spin"},
-	{"spin-spin", "Spin lock spin"},	    {"thread-spin", "Thread lock spin"},
+static const char *const contention[] = {
+	"adaptive-block", "adaptive-spin", "rw-block", "rw-spin", "spin-spin", "thread-spin",
 };
 
-/* Aggregations @nI and @tI of kind I, and their printing at the end. */
+/* As contention[], and what is held. */
+static const char *const names[] = {
+	"Adaptive mutex block", "Adaptive mutex spin", "R/W lock block",      "R/W lock spin",
+	"Spin lock spin",	"Thread lock spin",    "Adaptive mutex hold",
+};
+
 static void
-add_end(struct strbuf *end, size_t i, const char *name, const char *where, uint64_t rows)
+add_end(struct strbuf *end, size_t i, bool stack)
 {
-	strbuf_addf(end, "printf(\"\\n%s\\n%%10s %%12s %s\\n\", \"Count\", \"nsec\");\n", name, where);
-	if (rows)
-		strbuf_addf(end, "trunc(@n%zu, %llu); trunc(@t%zu, %llu);\n", i,
-			    (unsigned long long)rows, i, (unsigned long long)rows);
-	strbuf_addf(end, "printa(\"%%@10d              %%s\\n\", @n%zu);\n"
-			 "printa(\"           %%@12d  %%s\\n\", @t%zu);\n", i, i);
+	cleanup_free char *count = str_printf("n%zu", i), *total = str_printf("t%zu", i);
+
+	lock_report_end(end, i, count, total, stack);
 }
 
 static char *
-program(bool contended, bool held, uint64_t depth, uint64_t rows)
+program(bool contended, bool held, uint64_t depth)
 {
 	/* Who waits is found above the lock's own functions, who holds is the caller. */
-	cleanup_free char *key = str_printf("stack(%llu)", (unsigned long long)(depth ? depth : 4));
-	cleanup_free char *holder = depth ? xstrdup(key) : xstrdup("sym(caller)");
-	struct strbuf text = STRBUF_INIT;
-	cleanup_strbuf struct strbuf end = STRBUF_INIT;
-	size_t i = 0;
+	cleanup_free char *key = str_printf("sym(arg0), stack(%llu)", (unsigned long long)(depth ? depth : 8));
+	cleanup_free char *holder = depth ? xstrdup(key) : xstrdup("sym(arg0), sym(caller)");
+	size_t hold = ARRAY_SIZE(contention);
+	cleanup_strbuf struct strbuf text = STRBUF_INIT, end = STRBUF_INIT;
 
-	for (; contended && i < ARRAY_SIZE(contention); i++) {
-		strbuf_addf(&text, "lockstat:::%s { @n%zu[%s] = count(); @t%zu[%s] = avg(arg1); }\n",
-			    contention[i].probe, i, key, i, key);
-		add_end(&end, i, contention[i].name, "Stack", rows);
+	for (size_t i = 0; contended && i < ARRAY_SIZE(contention); i++) {
+		strbuf_addf(&text, "lockstat:::%s { @n%zu[%s] = count(); @t%zu[%s] = sum(arg1); }\n",
+			    contention[i], i, key, i, key);
+		add_end(&end, i, true);
 	}
 	if (held) {
 		strbuf_adds(&text, "lockstat:::adaptive-acquire { self->at[arg0] = timestamp; }\n");
 		strbuf_addf(&text,
 			    "lockstat:::adaptive-release /self->at[arg0]/ { @n%zu[%s] = count(); "
-			    "@t%zu[%s] = avg(timestamp - self->at[arg0]); self->at[arg0] = 0; }\n",
-			    i, holder, i, holder);
-		add_end(&end, i, "Adaptive mutex hold", depth ? "Stack" : "Caller", rows);
+			    "@t%zu[%s] = sum(timestamp - self->at[arg0]); self->at[arg0] = 0; }\n",
+			    hold, holder, hold, holder);
+		add_end(&end, hold, depth);
 	}
-	strbuf_addf(&text, "END {\n%s}\n", end.data);
-	return strbuf_steal(&text);
+	return lock_report_program(&text, &end);
+}
+
+/* A letter of the command line; false: its value is wrong. */
+static bool
+take(struct wish *w, int letter, const char *value)
+{
+	w->contended |= letter == 'A' || letter == 'C';
+	w->held |= letter == 'A' || letter == 'H';
+	if (letter == 'D')
+		return str_to_u64(value, 10, &w->rows) == 0 && w->rows > 0;
+	if (letter == 's')
+		return str_to_u64(value, 10, &w->depth) == 0 && w->depth > 0 && w->depth <= 50;
+	return true;
 }
 
 int
 main(int argc, char **argv)
 {
-	bool contended = false, held = false;
-	uint64_t depth = 0, rows = 0;
-	cleanup_free char *text = NULL, *command = NULL;
-	cleanup_strv struct strv words = STRV_INIT;
+	struct wish w = {0};
+	cleanup_free char *text = NULL;
 	int opt;
 
 	cli_init(argv[0]);
@@ -77,13 +85,8 @@ main(int argc, char **argv)
 		return CLI_OK;
 	}
 	while ((opt = getopt(argc, argv, "+ACHD:s:")) != -1) {
-		if (opt == 'A' || opt == 'C')
-			contended = true;
-		if (opt == 'A' || opt == 'H')
-			held = true;
-		if ((opt == 'D' && str_to_u64(optarg, 10, &rows) < 0) ||
-		    (opt == 's' && (str_to_u64(optarg, 10, &depth) < 0 || depth < 1 || depth > 50))) {
-			fprintf(stderr, "lockstat: -%c %s: not a number (-s: from 1 to 50)\n", opt, optarg);
+		if (opt != '?' && !take(&w, opt, optarg)) {
+			fprintf(stderr, "lockstat: -%c %s: not a number (from 1; -s: to 50)\n", opt, optarg);
 			return CLI_USAGE;
 		}
 		if (opt == '?') {
@@ -95,12 +98,9 @@ main(int argc, char **argv)
 		fputs(usage_text, stderr);
 		return CLI_USAGE;
 	}
-	for (int i = optind; i < argc; i++)
-		strv_add(&words, argv[i]);
-	command = strv_join(&words, " ");
-	text = program(contended || !held, held, depth, rows);
-	execl("/usr/sbin/dtrace", "dtrace", "-q", "-x", "aggsortrev", "-c", command, "-n", text,
-	      (char *)NULL);
-	fprintf(stderr, "lockstat: cannot run /usr/sbin/dtrace: %s\n", strerror(errno));
-	return CLI_FAILED;
+	text = program(w.contended || !w.held, w.held, w.depth);
+	return lock_report_run(&(struct lock_report){.kinds = names, .n_kinds = ARRAY_SIZE(names),
+						     .rows = w.rows, .stacks = w.depth, .rates = true,
+						     .parts = true, .command = argv + optind},
+			       text);
 }

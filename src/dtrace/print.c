@@ -233,7 +233,8 @@ show_print(struct dt *dt, const struct act *a, const char *data)
 		print_pointed(&p, address, a->type);
 		return;
 	}
-	if (last->kind != REC_BYTES && last->kind != REC_INT) { /* text, a probe's name */
+	/* Text, a probe's name; but the kernel's char [] is one. */
+	if (last->kind != REC_BYTES && last->kind != REC_INT && (a->type == dt->t_string || !is_array(a->type))) {
 		struct value v = show_value(dt, last, data);
 
 		fprintf(dt->out, "string \"%s\"\n", v.text);

@@ -31,6 +31,24 @@ show_ksym(struct dt *dt, enum action action, uint64_t addr)
 	return text;
 }
 
+size_t
+show_room(const struct rec *rec)
+{
+	return (rec->size - sizeof(struct stack_value)) / 8;
+}
+
+/* stack() as a value: as many frames as its depth says. */
+static void
+show_frames(struct dt *dt, const struct rec *rec, const struct stack_value *s)
+{
+	size_t n = s->depth < show_room(rec) ? s->depth : show_room(rec);
+
+	if (s->is_user)
+		show_ustack(dt, s->pid, s->addrs, n);
+	else
+		show_stack(dt, s->addrs, n);
+}
+
 /* A key that is shown by name. */
 char *
 show_key(struct dt *dt, const struct rec *rec, const char *data)
@@ -47,7 +65,9 @@ show_key(struct dt *dt, const struct rec *rec, const char *data)
 	dt->out = open_memstream(&text, &len);
 	if (!dt->out)
 		abort();
-	if (rec->kind == REC_STACK)
+	if (rec->kind == REC_FRAMES)
+		show_frames(dt, rec, (const struct stack_value *)(const void *)p);
+	else if (rec->kind == REC_STACK)
 		show_stack(dt, p, rec->size / 8);
 	else
 		show_ustack(dt, p[0], p + 1, rec->size / 8 - 1);
@@ -60,7 +80,7 @@ bool
 show_by_name(const struct rec *rec)
 {
 	return rec->kind == REC_STACK || rec->kind == REC_USTACK || rec->kind == REC_KSYM ||
-	       rec->kind == REC_USYM;
+	       rec->kind == REC_USYM || rec->kind == REC_FRAMES;
 }
 
 /* How many frames there are between a tracepoint and our program depends on who else is there. */
@@ -95,7 +115,8 @@ show_ustack(struct dt *dt, uint64_t pid, const uint64_t *pcs, size_t n)
 	fputc('\n', dt->out);
 	for (size_t i = 0; i < n && pcs[i]; i++) {
 		cleanup_free char *text =
-			usyms_show(dt->usyms, (pid_t)pid, pcs[i], i > 0, USYM_FRAME);
+			usyms_show(dt->usyms, (pid_t)pid, pcs[i], i > 0,
+				   dt->opts.noresolve ? USYM_OFFSET : USYM_FRAME);
 
 		fprintf(dt->out, "%*s%s\n", (int)dt->opts.stackindent, "", text);
 	}
@@ -105,6 +126,7 @@ char *
 show_usym(struct dt *dt, enum action action, const uint64_t *rec)
 {
 	enum usym_form form = action == A_UMOD	  ? USYM_MODULE
+			      : dt->opts.noresolve ? USYM_OFFSET
 			      : action == A_UADDR ? USYM_FRAME
 						  : USYM_SYMBOL;
 
@@ -156,6 +178,7 @@ show_value(struct dt *dt, const struct rec *rec, const char *data)
 		break;
 	case REC_STACK:
 	case REC_USTACK:
+	case REC_FRAMES:
 	case REC_KSYM:
 	case REC_USYM: /* what show_key() made of it, put there by agg.c */
 		memcpy(&v.text, p, sizeof(v.text));

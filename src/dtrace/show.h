@@ -25,6 +25,7 @@ struct json *show_json_value(const struct value *v);
 /* flow.c: "  -> read", and what the next is indented by; the caller's */
 char *show_flow(struct dt *dt, const struct rec_head *h);
 char *show_ksym(struct dt *dt, enum action action, uint64_t addr); /* sym, func, mod */
+size_t show_room(const struct rec *rec); /* REC_FRAMES: addresses that there is room for */
 /* Keys that are addresses: their text, the caller's (show_value() reads a pointer to it). */
 bool show_by_name(const struct rec *rec);
 char *show_key(struct dt *dt, const struct rec *rec, const char *data);

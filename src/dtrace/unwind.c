@@ -9,52 +9,76 @@
  *   tables	cfi.h turns a file's .eh_frame into sorted rows of 8 bytes.  They go into one
  *		BPF hash of blocks, as a tree: a block has 32 rows, those of the upper levels are
  *		the first places of 32 blocks below.  Rows go by offset in the file, so a table
- *		serves every process that maps the file.
+ *		serves every process that maps the file.  A file is its inode and an edition: what
+ *		was written anew, or is a later file with a used number, has a table of its own.
  *   the walk	rt_ustack() (unwind.bpf.c) begins with the registers that the process had when it
  *		left for the kernel, finds the mapping around each address in the kernel's
  *		own tree of mappings, its file's table, the rule, and so the caller.  There are no
  *		tables of processes that could be out of date: exec and dlopen() need no attention.
+ *   hot places	All that takes a quarter of a microsecond a frame, so each CPU (and level of nested
+ *		probes) remembers the rules of the last UNWIND_HOT addresses, each with the number
+ *		of its address space, which is never used again, and how often that one's
+ *		mappings had been changed: what changed since is not found.  The kernel counts
+ *		that for its own sake (mm_lock_seq); one that does not has no hot places.  The stack
+ *		is read UNWIND_WINDOW bytes at a time, as a call that reads costs more than all
+ *		the rest of a frame.  So a walk costs less than the kernel's by frame pointers.
  *   misses	A file without a table is put down as asked for, and a record tells the consumer
  *		(DT_MISS), which reads the file through the mapping, or by its name if the process
- *is gone.  Until then frames of that file go by frame pointer.  What is mapped at the start has its
- *tables beforehand: all of -c's and -p's processes, else of all processes as much as is read in
- *PRELOAD_NS.
+ *		is gone.  Until then frames of that file go by frame pointer.  What is mapped at
+ *		the start has its tables beforehand: all of -c's and -p's processes, else of all
+ *		processes as much as is read in PRELOAD_NS.
  *
  * Where a table has no rule (code made at run time, assembly) the walk goes by the frame pointer
- *and goes on with tables if that leads into code.  Two things that unwinders stumble over have
- *rules of their own: the frame of a signal handler, and return addresses that a return probe has
- *replaced.
+ * and goes on with tables if that leads into code.  Two things that unwinders stumble over have
+ * rules of their own: the frame of a signal handler, and return addresses that a return probe has
+ * replaced.
  *
- * Each mapping that a walk met stands in a table by process (unwind_maps), the oldest
- * forgotten first: the names of a process that lived for a millisecond are found by it.
+ * Each mapping that a walk met stands in a table by process (unwind_maps), the oldest forgotten
+ * first: the names of a process that lived for a millisecond are found by it.  Every so often a walk
+ * does without hot places, so that mappings in use are not the oldest.
  *
  * The walk is several BPF functions, because what a branch left in registers is forgotten at a
- *return: as one function it was more than the verifier of Linux 6.12 could come to an end with.
- *Should a kernel refuse a program with the walk in it, it is written again without.
+ * return: as one function it was more than the verifier of Linux 6.12 could come to an end with.
+ * Should a kernel refuse a program with the walk in it, it is written again without.
  *
- * A consumer that works for a zone has no tables: it may not open files.  There, and with
- * -x ustackunwind=fp, the kernel's helper follows frame pointers.
+ * A consumer that works for a zone or a user fills its own tables, which are in maps of its own: no other
+ * consumer walks by them.  It is the unprivileged and sandboxed process that reads those files for
+ * their symbols already (usyms.c), so nobody is sent tables whose truth could not be told, and the
+ * broker and the zone's command know nothing of them.  Three things confine it:
+ *
+ *   what is asked for	only programs behind gen_confine() walk, so a miss or a mapping that was met is of a
+ *		process that the consumer may see.
+ *   what is opened	a mapping, if the process behind the number may be looked at now; the name of a file
+ *		that nobody has mapped any more only below the root of the confinement.
+ *   what may be wrong	a table is what its file says, and the file is anybody's: all that it decides is
+ *		which words of the process's own stack are taken for return addresses.
+ *
+ * With -x ustackunwind=fp the kernel's helper follows frame pointers.
  */
 #include "dtrace/unwinder.h"
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/event.h"
 #include "base/file.h"
+#include "base/sorted.h"
 #include "ctf/cfi.h"
+#include "dtrace/priv.h"
 #include "dtrace/proc.h"
 #include "dtrace/usyms.h"
 #include "os/procmap.h"
 
 #define PRELOAD_NS 100000000ull
 #define MAX_FILES 2048
-#define MAX_BLOCKS 65536 /* 2 million rows, some 60 libraries of libc's size */
+#define MAX_BLOCKS 131072 /* 4 million rows: all of clang takes 80,000 blocks, libc 1,100 */
 #define MAX_MAPS 16384
 #define MAX_KEPT_FDS 256
 
@@ -71,6 +95,7 @@ struct noted {
 
 struct unwinder {
 	int objects_fd, blocks_fd, maps_fd;
+	size_t n_blocks;
 	struct file *files;
 	size_t n_files;
 	uint32_t last_id;
@@ -103,7 +128,20 @@ put_level(struct unwinder *u, uint32_t object, uint32_t first, const struct cfi_
 	return bpf_map_update_batch(u->blocks_fd, keys, blocks, &count, &opts);
 }
 
-/* A file's table; UNWIND_NO_TABLE if it has none, or there is no room. */
+/* Blocks of all levels. */
+static size_t
+blocks_for(size_t rows)
+{
+	size_t n = 0;
+
+	do {
+		rows = (rows + UNWIND_ROWS - 1) / UNWIND_ROWS;
+		n += rows;
+	} while (rows > 1);
+	return n;
+}
+
+/* A file's table; UNWIND_NO_TABLE if it has none, or there is no room: then nothing is put there. */
 static struct unwind_object
 put_table(struct unwinder *u, int fd, const char *path)
 {
@@ -114,8 +152,10 @@ put_table(struct unwinder *u, int fd, const char *path)
 	uint32_t id = ++u->last_id;
 	size_t n;
 
-	if (fd < 0 || cfi_read(fd, path, &cfi, NULL) < 0 || !cfi.n)
+	if (fd < 0 || cfi_read(fd, path, &cfi, NULL) < 0 || !cfi.n ||
+	    u->n_blocks + blocks_for(cfi.n) > MAX_BLOCKS)
 		return o;
+	u->n_blocks += blocks_for(cfi.n);
 	above = xcalloc(cfi.n / UNWIND_ROWS + 1, sizeof(*above));
 	rows = cfi.rows;
 	n = cfi.n;
@@ -141,7 +181,7 @@ static struct file *
 file_of(struct unwinder *u, const struct unwind_file *id)
 {
 	for (size_t i = 0; i < u->n_files; i++)
-		if (u->files[i].id.dev == id->dev && u->files[i].id.inode == id->inode)
+		if (memcmp(&u->files[i].id, id, sizeof(*id)) == 0)
 			return &u->files[i];
 	return NULL;
 }
@@ -154,9 +194,8 @@ put_file(struct unwinder *u, const struct unwind_file *id, int fd, const char *p
 	char name[4096];
 	ssize_t len = readlink(link, name, sizeof(name) - 1);
 
-	bpf_map_update_elem(u->objects_fd, id, &o, BPF_ANY);
-	if (file_of(u, id))
-		return;
+	if (bpf_map_update_elem(u->objects_fd, id, &o, BPF_ANY) < 0 || file_of(u, id))
+		return; /* there are as many as there may be, or it is one of them */
 	u->files = xreallocarray(u->files, u->n_files + 1, sizeof(*u->files));
 	u->files[u->n_files] = (struct file){
 		*id, -1, xstrndup(len > 0 ? name : path, len > 0 ? (size_t)len : strlen(path))};
@@ -166,14 +205,32 @@ put_file(struct unwinder *u, const struct unwind_file *id, int fd, const char *p
 
 /* By name, for a process that is gone: it has to be a file of that inode. */
 static int
-open_by_name(const struct unwind_miss *m, const char *path)
+open_by_name(const struct dt *dt, const struct unwind_miss *m, const char *path)
 {
-	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	cleanup_close int root = dt->confine ? fcntl(dt->confine->root, F_DUPFD_CLOEXEC, 0)
+					     : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	/* What it is, before it is opened: opening a device does things. */
+	cleanup_close int handle = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	cleanup_free char *again = str_printf("/proc/self/fd/%d", handle);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_ino != m->map.file.inode)
+	if (handle < 0 || fstat(handle, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    st.st_ino != m->map.file.inode)
 		return -1;
-	return steal_fd(&fd);
+	return open(again, O_RDONLY | O_CLOEXEC);
+}
+
+/* The file of a mapping, if the process is there and may be looked at. */
+static int
+open_mapped(struct dt *dt, pid_t pid, const struct procmap *map)
+{
+	int fd = -1;
+
+	if (priv_may_look(dt, pid))
+		procmap_open(pid, map, &fd, NULL);
+	return fd;
 }
 
 void
@@ -186,8 +243,8 @@ unwinder_miss(struct dt *dt, const struct unwind_miss *m)
 
 	if (!m->map.file.dev && m->map.file.inode == UNWIND_VDSO)
 		fd = usyms_vdso_image();
-	else if (m->map.file.dev && procmap_open((pid_t)m->key.pid, &map, &fd, NULL) < 0)
-		fd = open_by_name(m, path);
+	else if (m->map.file.dev && (fd = open_mapped(dt, (pid_t)m->key.pid, &map)) < 0)
+		fd = open_by_name(dt, m, path);
 	/* Another process that maps it may be asked. */
 	if (fd < 0 && m->map.file.dev)
 		bpf_map_delete_elem(u->objects_fd, &m->map.file);
@@ -199,7 +256,7 @@ unwinder_miss(struct dt *dt, const struct unwind_miss *m)
 
 /* As the iterator writes it. */
 struct mapped {
-	uint64_t pid, start, end, dev, inode;
+	uint64_t pid, start, end, dev, inode, seconds, nanoseconds, generation;
 };
 
 /*
@@ -209,10 +266,19 @@ struct mapped {
 static int
 make_iterator(struct dt *dt, struct asmb *a)
 {
-	enum { MM_PID, START, END, FLAGS, FILE_, INODE, INO, SB, DEV, N };
-	static const enum rt_offset wanted[N] = {RT_TASK_TGID, RT_VMA_START, RT_VMA_END,
-						 RT_VMA_FLAGS, RT_VMA_FILE,  RT_FILE_INODE,
-						 RT_INODE_INO, RT_INODE_SB,  RT_SB_DEV};
+	enum { MM_PID, START, END, FLAGS, FILE_, INODE, SB, DEV, N };
+	static const enum rt_offset wanted[N] = {RT_TASK_TGID, RT_VMA_START,  RT_VMA_END,  RT_VMA_FLAGS,
+						 RT_VMA_FILE,  RT_FILE_INODE, RT_INODE_SB, RT_SB_DEV};
+	static const struct {
+		enum rt_offset which;
+		unsigned size;
+		size_t to;
+	} of_inode[] = {
+		{RT_INODE_INO, 8, offsetof(struct mapped, inode)},
+		{RT_INODE_MTIME, 8, offsetof(struct mapped, seconds)},
+		{RT_INODE_MTIME_NS, 4, offsetof(struct mapped, nanoseconds)},
+		{RT_INODE_GENERATION, 4, offsetof(struct mapped, generation)},
+	};
 	const int buf = -(int)sizeof(struct mapped);
 	uint32_t off[N];
 	int out = asm_label(a);
@@ -231,8 +297,14 @@ make_iterator(struct dt *dt, struct asmb *a)
 	asm_load(a, 8, R2, R7, (int)off[FILE_]);
 	asm_jcci(a, BPF_JEQ, R2, 0, out);
 	asm_load(a, 8, R2, R2, (int)off[INODE]);
-	asm_load(a, 8, R1, R2, (int)off[INO]);
-	asm_store(a, 8, R10, buf + (int)offsetof(struct mapped, inode), R1);
+	for (size_t i = 0; i < ARRAY_SIZE(of_inode); i++) {
+		uint32_t from;
+
+		if (!rt_offset_of(dt, of_inode[i].which, &from))
+			return -ENOTSUP;
+		asm_load(a, of_inode[i].size, R1, R2, (int)from);
+		asm_store(a, 8, R10, buf + (int)of_inode[i].to, R1);
+	}
 	asm_load(a, 8, R2, R2, (int)off[SB]);
 	asm_load(a, 4, R1, R2, (int)off[DEV]);
 	asm_store(a, 8, R10, buf + (int)offsetof(struct mapped, dev), R1);
@@ -293,13 +365,15 @@ preload(struct dt *dt, int prog, pid_t pid, uint64_t until)
 		for (size_t i = 0; i < (size_t)n / sizeof(*m); i++) {
 			struct procmap map = {
 				.start = m[i].start, .end = m[i].end, .path = (char *)""};
-			const struct unwind_file id = {m[i].dev, m[i].inode};
+			const struct unwind_file id = {
+				m[i].dev, m[i].inode,
+				UNWIND_EDITION(m[i].seconds, m[i].nanoseconds, m[i].generation)};
 			cleanup_close int file = -1;
 
 			if (until && time_mono_ns() > until)
 				return;
 			if (file_of(dt->unwinder, &id) ||
-			    procmap_open((pid_t)m[i].pid, &map, &file, NULL) < 0)
+			    (file = open_mapped(dt, (pid_t)m[i].pid, &map)) < 0)
 				continue;
 			put_file(dt->unwinder, &id, file, "");
 		}
@@ -358,13 +432,11 @@ read_noted(struct unwinder *u)
 static const struct noted *
 noted_at(const struct unwinder *u, pid_t pid, uint64_t addr)
 {
-	for (size_t i = 0; i < u->n_noted; i++) {
-		const struct noted *n = &u->noted[i];
+	size_t first = sorted_upto(u->noted, u->n_noted, key.pid, (uint64_t)pid - 1);
+	size_t end = sorted_upto(u->noted, u->n_noted, key.pid, (uint64_t)pid);
+	size_t i = first + sorted_upto(u->noted + first, end - first, key.start, addr);
 
-		if (n->key.pid == (uint64_t)pid && addr - n->key.start < n->map.end - n->key.start)
-			return n;
-	}
-	return NULL;
+	return i > first && addr < u->noted[i - 1].map.end ? &u->noted[i - 1] : NULL;
 }
 
 /* For usyms.c: the mapping of a process that could not be asked any more. */
@@ -404,12 +476,16 @@ gen_unwind(struct gen *g, struct place to, size_t size)
 	uint32_t offset;
 
 	gen_rt_offset_to(g, RT_TASK_MM, rt_offset_of(g->dt, RT_TASK_MM, &offset) ? offset : 0);
+	for (enum rt_offset i = RT_PATH_DENTRY; i <= RT_DENTRY_NAME; i++) /* a missed file's name */
+		gen_rt_offset_to(g, i, rt_offset_of(g->dt, i, &offset) ? offset : 0);
 	for (enum rt_offset i = RT_MM_TREE; i < RT_N_OFFSETS; i++)
 		gen_rt_offset_to(g, i, rt_offset_of(g->dt, i, &offset) ? offset : 0);
 	for (size_t i = 0; i < ARRAY_SIZE(returns); i++)
 		has_returns &= rt_offset_of(g->dt, returns[i], &offset);
 	if (!has_returns)
 		gen_rt_offset_to(g, RT_MM_XOL, 0);
+	if (!rt_offset_of(g->dt, RT_MM_NUMBER, &offset))
+		gen_rt_offset_to(g, RT_MM_CHANGES, 0);
 	asm_call(&g->a, BPF_FUNC_get_current_task_btf);
 	asm_mov(&g->a, R1, R0);
 	asm_call(&g->a, BPF_FUNC_task_pt_regs);
@@ -458,13 +534,14 @@ int
 unwinder_open(struct dt *dt, struct error *err)
 {
 	static const enum rt_offset needed[] = {
-		RT_MM_TREE,  RT_VMA_START,  RT_VMA_END,  RT_VMA_OFFSET, RT_VMA_FLAGS,
-		RT_VMA_FILE, RT_FILE_INODE, RT_INODE_SB, RT_INODE_INO,  RT_SB_DEV};
+		RT_MM_TREE,  RT_VMA_START,   RT_VMA_END,	RT_VMA_OFFSET,	     RT_VMA_FLAGS,
+		RT_VMA_FILE, RT_FILE_INODE,  RT_INODE_SB,	RT_INODE_INO,	     RT_SB_DEV,
+		RT_INODE_MTIME, RT_INODE_MTIME_NS, RT_INODE_GENERATION};
 	struct unwinder *u;
 	uint32_t offset;
 	int r;
 
-	if (!dt->takes_ustacks || dt->opts.ustackunwind == UNWIND_FP || dt->confine)
+	if (!dt->takes_ustacks || dt->opts.ustackunwind == UNWIND_FP)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
 		if (!rt_offset_of(dt, needed[i], &offset))

@@ -34,6 +34,7 @@ ufile_free(struct ufile *f)
 {
 	close(f->fd);
 	elfsyms_free(f->syms);
+	dof_free(f->dof);
 	free(f->definitions);
 	free(f);
 }

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "ctf/elfsyms.h"
+#include "dtrace/dof.h"
 #include "dtrace/gen.h"
 #include "os/procmap.h"
 
@@ -12,6 +13,8 @@
 struct ufile {
 	int fd;
 	struct elfsyms *syms;
+	struct dof *dof; /* probes of an older -G (prov_usdt.c); NULL: none, or not read yet */
+	bool dof_read;
 	struct ast **definitions; /* of USDT providers (prov_usdt.c); dt's */
 	size_t n_definitions;
 	bool definitions_read;

@@ -398,6 +398,8 @@ usyms_show(struct usyms *u, pid_t pid, uint64_t addr, bool is_return, enum usym_
 	if (!m)
 		return str_printf("0x%llx", (unsigned long long)addr);
 	f.module = module = module_name(m);
+	if (form == USYM_OFFSET)
+		return str_printf("%s:0x%llx", module, (unsigned long long)(addr - m->start + m->offset));
 	if (m->inode) {
 		find_in(map_get(u->objects, key), addr - m->start + m->offset, is_return, &f);
 	} else if (str_eq(m->path, "[vdso]")) {

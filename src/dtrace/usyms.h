@@ -12,6 +12,7 @@ enum usym_form {
 	USYM_FRAME,  /* "libc.so.6`malloc+0x12": a frame of a stack; uaddr() */
 	USYM_SYMBOL, /* "libc.so.6`malloc": usym(), ufunc() */
 	USYM_MODULE, /* "libc.so.6": umod() */
+	USYM_OFFSET, /* "libc.so.6:0x9a6b2", where it stands in the file: -xnoresolve */
 };
 
 struct usyms;
