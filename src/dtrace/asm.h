@@ -32,10 +32,10 @@ void asm_here(struct asmb *a, int label); /* it stands here */
 bool asm_names(const struct asmb *a, int reg);	/* does any instruction read or write it? */
 int asm_finish(struct asmb *a, struct error *err);
 /*
- * tidy.c: takes out what has no effect, of a program that stands there to its end.  unused: a
- * place on the stack that is written and never read, or 0.
+ * tidy.c: takes out what has no effect, of a program that stands there to its end.  unused: two
+ * places on the stack that are written and never read, or 0.
  */
-void asm_tidy(struct asmb *a, int unused);
+void asm_tidy(struct asmb *a, const int unused[2]);
 
 void asm_emit(struct asmb *a, unsigned code, int dst, int src, int off, int32_t imm);
 void asm_mov(struct asmb *a, int dst, int src);

@@ -114,7 +114,7 @@ struct node {
 	enum storage storage;
 	unsigned bit_size;
 	struct probe_spec *probes; /* N_CLAUSE */
-	bool has_body;		   /* N_CLAUSE: false for "probe;" or the default action */
+	bool has_body;		   /* N_CLAUSE: false for "probe;" or the default action; a probe's: has ":" */
 
 	/* from the checker */
 	const struct ctf_type *type;

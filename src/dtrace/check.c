@@ -1,8 +1,7 @@
 /*
- * Types and names.
+ * Expressions and their types.
  *
  * Arithmetic is done in 64 bits; a value is cut to its type where it is stored.
- * A variable that no declaration names gets its type by its first assignment.
  * Checking a clause also lays it out: which values it records and where.
  */
 #include <string.h>
@@ -37,257 +36,12 @@ dt_is_scalar(struct dt *dt, const struct ctf_type *t)
 }
 
 /* Structures, unions, arrays: handled by their address. */
-static bool
-is_memory(struct dt *dt, const struct ctf_type *t)
+bool
+dt_is_memory(struct dt *dt, const struct ctf_type *t)
 {
 	return !dt_is_string(dt, t) &&
 	       (ctf_is_aggregate(t) || ctf_kind(ctf_resolve(t)) == CTF_ARRAY);
 }
-
-/* --- types as written */
-
-static int
-type_base(struct dt *dt, const struct node *where, const struct type_expr *t,
-	  const struct ctf_type **ret, struct error *err);
-
-/* A bit-field is of an integer type, and not wider than that. */
-static int
-check_bits(const struct node *m, const struct ctf_type *type, struct error *err)
-{
-	if (!m->bit_size)
-		return 0;
-	if (!ctf_is_integral(type))
-		return d_error(err, m->line, "D_DECL_BFTYPE", "a bit-field is of an integer type");
-	if (m->bit_size > 8 * ctf_size(type))
-		return d_error(err, m->line, "D_DECL_BFSIZE", "a bit-field is wider than its type");
-	return 0;
-}
-
-static int
-build_aggregate(struct dt *dt, const struct node *where, const struct type_body *body,
-		const struct ctf_type **ret, struct error *err)
-{
-	const char *kind = body->kind == CTF_UNION ? "union" : "struct";
-	struct ctf_type *made;
-	struct ctf_member old;
-	int r = 0;
-
-	if (body->tag && (r = priv_check_name(dt, where, kind, body->tag, err)) < 0)
-		return r;
-	made = ctf_make_aggregate(dt->types, body->kind, body->tag ? body->tag : "");
-	for (const struct node *m = body->members; m; m = m->next) {
-		const struct ctf_type *type = NULL;
-
-		if ((r = dt_type(dt, m, m->type_expr, &type, err)) < 0 ||
-		    (r = check_bits(m, type, err)) < 0)
-			return r;
-		if (ctf_kind(ctf_resolve(type)) == CTF_FUNCTION)
-			return d_error(err, m->line, "D_DECL_VOIDOBJ", "a function is no member");
-		if (m->name && ctf_find_member(made, m->name, &old))
-			return d_error(err, m->line, "D_UNKNOWN", "member \"%s\" is declared twice",
-				       m->name);
-		r = ctf_add_member(made, m->name ? m->name : "", type, m->bit_size, err);
-		if (r < 0)
-			return d_error(err, m->line, "D_DECL_INCOMPLETE", "%s",
-				       error_message(err));
-	}
-	*ret = made;
-	return 0;
-}
-
-static int
-build_enum(struct dt *dt, const struct type_body *body, const struct ctf_type **ret,
-	   struct error *err)
-{
-	struct ctf_type *made = ctf_make_enum(dt->types, body->tag ? body->tag : "");
-	int64_t next = 0;
-
-	for (struct node *m = body->members; m; m = m->next) {
-		int r;
-
-		if (m->left) {
-			struct checker c = {.dt = dt};
-
-			if ((r = check_expr(&c, m->left, err)) < 0)
-				return r;
-			if (!m->left->is_const)
-				return d_error(err, m->line, "D_DECL_ENCONST",
-					       "enumerator '%s' must be a constant", m->name);
-			next = m->left->value;
-		}
-		if (next > INT32_MAX || next < INT32_MIN)
-			return d_error(err, m->line, "D_DECL_ENOFLOW",
-				       "enumerator \"%s\" does not fit an int", m->name);
-		r = ctf_add_enumerator(made, m->name, next++, err);
-		if (r < 0)
-			return d_error(err, m->line, "D_DECL_IDRED", "%s", error_message(err));
-	}
-	*ret = made;
-	return 0;
-}
-
-/* How often a word stands among those of a type. */
-static int
-count_word(const char *words, const char *word)
-{
-	size_t n = strlen(word);
-	int count = 0;
-
-	for (const char *p = words; (p = strstr(p, word)); p += n)
-		count += (p == words || p[-1] == ' ') && (!p[n] || p[n] == ' ');
-	return count;
-}
-
-/* Words that make no type together: "char int", "short long", "void void". */
-static int
-check_words(const struct node *where, const char *base, struct error *err)
-{
-	int is_short = count_word(base, "short"), is_long = count_word(base, "long");
-	int is_char = count_word(base, "char"), is_void = count_word(base, "void");
-	int is_signed = count_word(base, "signed"), is_unsigned = count_word(base, "unsigned");
-	int kinds = is_char + is_void + count_word(base, "int") + count_word(base, "float") +
-		    count_word(base, "double");
-	const struct {
-		bool wrong;
-		const char *tag, *why;
-	} rows[] = {{kinds > 1, "D_DECL_COMBO", "more than one type"},
-		    {is_void && (is_short || is_long || is_signed || is_unsigned), "D_DECL_VOIDATTR",
-		     "void has no size and no sign"},
-		    {is_char && (is_short || is_long), "D_DECL_CHARATTR",
-		     "char is neither short nor long"},
-		    {is_short && is_long, "D_UNKNOWN", "both short and long"},
-		    {is_short > 1 || is_long > 2 || is_signed + is_unsigned > 1, "D_DECL_COMBO",
-		     "a word too many"}};
-
-	for (size_t i = 0; strchr(base, ' ') && i < ARRAY_SIZE(rows); i++)
-		if (rows[i].wrong)
-			return d_error(err, where->line, rows[i].tag, "\"%s\" is no type: %s", base,
-				       rows[i].why);
-	return 0;
-}
-
-/* A structure that nobody has described: pointers to it can be handled all the same. */
-static const struct ctf_type *
-make_forward(struct dt *dt, const char *base)
-{
-	const char *tag;
-
-	if ((tag = str_after(base, "struct ")))
-		return ctf_make_forward(dt->types, CTF_STRUCT, tag);
-	if ((tag = str_after(base, "union ")))
-		return ctf_make_forward(dt->types, CTF_UNION, tag);
-	return NULL;
-}
-
-static int
-type_base(struct dt *dt, const struct node *where, const struct type_expr *t,
-	  const struct ctf_type **ret, struct error *err)
-{
-	const struct ctf_type *found;
-	int r;
-
-	if (t->body)
-		return t->body->kind == CTF_ENUM ? build_enum(dt, t->body, ret, err)
-						 : build_aggregate(dt, where, t->body, ret, err);
-	if (str_eq(t->base, "string")) {
-		*ret = dt->t_string;
-		return 0;
-	}
-	if ((r = check_words(where, t->base, err)) < 0)
-		return r;
-	found = ctf_find(dt->types, *t->base ? t->base : "int");
-	if (!found)
-		found = make_forward(dt, t->base);
-	if (!found)
-		return d_error(err, where->line, "D_DECL_TYPE", "no type \"%s\" is known", t->base);
-	*ret = found;
-	return 0;
-}
-
-static int
-array_size(struct dt *dt, struct node *size, uint64_t *ret, struct error *err)
-{
-	struct checker c = {.dt = dt};
-	int r = check_expr(&c, size, err);
-
-	if (r < 0)
-		return r;
-	if (!size->is_const || size->value < 0)
-		return d_error(err, size->line, "D_DECL_ARRSUB",
-			       "array size must be a constant and not negative");
-	*ret = (uint64_t)size->value;
-	return 0;
-}
-
-/* void is the only parameter and has no name; an associative array is none. */
-static int
-check_parameter(const struct node *p, const struct ctf_type *type, const struct node *all,
-		struct error *err)
-{
-	if (ctf_kind(ctf_resolve(type)) == CTF_VOID && p->name)
-		return d_error(err, p->line, "D_DECL_PROTO_NAME", "a void parameter has no name");
-	if (ctf_kind(ctf_resolve(type)) == CTF_VOID && (p != all || p->next))
-		return d_error(err, p->line, "D_DECL_PROTO_VOID", "void stands alone");
-	for (size_t i = 0; i < p->type_expr->n_parts; i++)
-		if (p->type_expr->parts[i].kind == DECL_ASSOC)
-			return d_error(err, p->line, "D_DECL_PROTO_TYPE",
-				       "an associative array is no parameter");
-	return 0;
-}
-
-int
-dt_type(struct dt *dt, const struct node *where, const struct type_expr *t,
-	const struct ctf_type **ret, struct error *err)
-{
-	const struct ctf_type *type = NULL;
-	uint64_t count;
-	int r = type_base(dt, where, t, &type, err);
-
-	if (r < 0)
-		return r;
-	if (t->is_const && type != dt->t_string)
-		type = ctf_make_qualified(dt->types, CTF_CONST, type);
-	for (size_t i = t->n_parts; i-- > 0;) { /* from the base outwards */
-		switch (t->parts[i].kind) {
-		case DECL_POINTER:
-			type = ctf_make_pointer(dt->types, type);
-			break;
-		case DECL_ARRAY:
-			count = t->parts[i].count;
-			if (t->parts[i].size &&
-			    (r = array_size(dt, t->parts[i].size, &count, err)) < 0)
-				return r;
-			if (count > 65536)
-				return d_error(err, where->line, "D_DECL_ARRBIG",
-					       "an array of %llu elements is too large",
-					       (unsigned long long)count);
-			type = ctf_make_array(dt->types, type, count);
-			break;
-		case DECL_FUNCTION: {
-			struct ctf_type *f = ctf_make_function(dt->types, type, false);
-
-			for (const struct node *p = t->parts[i].keys; p; p = p->next) {
-				const struct ctf_type *pt;
-
-				if (!p->type_expr)
-					continue;
-				if ((r = dt_type(dt, p, p->type_expr, &pt, err)) < 0 ||
-				    (r = check_parameter(p, pt, t->parts[i].keys, err)) < 0)
-					return r;
-				ctf_add_param(f, p->name, pt);
-			}
-			type = f;
-			break;
-		}
-		case DECL_ASSOC: /* the variable's affair: declare_var() */
-			break;
-		}
-	}
-	*ret = type;
-	return 0;
-}
-
-/* --- expressions */
 
 /* What an operator asks of its operands, as the tag of its error says. */
 static const char *
@@ -338,8 +92,8 @@ bad_operand(const struct node *n, struct error *err)
 		       op_name(n->op), l, r);
 }
 
-static void
-set_const(struct node *n, int64_t value)
+void
+node_set_const(struct node *n, int64_t value)
 {
 	n->is_const = true;
 	n->value = value;
@@ -354,237 +108,7 @@ check_int(struct checker *c, struct node *n)
 
 	n->type = wide ? (is_unsigned ? dt->t_ulong : dt->t_long)
 		       : (is_unsigned ? dt->t_uint : dt->t_int);
-	set_const(n, (int64_t)n->number);
-	return 0;
-}
-
-/* A reference to a variable of the program; makes it if the clause may. */
-struct ident *
-var_find(struct dt *dt, enum scope scope, const char *name)
-{
-	static const char *const prefix[] = {"", "self->", "this->", "`"};
-	cleanup_free char *key = str_printf("%s%s", prefix[scope], name);
-
-	return map_get(dt->vars, key);
-}
-
-struct ident *
-var_make(struct dt *dt, enum scope scope, const char *name, enum ident_kind kind)
-{
-	static const char *const prefix[] = {"", "self->", "this->", "`"};
-	cleanup_free char *key = str_printf("%s%s", prefix[scope], name);
-	struct ident *v = xcalloc(1, sizeof(*v));
-
-	v->kind = kind;
-	v->scope = scope;
-	v->map = -1;
-	v->offset = -1;
-	map_set(dt->vars, key, v);
-	v->name = map_key(dt->vars, key);
-	return v;
-}
-
-static int
-check_builtin(struct checker *c, struct node *n, const struct ident *row, struct error *err)
-{
-	int r = priv_check_ident(c->dt, n, row, err);
-
-	if (r < 0)
-		return r;
-	n->ident = (struct ident *)(uintptr_t)row;
-	if (row->builtin == B_UCALLER || row->builtin == B_USTACKDEPTH)
-		c->dt->uses_rt = c->dt->takes_ustacks = true;
-	if (row->builtin == B_ARGS)
-		return d_error(err, n->line, "D_IDENT_BADREF",
-			       "args[] needs an index: args[0] is the first argument");
-	if (!row->type_name)
-		return d_error(err, n->line, "D_IDENT_BADREF", "\"%s\" cannot be used here",
-			       n->name);
-	if (str_eq(row->type_name, "string")) {
-		n->type = c->dt->t_string;
-		return 0;
-	}
-	return ctf_parse(c->dt->types, row->type_name, &n->type, err) < 0
-		       ? d_error(err, n->line, "D_TYPE_ERR", "%s", error_message(err))
-		       : 0;
-}
-
-/* Type data names variables of each CPU only; these are what C programs know them as. */
-static const struct ctf_type *
-kernel_variable(struct dt *dt, const char *name)
-{
-	static const struct {
-		const char *name, *type;
-	} rows[] = {{"avenrun", "unsigned long [3]"},
-		    {"cad_pid", "struct pid *"},
-		    {"cgrp_dfl_root", "struct cgroup_root"},
-		    {"crashing_cpu", "int"},
-		    {"init_mm", "struct mm_struct"},
-		    {"init_net", "struct net"},
-		    {"init_pid_ns", "struct pid_namespace"},
-		    {"init_task", "struct task_struct"},
-		    {"init_user_ns", "struct user_namespace"},
-		    {"jiffies", "unsigned long"},
-		    {"jiffies_64", "uint64_t"},
-		    {"linux_banner", "char [256]"},
-		    {"max_low_pfn", "unsigned long"},
-		    {"max_pfn", "unsigned long"},
-		    {"min_low_pfn", "unsigned long"},
-		    {"nr_cpu_ids", "unsigned int"},
-		    {"nr_threads", "int"},
-		    {"oops_in_progress", "int"},
-		    {"panic_timeout", "int"},
-		    {"saved_command_line", "char *"},
-		    {"system_state", "int"},
-		    {"total_forks", "unsigned long"},
-		    {"uts_sem", "struct rw_semaphore"}};
-	const struct ctf_type *t = ctf_find_variable(dt->kernel, name);
-	cleanup_error struct error none = ERROR_INIT;
-
-	for (size_t i = 0; !t && i < ARRAY_SIZE(rows); i++)
-		if (str_eq(rows[i].name, name) && ctf_parse(dt->types, rows[i].type, &t, &none) < 0)
-			return NULL;
-	return t;
-}
-
-static int
-check_ident(struct checker *c, struct node *n, struct error *err)
-{
-	struct ident *v;
-	const struct ident *row;
-	int64_t value;
-	int r;
-
-	if (n->scope == SCOPE_KERNEL) {
-		if ((r = priv_check_ident(c->dt, n, NULL, err)) < 0)
-			return r;
-		n->type = kernel_variable(c->dt, n->name);
-		if (!n->type)
-			return d_error(err, n->line, "D_SYM_NOTYPES",
-				       "the kernel's type data has no variable \"%s\"", n->name);
-		n->is_lvalue = true;
-		return 0;
-	}
-	for (size_t i = 0; n->scope == SCOPE_GLOBAL && i < c->n_params; i++) {
-		if (str_eq(c->params[i].name, n->name)) {
-			struct node *arg = c->params[i].value;
-
-			struct node *next = n->next;
-
-			if (arg->kind == N_XLATE || ctf_is_aggregate(c->params[i].type)) {
-				*n = *arg;
-				n->next = next;
-				return 0;
-			}
-			*n = (struct node){.kind = N_CAST, .line = n->line, .next = next,
-					   .left = arg, .type = c->params[i].type, .slot = -1,
-					   .is_user = arg->is_user};
-			return 0;
-		}
-	}
-	/* The library's words do not mean what the program calls by the same name. */
-	v = c->library && c->dt->confine ? NULL : var_find(c->dt, n->scope, n->name);
-	if (v) {
-		n->ident = v;
-		n->is_lvalue = true;
-		n->is_user = v->is_user;
-		if (v->kind == ID_ASSOC)
-			return d_error(err, n->line, "D_IDENT_BADREF",
-				       "\"%s\" is an associative array: it needs a key", n->name);
-		if (!v->type && !c->assigning)
-			return d_error(err, n->line, "D_IDENT_UNDEF",
-				       "\"%s\" is used before anything was assigned to it", n->name);
-		n->type = v->type;
-		c->dt->uses_rt |= n->type && is_memory(c->dt, n->type);
-		return 0;
-	}
-	if (n->scope == SCOPE_GLOBAL) {
-		v = map_get(c->dt->inlines, n->name);
-		if (v)
-			return check_inline(c, n, v, NULL, err);
-		row = ident_lookup(n->name);
-		if (row && row->kind == ID_BUILTIN)
-			return check_builtin(c, n, row, err);
-		if (row)
-			return d_error(err, n->line, "D_IDENT_BADREF",
-				       "\"%s\" is a function and needs ( )", n->name);
-		if (ctf_find_enumerator(c->dt->types, n->name, &value)) {
-			n->type = c->dt->t_int;
-			if (value > INT32_MAX || value < INT32_MIN)
-				n->type = c->dt->t_long;
-			set_const(n, value);
-			return 0;
-		}
-	}
-	if (c->assigning) { /* its type comes with the value */
-		n->ident = var_make(c->dt, n->scope, n->name, ID_VAR);
-		n->is_lvalue = true;
-		return 0;
-	}
-	return d_error(err, n->line, "D_IDENT_UNDEF", "\"%s%s\" is not known",
-		       n->scope == SCOPE_SELF ? "self->" : n->scope == SCOPE_THIS ? "this->" : "",
-		       n->name);
-}
-
-/* $1, $$1, $target, $pid ...: its text, or its number if *ret_text is NULL. */
-int
-dt_macro(struct dt *dt, const char *name, int line, const char **ret_text, int64_t *ret_number,
-	 struct error *err)
-{
-	uint64_t index;
-
-	*ret_text = NULL;
-	name += name[0] == '$';
-	if (str_eq(name, "target")) {
-		if (dt->target < 0)
-			return d_error(err, line, "D_MACRO_UNDEF",
-				       "$target needs -p PID or -c COMMAND");
-		*ret_number = dt->target;
-		return 0;
-	}
-	if (str_to_u64(name, 10, &index) < 0)
-		return (dt->remote ? dt->remote->macro(dt->remote->arg, name, ret_number)
-				    : macro_value(name, ret_number))
-			       ? 0
-			       : d_error(err, line, "D_MACRO_UNDEF",
-					 "macro variable $%s is not known", name);
-	if (index <= dt->args.n)
-		*ret_text = index ? dt->args.v[index - 1] : dt->script;
-	else if (dt->opts.defaultargs)
-		*ret_text = "";
-	else
-		return d_error(err, line, "D_MACRO_UNDEF", "macro argument $%s is not given", name);
-	if (index && index <= 64)
-		dt->args_used |= 1ull << (index - 1);
-	return 0;
-}
-
-static int
-check_macro(struct checker *c, struct node *n, struct error *err)
-{
-	struct dt *dt = c->dt;
-	bool text = n->name[0] == '$';
-	const char *value;
-	int64_t number = 0;
-	int r = dt_macro(dt, n->name, n->line, &value, &number, err);
-
-	if (r < 0)
-		return r;
-	if (value && !*value && !text) /* -xdefaultargs */
-		value = "0";
-	if (value && (text || str_to_i64(value, 0, &number) < 0)) {
-		n->kind = N_STRING;
-		n->text = (char *)(uintptr_t)value;
-		n->text_len = strlen(value);
-		n->type = dt->t_string;
-		return 0;
-	}
-	n->kind = N_INT;
-	n->number = (uint64_t)number;
-	n->type = dt->t_long;
-	if (number >= INT32_MIN && number <= INT32_MAX)
-		n->type = dt->t_int;
-	set_const(n, number);
+	node_set_const(n, (int64_t)n->number);
 	return 0;
 }
 
@@ -739,7 +263,7 @@ check_binary(struct checker *c, struct node *n, struct error *err)
 			return d_error(err, n->line, "D_DIV_ZERO",
 				       "expression contains division by zero");
 		if (fold(n->op, as_computed(l->value, t), as_computed(r->value, t), ctf_is_signed(t), &v))
-			set_const(n, as_computed(v, n->type));
+			node_set_const(n, as_computed(v, n->type));
 	}
 	return 0;
 }
@@ -774,6 +298,13 @@ is_variable(const struct node *n)
 	       (n->ident->kind == ID_VAR || n->ident->kind == ID_ASSOC);
 }
 
+/* Assigning 0 frees it. */
+static bool
+is_dynamic(const struct node *n)
+{
+	return is_variable(n) && (n->ident->kind == ID_ASSOC || n->ident->scope == SCOPE_SELF);
+}
+
 /* An element of an array whose length is known; D's strings have none. */
 static bool
 is_sized(const struct node *n)
@@ -788,7 +319,7 @@ dt_in_variable(const struct node *n)
 {
 	while ((n->kind == N_OP1 && n->op == OP_DOT) || (n->kind == N_INDEX && is_sized(n)))
 		n = n->left;
-	return is_variable(n);
+	return is_variable(n) || dt_is_stack_call(n);
 }
 
 /*
@@ -804,6 +335,9 @@ check_writable(struct checker *c, const struct node *n, const struct node *to, s
 	if (is_variable(to) && (!to->type || dt_is_string(c->dt, to->type) ||
 				dt_is_scalar(c->dt, to->type)))
 		return 0;
+	if (dt_is_fixed_stack(to))
+		return d_error(err, n->line, "D_OP_LVAL",
+			       "of a stack only the depth of a variable's can be written");
 	c->dt->uses_rt = c->dt->uses_alloca = true;
 	if (dt_in_variable(to))
 		return 0;
@@ -812,6 +346,31 @@ check_writable(struct checker *c, const struct node *n, const struct node *to, s
 	if (root->scope == SCOPE_KERNEL || (root->ident && root->ident->kind == ID_BUILTIN))
 		return d_error(err, n->line, "D_OP_WRITE", "the kernel's memory cannot be written");
 	return 0;
+}
+
+void
+check_text_as_pointer(struct checker *c, struct node *n)
+{
+	if (!dt_is_string(c->dt, n->left->type) || dt_is_string(c->dt, n->type))
+		return;
+	n->is_user = false;
+	c->dt->uses_rt = c->dt->uses_alloca = true;
+}
+
+/* char *p; p = text: as if there were a cast. */
+static void
+cast_text(struct checker *c, struct node *n)
+{
+	struct node *text = n->right;
+
+	if (n->op2 != OP_NONE || !dt_is_string(c->dt, text->type) || dt_is_string(c->dt, n->left->type) ||
+	    ctf_kind(ctf_resolve(n->left->type)) != CTF_POINTER || !ctf_is_string(n->left->type))
+		return;
+	n->right = node_new(c->ast->arena, N_CAST, text->line);
+	n->right->left = text;
+	n->right->type = n->left->type;
+	n->right->library = text->library;
+	check_text_as_pointer(c, n->right);
 }
 
 static int
@@ -825,6 +384,8 @@ check_assign(struct checker *c, struct node *n, struct error *err)
 		return d_error(err, n->line, "D_AGG_MDIM",
 			       "keys of an aggregation stand in one pair of brackets: @%s[a, b]",
 			       n->left->left->name);
+	if (n->op2 != OP_NONE && check_once(c, n))
+		return check_expr(c, n, err);
 	if (n->left->kind == N_AGG)
 		return d_error(err, n->line, "D_AGG_SCOPE",
 			       "an aggregation takes an aggregating function: @%s = count()",
@@ -850,17 +411,16 @@ check_assign(struct checker *c, struct node *n, struct error *err)
 				       "a void value is assigned");
 		n->left->type = n->left->ident->type = c->assign_type;
 	}
+	cast_text(c, n);
 	if (n->op2 == OP_NONE && n->left->ident)
 		n->left->ident->is_user |= n->right->is_user;
 	if (n->op2 != OP_NONE && ctf_is_pointer(n->right->type) && !dt_is_string(dt, n->right->type))
 		return d_error(err, n->line, "D_OP_VFPTR", "a pointer cannot be added or taken off");
-	if (dt_is_string(dt, n->left->type) && !n->left->ident)
-		return d_error(err, n->line, "D_OP_WRITE",
-			       "text is assigned to whole variables only; a char array is written by element");
 	if (dt_in_variable(n->left) && !dt_is_string(dt, n->left->type) &&
 	    ctf_kind(ctf_resolve(n->left->type)) == CTF_ARRAY)
 		return d_error(err, n->line, "D_OP_ARRFUN", "an array is not assigned as a whole");
 	if (!dt_may_assign(dt, n->left->type, n->right) ||
+	    (ctf_is_aggregate(n->left->type) && is_null(n->right) && !is_dynamic(n->left)) ||
 	    (n->op2 != OP_NONE && !dt_is_scalar(dt, n->left->type)))
 		return bad_operand(n, err);
 	n->type = n->left->type;
@@ -926,6 +486,8 @@ check_unary(struct checker *c, struct node *n, struct error *err)
 
 	if (n->op == OP_DOT || n->op == OP_ARROW)
 		return check_member(c, n, err);
+	if (n->op >= OP_PREINC && check_once(c, n))
+		return check_expr(c, n, err);
 	/* x++ makes x, as x += 1 would. */
 	c->assigning |= n->op >= OP_PREINC;
 	r = check_expr(c, n->left, err);
@@ -947,7 +509,7 @@ check_unary(struct checker *c, struct node *n, struct error *err)
 		if (n->left->kind == N_AGG || is_variable(n->left))
 			return d_error(err, n->line, "D_ADDROF_VAR",
 				       "variables of D have no address");
-		if (!n->left->is_lvalue)
+		if (!n->left->is_lvalue || dt_is_fixed_stack(n->left))
 			return d_error(err, n->line, "D_ADDROF_LVAL",
 				       "\"&\" needs something that stands in memory");
 		if (n->left->bit_size)
@@ -979,10 +541,11 @@ check_unary(struct checker *c, struct node *n, struct error *err)
 	if (n->left->is_const) {
 		int64_t v = n->left->value;
 
-		set_const(n, n->op == OP_NEG    ? (int64_t)-(uint64_t)v
-			     : n->op == OP_NOT  ? !v
-			     : n->op == OP_BNOT ? ~v
-						: v);
+		v = n->op == OP_NEG	? (int64_t)-(uint64_t)v
+		    : n->op == OP_NOT	? !v
+		    : n->op == OP_BNOT ? ~v
+				       : v;
+		node_set_const(n, as_computed(v, n->type)); /* -1u is 0xffffffff */
 	}
 	return 0;
 }
@@ -1051,8 +614,9 @@ check_element(struct checker *c, struct node *n, struct ident *v, struct error *
 	for (struct node *k = n->args; k; k = k->next, i++) {
 		const struct ctf_type *t = decay(c->dt, k->type);
 
-		if (i == DT_MAX_KEYS)
-			return d_error(err, n->line, "D_PROTO_LEN", "too many keys");
+		if (i == DT_TUPLE_KEYS)
+			return d_error(err, n->line, "D_PROTO_LEN",
+				       "an associative array has %d keys at most", DT_TUPLE_KEYS);
 		if (v->n_keys && i >= v->n_keys)
 			return d_error(err, n->line, "D_PROTO_LEN",
 				       "\"%s\" takes another number of keys", base->name);
@@ -1067,19 +631,20 @@ check_element(struct checker *c, struct node *n, struct ident *v, struct error *
 				       "key %zu of \"%s\" has another type than before", i + 1,
 				       base->name);
 	}
-	if (!i || (v->n_keys && i != v->n_keys) || (i < DT_MAX_KEYS && v->keys[i]))
+	if (!i || (v->n_keys && i != v->n_keys) || (i < DT_TUPLE_KEYS && v->keys[i]))
 		return d_error(err, n->line, "D_PROTO_LEN",
 			       "\"%s\" takes another number of keys", base->name);
 	v->n_keys = i;
 	n->ident = base->ident = v;
 	n->is_lvalue = true;
+	var_note_use(c, v);
 	if (!v->type && !assigning)
 		return d_error(err, n->line, "D_IDENT_UNDEF",
 			       "\"%s\" is used before anything was assigned to it",
 			       base->name);
 	n->type = v->type;
 	n->is_user = v->is_user;
-	c->dt->uses_rt |= n->type && is_memory(c->dt, n->type);
+	c->dt->uses_rt |= n->type && dt_is_memory(c->dt, n->type);
 	return 0;
 }
 
@@ -1155,6 +720,7 @@ static int
 check_call(struct checker *c, struct node *n, struct error *err)
 {
 	const struct ident *row = ident_lookup(n->name);
+	struct rec unused;
 	int args = 0, r;
 
 	if (!row || row->kind == ID_BUILTIN)
@@ -1171,6 +737,13 @@ check_call(struct checker *c, struct node *n, struct error *err)
 	if ((r = priv_check_ident(c->dt, n, row, err)) < 0)
 		return r;
 	n->ident = (struct ident *)(uintptr_t)row;
+	if (dt_is_stack_call(n)) {
+		if ((r = stack_rec(c, n, row->action, &unused, err)) < 0)
+			return r;
+		c->dt->uses_rt = true;
+		n->type = dt_stack_type(c->dt, (unsigned)n->number);
+		return 0;
+	}
 	if (row->kind == ID_ACTION) { /* whoever wants a value says what is wrong */
 		n->type = ctf_void(c->dt->types);
 		return 0;
@@ -1205,7 +778,7 @@ check_sizeof(struct checker *c, struct node *n, struct error *err)
 		if (m.bit_size)
 			return d_error(err, n->line, "D_OFFSETOF_BITFIELD",
 				       "\"%s\" is a bit-field", n->name);
-		set_const(n, (int64_t)m.bit_offset / 8);
+		node_set_const(n, (int64_t)m.bit_offset / 8);
 		return 0;
 	}
 	if (!n->type_expr && n->left->bit_size)
@@ -1213,12 +786,14 @@ check_sizeof(struct checker *c, struct node *n, struct error *err)
 	if (dt_is_string(c->dt, t)) {
 		bool literal = !n->type_expr && n->left->kind == N_STRING;
 
-		set_const(n, literal ? (int64_t)n->left->text_len + 1 : c->dt->opts.strmax);
+		node_set_const(n, literal ? (int64_t)n->left->text_len + 1 : c->dt->opts.strmax);
 		return 0;
 	}
 	if (!ctf_size(t))
 		return d_error(err, n->line, "D_SIZEOF_TYPE", "sizeof of an incomplete type");
-	set_const(n, (int64_t)ctf_size(t));
+	if (n->type_expr)
+		t = dt_model_in_memory(c->dt, t);
+	node_set_const(n, (int64_t)ctf_size(t));
 	return 0;
 }
 
@@ -1246,17 +821,21 @@ check_cast(struct checker *c, struct node *n, struct error *err)
 		n->next = next;
 		return 0;
 	}
+	if (dt_is_string(c->dt, n->left->type) && ctf_is_pointer(n->type)) {
+		check_text_as_pointer(c, n);
+		return 0;
+	}
 	if (n->left->kind == N_XLATE || !dt_is_scalar(c->dt, n->type) ||
 	    !dt_is_scalar(c->dt, n->left->type))
 		return d_error(err, n->line, "D_CAST_INVAL",
 			       "only numbers and pointers can be cast");
 	if (n->left->is_const && ctf_is_integral(n->type))
-		set_const(n, as_type(n->left->value, n->type));
+		node_set_const(n, as_type(n->left->value, n->type));
 	return 0;
 }
 
-int
-check_expr(struct checker *c, struct node *n, struct error *err)
+static int
+check_node(struct checker *c, struct node *n, struct error *err)
 {
 	int r;
 
@@ -1315,4 +894,17 @@ check_expr(struct checker *c, struct node *n, struct error *err)
 		break;
 	}
 	abort();
+}
+
+int
+check_expr(struct checker *c, struct node *n, struct error *err)
+{
+	bool assigning = c->assigning;
+	int r;
+
+	/* An assignment makes the name on its left, not those of an expression there: p - a = 1. */
+	c->assigning &= n->kind == N_IDENT || n->kind == N_INDEX;
+	r = check_node(c, n, err);
+	c->assigning = assigning;
+	return r;
 }

@@ -29,12 +29,27 @@ struct checker {
 int prototype_mismatch(const struct node *n, const struct ident *row, int args,
 		       struct error *err);
 int check_expr(struct checker *c, struct node *n, struct error *err);
+void node_set_const(struct node *n, int64_t value);
+/* n, a cast: if it is one of text to something else, that is a copy in memory like alloca()'s. */
+void check_text_as_pointer(struct checker *c, struct node *n);
+/* Structures, unions, arrays: handled by their address. */
+bool dt_is_memory(struct dt *dt, const struct ctf_type *t);
 const struct ctf_type *decay(struct dt *dt, const struct ctf_type *t);
+/* check_name.c */
+/* v is read, or (c->assigning) written. */
+void var_note_use(const struct checker *c, struct ident *v);
+int check_ident(struct checker *c, struct node *n, struct error *err);
+int check_macro(struct checker *c, struct node *n, struct error *err);
 struct ident *var_find(struct dt *dt, enum scope scope, const char *name);
 struct ident *var_make(struct dt *dt, enum scope scope, const char *name, enum ident_kind kind);
 /* "struct foo" of a forward declaration; owned by dt. */
 const char *ctf_spelling(struct dt *dt, const struct ctf_type *t);
 bool macro_value(const char *name, int64_t *ret); /* $pid $uid ... */
+
+/* model.c: a type by its name; the type that a value of type t has in the program's memory */
+const struct ctf_type *dt_model_find(struct dt *dt, const char *name);
+const struct ctf_type *dt_model_in_memory(struct dt *dt, const struct ctf_type *t);
+void dt_model_layout(const struct dt *dt, struct ctf_type *t); /* of a structure's members to come */
 
 /* check_decl.c */
 int check_declaration(struct checker *c, struct node *n, struct error *err);
@@ -63,6 +78,11 @@ int stack_rec(struct checker *c, struct node *n, enum action action, struct rec 
 /* An action that stands for a value: a stack, or an address to be shown by name. */
 int action_rec(struct checker *c, struct node *n, const struct ident *row, struct rec *ret,
 	       struct error *err);
+/*
+ * check_once.c: n reads and writes n->left.  True: what must not be computed twice was taken out of
+ * it, and n, an expression of two parts now, is to be checked anew.
+ */
+bool check_once(struct checker *c, struct node *n);
 /* args[i]: check_args.c */
 int check_args(struct checker *c, struct node *n, struct error *err);
 int check_uregs(struct checker *c, struct node *n, struct error *err); /* uregs[R_PC] */

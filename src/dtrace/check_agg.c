@@ -129,7 +129,8 @@ key_rec(struct checker *c, struct node *k, struct rec *ret, struct error *err)
 		return action_rec(c, k, row, ret, err);
 	if ((r = check_expr(c, k, err)) < 0)
 		return r;
-	if (!dt_is_scalar(c->dt, k->type) && !dt_is_string(c->dt, k->type) && !ctf_is_string(k->type))
+	if (k->kind == N_XLATE || (!dt_is_scalar(c->dt, k->type) && !dt_is_string(c->dt, k->type) &&
+				   !ctf_is_string(k->type) && !dt_is_stack(k->type)))
 		return d_error(err, k->line, "D_KEY_TYPE",
 			       "a key is a number, an address or text");
 	*ret = value_rec(c->dt, k);

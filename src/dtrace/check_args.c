@@ -99,9 +99,9 @@ check_uregs(struct checker *c, struct node *n, struct error *err)
 		return d_error(err, n->line, "D_PROTO_LEN", "uregs[] takes one index");
 	if ((r = check_expr(c, n->args, err)) < 0)
 		return r;
-	if (!n->args->is_const || n->args->value < 0 || n->args->value >= DT_UREGS)
+	if (!n->args->is_const || n->args->value < 0 || n->args->value >= DT_UREGS_ALL)
 		return d_error(err, n->line, n->args->is_const ? "D_UNKNOWN" : "D_PROTO_ARG",
-			       "uregs[] takes a constant from 0 to %d, as R_PC is", DT_UREGS - 1);
+			       "uregs[] takes a constant from 0 to %d, as R_PC is", DT_UREGS_ALL - 1);
 	n->ident = (struct ident *)(uintptr_t)ident_lookup("uregs");
 	n->number = (uint64_t)n->args->value;
 	n->type = c->dt->t_ulong;

@@ -96,6 +96,9 @@ value_rec(struct dt *dt, const struct node *n)
 	} else if (dt_is_string(dt, n->type)) {
 		rec.kind = REC_STRING;
 		rec.size = text_bound(dt, n);
+	} else if (dt_is_stack(n->type)) {
+		rec.kind = REC_FRAMES;
+		rec.size = ctf_size(n->type);
 	} else if (ctf_is_aggregate(n->type) ||
 		   (ctf_kind(ctf_resolve(n->type)) == CTF_ARRAY && n->is_lvalue)) {
 		rec.kind = ctf_is_string(n->type) ? REC_STRING : REC_BYTES;
@@ -120,19 +123,11 @@ text_bound(struct dt *dt, const struct node *n)
 	else if (n->kind == N_IDENT && n->ident && n->ident->kind == ID_BUILTIN &&
 		 n->ident->builtin == B_EXECNAME)
 		bound = 16;
-	else if (n->kind == N_STRINGOF && ctf_kind(ctf_resolve(n->left->type)) == CTF_ARRAY)
+	else if (n->kind == N_STRINGOF && !dt_is_string(dt, n->left->type) &&
+		 ctf_kind(ctf_resolve(n->left->type)) == CTF_ARRAY)
 		bound = ctf_size(n->left->type) + 1;
 	bound = (bound + 7) & ~(size_t)7;
 	return bound > dt->opts.strsize ? dt->opts.strsize : bound;
-}
-
-/* stack() or ustack() as a value, for printf's %k. */
-static bool
-is_stack(const struct node *n)
-{
-	return n->kind == N_CALL && n->ident && n->ident->kind == ID_ACTION &&
-	       (n->ident->action == A_STACK || n->ident->action == A_USTACK ||
-		n->ident->action == A_JSTACK);
 }
 
 static int
@@ -143,13 +138,16 @@ record_value(struct checker *c, struct act *a, struct node *n, struct error *err
 
 	if (n->kind == N_AGG)
 		return d_error(err, n->line, "D_TRACE_DYN", "an aggregation cannot be recorded");
-	if (is_stack(n)) {
+	if (dt_is_stack_call(n)) {
 		if ((r = action_rec(c, n, n->ident, &rec, err)) < 0)
 			return r;
 		add_rec(c->clause, a, rec);
 		n->slot = (int)a->recs[a->n_recs - 1].offset;
 		return 0;
 	}
+	if (n->kind == N_XLATE)
+		return d_error(err, n->line, "D_TRACE_DYN",
+			       "a translated structure cannot be recorded: its members can");
 	if (ctf_kind(ctf_resolve(n->type)) == CTF_VOID)
 		return d_error(err, n->line, "D_TRACE_VOID", "a void value cannot be recorded");
 	rec = value_rec(c->dt, n);
@@ -192,14 +190,15 @@ check_conversion(struct checker *c, const struct node *call, const struct node *
 	struct dt *dt = c->dt;
 	bool text = dt_is_string(dt, n->type) ||
 		    (ctf_is_string(n->type) && ctf_kind(ctf_resolve(n->type)) == CTF_ARRAY);
-	bool wants_text = strchr("sSC", piece->conv);
+	bool wants_text = strchr("sS", piece->conv) || (piece->conv == 'C' && text);
 	cleanup_free char *name = NULL;
 
 	if (strchr("eEfgG", piece->conv) && is_floating(n->type))
 		return 0;
-	if (is_stack(n) && piece->conv == 'k')
-		return 0;
-	if (n->kind != N_AGG && wants_text ? text : !text && (dt_is_scalar(dt, n->type) || ctf_is_aggregate(n->type)))
+	if (dt_is_stack(n->type) ? piece->conv == 'k'
+	    : n->kind != N_AGG && wants_text
+		    ? text
+		    : !text && (dt_is_scalar(dt, n->type) || ctf_is_aggregate(n->type)))
 		return 0;
 	name = ctf_name(n->type);
 	return d_error(err, call->line, "D_PRINTF_ARG_TYPE",
@@ -461,11 +460,29 @@ check_tracemem(struct checker *c, struct node *n, struct act *a, struct error *e
 	return 0;
 }
 
+static int
+check_address(struct checker *c, struct node *n, struct error *err)
+{
+	int r = check_expr(c, n->args, err);
+
+	if (r == 0 && !dt_is_scalar(c->dt, n->args->type))
+		return d_error(err, n->line, "D_PROTO_ARG", "%s( ) takes an address", n->name);
+	return r;
+}
+
+static int
+check_sym(struct checker *c, struct node *n, struct act *a, struct error *err)
+{
+	int r = check_address(c, n, err);
+
+	return r < 0 ? r : record_value(c, a, n->args, err);
+}
+
 /* usym, uaddr, ufunc, umod: the process and the address. */
 static int
 check_usym(struct checker *c, struct node *n, struct act *a, struct error *err)
 {
-	int r = check_expr(c, n->args, err);
+	int r = check_address(c, n, err);
 
 	if (r < 0)
 		return r;
@@ -479,7 +496,7 @@ static bool
 is_recording(enum action a)
 {
 	return a != A_SPECULATE && a != A_COMMIT && a != A_DISCARD && a != A_RAISE && a != A_STOP &&
-	       a != A_CHILL && a != A_COPYOUT && a != A_COPYOUTSTR;
+	       a != A_CHILL && a != A_COPYOUT && a != A_COPYOUTSTR && a != A_RETURN;
 }
 
 /* speculate() comes before what is recorded, commit() stands alone. */
@@ -529,6 +546,8 @@ check_immediate(struct checker *c, struct node *n, struct act *a, struct error *
 
 		if ((r = check_expr(c, arg, err)) < 0)
 			return r;
+		if (a->action == A_COPYOUT && i == 1 && dt_is_string(c->dt, arg->type))
+			continue; /* where it stands */
 		if (text ? !dt_is_string(c->dt, arg->type) && !ctf_is_string(arg->type)
 			 : dt_is_string(c->dt, arg->type) ||
 				   (!ctf_is_integral(arg->type) && !ctf_is_pointer(arg->type)))
@@ -614,11 +633,16 @@ check_print(struct checker *c, struct node *n, struct act *a, struct error *err)
 
 	if (r < 0)
 		return r;
-	if (n->args->kind == N_AGG || is_stack(n->args))
+	if (n->args->kind == N_AGG)
 		return d_error(err, n->line, "D_PRINT_DYN", "print( ) shows values with a type");
 	a->type = n->args->type;
 	if (ctf_kind(ctf_resolve(a->type)) == CTF_VOID)
 		return d_error(err, n->line, "D_PRINT_VOID", "print( ) of a void value");
+	if (dt_is_stack(a->type)) { /* its members, not its text */
+		add_rec(c->clause, a, (struct rec){.kind = REC_BYTES, .size = ctf_size(a->type)});
+		n->args->slot = (int)a->recs[0].offset;
+		return 0;
+	}
 	to = ctf_kind(ctf_resolve(a->type)) == CTF_POINTER ? ctf_target(ctf_resolve(a->type)) : NULL;
 	if (!to || ctf_kind(ctf_resolve(to)) == CTF_VOID)
 		return record_value(c, a, n->args, err);
@@ -642,8 +666,8 @@ check_action(struct checker *c, struct node *n, const struct ident *row, struct 
 		[A_PRINTF] = check_format,	 [A_PRINTA] = check_printa,
 		[A_SYSTEM] = check_format,	 [A_FREOPEN] = check_format,
 		[A_TRACE] = check_trace,	 [A_EXIT] = check_exit,
-		[A_SYM] = check_values,		 [A_FUNC] = check_values,
-		[A_MOD] = check_values,		 [A_FTRUNCATE] = check_plain,
+		[A_SYM] = check_sym,		 [A_FUNC] = check_sym,
+		[A_MOD] = check_sym,		 [A_FTRUNCATE] = check_plain,
 		[A_PANIC] = check_plain,	 [A_CLEAR] = check_agg_action,
 		[A_TRUNC] = check_agg_action,	 [A_NORMALIZE] = check_agg_action,
 		[A_DENORMALIZE] = check_agg_action, [A_STACK] = check_stack,
@@ -653,6 +677,7 @@ check_action(struct checker *c, struct node *n, const struct ident *row, struct 
 		[A_UADDR] = check_usym,		 [A_RAISE] = check_immediate,
 		[A_STOP] = check_immediate,	 [A_CHILL] = check_immediate,
 		[A_COPYOUT] = check_immediate,	 [A_COPYOUTSTR] = check_immediate,
+		[A_RETURN] = check_immediate,
 		[A_SPECULATE] = check_immediate, [A_COMMIT] = check_immediate,
 		[A_DISCARD] = check_immediate,	 [A_SETOPT] = check_setopt,
 		[A_BREAKPOINT] = check_breakpoint, [A_PRINT] = check_print,

@@ -73,13 +73,15 @@ substitute(struct checker *c, struct node *n, const struct node *expr, bool libr
 			       n->name);
 	if (copy->kind == N_XLATE || ctf_is_aggregate(type) ||
 	    (type != c->dt->t_string && ctf_kind(ctf_resolve(type)) == CTF_ARRAY)) {
+		copy->line = n->line; /* where the program says it */
+		copy->next = next;
 		*n = *copy;
-		n->next = next;
 		return 0;
 	}
 	*n = (struct node){.kind = N_CAST, .line = n->line, .left = copy, .type = type, .slot = -1,
 			   .next = next, .is_user = copy->is_user, .is_const = copy->is_const,
 			   .value = copy->value, .library = library};
+	check_text_as_pointer(c, n);
 	return 0;
 }
 
@@ -204,10 +206,18 @@ check_xlate_member(struct checker *c, struct node *n, struct error *err)
 
 /* The parts of a variable's type that only variables have, or have not. */
 static int
-check_variable_type(const struct node *n, enum scope scope, struct error *err)
+check_variable_type(const struct node *n, const struct ctf_type *type, enum scope scope, struct error *err)
 {
 	const struct type_expr *t = n->type_expr;
 
+	while (ctf_kind(ctf_resolve(type)) == CTF_ARRAY)
+		type = ctf_target(ctf_resolve(type));
+	if (ctf_kind(ctf_resolve(type)) == CTF_FORWARD) {
+		cleanup_free char *name = ctf_name(type);
+
+		return d_error(err, n->line, "D_DECL_INCOMPLETE",
+			       "\"%s\" has an incomplete type: no definition of \"%s\" is known", n->name, name);
+	}
 	for (size_t i = 0; i < t->n_parts; i++) {
 		if (t->parts[i].kind == DECL_ASSOC && scope == SCOPE_THIS)
 			return d_error(err, n->line, "D_DECL_LOCASSC",
@@ -231,8 +241,10 @@ declare_keys(struct dt *dt, const struct node *n, struct ident *v, struct error 
 		for (struct node *k = n->type_expr->parts[i].keys; k; k = k->next) {
 			const struct ctf_type **key = &v->keys[v->n_keys];
 
-			if (v->n_keys == DT_MAX_KEYS)
-				return d_error(err, n->line, "D_PROTO_LEN", "too many keys");
+			if (v->n_keys == DT_TUPLE_KEYS)
+				return d_error(err, n->line, "D_PROTO_LEN",
+					       "an associative array has %d keys at most",
+					       DT_TUPLE_KEYS);
 			if (!k->type_expr)
 				return d_error(err, n->line, "D_DECL_PROTO_VARARGS",
 					       "an associative array has a fixed number of keys");
@@ -255,12 +267,13 @@ declare_typedef(struct dt *dt, struct node *n, const struct ctf_type *type, stru
 
 	if (r < 0)
 		return r;
-	old = map_has(dt->typedefs, n->name) ? ctf_find(dt->types, n->name) : NULL;
+	/* A C header may have its own idea of what the library calls dev_t. */
+	old = map_get(dt->typedefs, n->name) ? ctf_find(dt->types, n->name) : NULL;
 	if (old && !dt->in_library && !ctf_same(ctf_resolve(old), ctf_resolve(type)))
 		return d_error(err, n->line, "D_DECL_IDRED", "\"%s\" is another type already",
 			       n->name);
 	ctf_make_typedef(dt->types, n->name, type);
-	map_set(dt->typedefs, n->name, NULL);
+	map_set(dt->typedefs, n->name, dt->in_library ? NULL : n);
 	return 0;
 }
 
@@ -285,7 +298,7 @@ declare(struct checker *c, struct node *n, struct error *err)
 		return declare_typedef(dt, n, type, err);
 	if ((scope == SCOPE_GLOBAL && ident_lookup(n->name)) || var_find(dt, scope, n->name))
 		return d_error(err, n->line, "D_DECL_IDRED", "\"%s\" is declared already", n->name);
-	if ((r = check_variable_type(n, scope, err)) < 0)
+	if ((r = check_variable_type(n, type, scope, err)) < 0)
 		return r;
 	v = var_make(dt, scope, n->name, ID_VAR);
 	v->type = type;

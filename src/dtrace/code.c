@@ -92,3 +92,69 @@ dt_show_code(const struct hook *h, const struct gen *g)
 		i += BPF_CLASS(g->a.insns[i].code) == BPF_LD; /* takes two places */
 	}
 }
+
+/* --- the variables that a program names, as DTrace's own tables of them look */
+
+static const char *
+type_word(const struct ctf_type *t)
+{
+	static const char *const words[] = {
+		[CTF_INT] = "integer", [CTF_FLOAT] = "float",   [CTF_POINTER] = "pointer",
+		[CTF_ARRAY] = "array",	   [CTF_STRUCT] = "struct", [CTF_UNION] = "union",
+		[CTF_ENUM] = "enum"};
+	enum ctf_kind kind = ctf_kind(ctf_resolve(t));
+
+	return kind < ARRAY_SIZE(words) && words[kind] ? words[kind] : "unknown";
+}
+
+static void
+show_var(struct dt *dt, const struct ident *v, const struct ctf_type *type, size_t id, int offset,
+	 unsigned uses, const char *flags)
+{
+	static const char *const scopes[] = {
+		[SCOPE_GLOBAL] = "glb", [SCOPE_SELF] = "tls", [SCOPE_THIS] = "loc"};
+	bool text = dt_is_string(dt, type);
+	bool by_ref = text || ctf_is_aggregate(type) || ctf_kind(ctf_resolve(type)) == CTF_ARRAY;
+	cleanup_free char *at = offset < 0 ? xstrdup("") : str_printf("%d", offset);
+	const char *name = strstr(v->name, "->");
+
+	fprintf(stderr, "%-16s %-4zx %-6s %-3s %-3s %-4u %-4s %s (%s)%s (size %llu)\n",
+		name ? name + 2 : v->name, id, at, v->kind == ID_ASSOC ? "arr" : "scl", scopes[v->scope],
+		uses, flags, text ? "string" : "D type", text ? "unknown" : type_word(type), by_ref ? " by ref" : "",
+		text ? dt->opts.strsize : (unsigned long long)ctf_size(type));
+}
+
+void
+dt_show_vars(struct dt *dt)
+{
+	struct map_iter it = {0};
+	size_t id = 0;
+
+	dt_place_vars(dt);
+	fprintf(stderr, "\n%-16s %-4s %-6s %-3s %-3s %-4s %-4s %s\n", "NAME", "ID", "OFFSET", "KND", "SCP",
+		"USES", "FLAG", "TYPE");
+	while (map_next(dt->vars, &it)) {
+		const struct ident *v = it.value;
+		int base = v->scope == SCOPE_GLOBAL ? (int)sizeof(struct dt_shared) : 0;
+
+		id++;
+		if (v->type && v->reads + v->writes)
+			show_var(dt, v, v->type, id, v->offset < 0 ? 0 : v->offset - base,
+				 v->reads + v->writes,
+				 v->reads && v->writes ? "r/w" : v->writes ? "w" : "r");
+	}
+	for (size_t i = 0; ident_at(i); i++) {
+		const struct ident *v = ident_at(i);
+		cleanup_error struct error none = ERROR_INIT;
+		const struct ctf_type *type;
+
+		if (v->kind != ID_BUILTIN || !v->type_name || !dt->builtin_reads[v->builtin])
+			continue;
+		if (str_eq(v->type_name, "string"))
+			type = dt->t_string;
+		else if (ctf_parse(dt->types, v->type_name, &type, &none) < 0)
+			continue;
+		show_var(dt, v, type, 0x100 + v->builtin, -1, dt->builtin_reads[v->builtin], "r");
+	}
+	fputc('\n', stderr);
+}

@@ -17,8 +17,11 @@
 
 /* What D programs are told of where they are. */
 static const char *const predefined[] = {
-	"__SUNW_D=1", "__SUNW_D_64", "__SUNW_D_VERSION=0x010d0000", "__linux", "__unix", "__SVR4",
-	"__Linux", "__x86_64", "__x86_64__", "__amd64", NULL};
+	"__SUNW_D=1", "__SUNW_D_VERSION=0x010d0000", "__linux", "__unix", "__SVR4",
+	"__Linux", NULL};
+static const char *const predefined_model[][6] = {
+	[MODEL_LP64] = {"__SUNW_D_64", "__x86_64", "__x86_64__", "__amd64"},
+	[MODEL_ILP32] = {"__SUNW_D_32", "__i386", "__i386__"}};
 
 static bool
 is_mcpp(const char *program)
@@ -54,6 +57,8 @@ command(struct dt *dt, const char *program, const char *name, struct strv *argv)
 	add_standard(dt, mcpp, argv);
 	for (size_t i = 0; predefined[i]; i++)
 		strv_addf(argv, "-D%s", predefined[i]);
+	for (size_t i = 0; predefined_model[dt->opts.model][i]; i++)
+		strv_addf(argv, "-D%s", predefined_model[dt->opts.model][i]);
 	for (size_t i = 0; i < dt->opts.defines.n; i++)
 		strv_addf(argv, "-D%s", dt->opts.defines.v[i]);
 	for (size_t i = 0; i < dt->opts.undefs.n; i++)

@@ -157,15 +157,9 @@ close_maps(struct dt *dt)
 	free(dt->var_fds);
 }
 
-void
-dt_close(struct dt *dt)
+static void
+free_hooks(struct dt *dt)
 {
-	if (!dt)
-		return;
-	dt_procs_release(dt);
-	dt_disable(dt);
-	ring_buffer__free(dt->ring);
-	free(dt->pass);
 	for (size_t i = 0; i < dt->n_hooks; i++) {
 		struct hook *h = dt->hooks[i];
 
@@ -181,15 +175,11 @@ dt_close(struct dt *dt)
 		free(h);
 	}
 	free(dt->hooks);
-	dt_specs_free(dt);
-	map_free(dt->flow);
-	free(dt->seen);
-	if (dt->reopened)
-		fclose(dt->reopened);
-	if (dt->shared)
-		munmap(dt->shared, 4096 * ((dt->globals_size + 4095) / 4096));
-	dt_deadman_stop(dt);
-	close_maps(dt);
+}
+
+static void
+free_aggs(struct dt *dt)
+{
 	for (size_t i = 0; i < dt->n_aggs; i++) {
 		if (dt->agg_list[i]->fd >= 0)
 			close(dt->agg_list[i]->fd);
@@ -197,6 +187,12 @@ dt_close(struct dt *dt)
 		free(dt->agg_list[i]);
 	}
 	free(dt->agg_list);
+}
+
+/* What the program said, and what its words mean. */
+static void
+free_words(struct dt *dt)
+{
 	free_clauses(dt);
 	dt_probes_free(dt);
 	free(dt->why);
@@ -210,30 +206,67 @@ dt_close(struct dt *dt)
 	map_free(dt->typedefs);
 	map_free(dt->aggs);
 	map_free(dt->spellings);
+}
+
+static void
+free_types(struct dt *dt)
+{
 	ctf_free(dt->types);
+	ctf_free(dt->narrow);
 	for (size_t i = 0; i < dt->n_modules; i++)
 		ctf_free(dt->modules[i]);
 	free(dt->modules);
 	map_free(dt->untyped);
 	ctf_free(dt->kernel);
+}
+
+static void
+free_options(struct dt_opts *o)
+{
+	strv_done(&o->libdirs);
+	strv_done(&o->defines);
+	strv_done(&o->undefs);
+	strv_done(&o->incdirs);
+	strv_done(&o->usdtfiles);
+	strv_done(&o->env);
+	free(o->syslibdir);
+	free(o->zone);
+	free(o->anondir);
+	free(o->cpppath);
+	free(o->cppargs);
+	free(o->unread.text);
+}
+
+void
+dt_close(struct dt *dt)
+{
+	if (!dt)
+		return;
+	dt_procs_release(dt);
+	dt_disable(dt);
+	ring_buffer__free(dt->ring);
+	free(dt->pass);
+	free_hooks(dt);
+	dt_specs_free(dt);
+	map_free(dt->flow);
+	free(dt->seen);
+	if (dt->reopened)
+		fclose(dt->reopened);
+	if (dt->shared)
+		munmap(dt->shared, 4096 * ((dt->globals_size + 4095) / 4096));
+	dt_deadman_stop(dt);
+	close_maps(dt);
+	free_aggs(dt);
+	free_words(dt);
+	free_types(dt);
 	ksyms_free(dt->ksyms);
 	unwinder_close(dt);
 	usyms_free(dt->usyms);
 	uprobes_free(dt);
 	strv_done(&dt->args);
-	strv_done(&dt->opts.libdirs);
-	strv_done(&dt->opts.defines);
-	strv_done(&dt->opts.undefs);
-	strv_done(&dt->opts.incdirs);
-	strv_done(&dt->opts.usdtfiles);
-	strv_done(&dt->opts.env);
 	map_free(dt->loaded);
 	map_free(dt->library_names);
-	free(dt->opts.syslibdir);
-	free(dt->opts.zone);
-	free(dt->opts.anondir);
-	free(dt->opts.cpppath);
-	free(dt->opts.cppargs);
+	free_options(&dt->opts);
 	free(dt->script);
 	free(dt);
 }
@@ -262,6 +295,28 @@ dt_parse(struct dt *dt, const char *text, size_t len, const char *file, struct a
 	return 0;
 }
 
+/* What #pragma D attributes or binding speaks of must be there, before it or behind it. */
+static int
+check_pragmas(struct dt *dt, const struct ast *ast, struct error *err)
+{
+	for (const struct node *n = ast->top; n; n = n->next) {
+		cleanup_strv struct strv words = STRV_INIT;
+		const char *name;
+
+		if (n->kind != N_PRAGMA)
+			continue;
+		strv_words(&words, n->text, " \t");
+		if (words.n != 3 || (!str_eq(words.v[0], "attributes") && !str_eq(words.v[0], "binding")))
+			continue;
+		name = words.v[2];
+		if (!map_has(dt->vars, name) && !map_has(dt->inlines, name) &&
+		    !map_has(dt->aggs, name) && !map_has(dt->typedefs, name) && !ident_lookup(name))
+			return d_error(err, n->line, "D_PRAGMA_UNUSED",
+				       "#pragma D %s: nothing is called \"%s\"", words.v[0], name);
+	}
+	return 0;
+}
+
 int
 dt_compile(struct dt *dt, const char *text, size_t len, const char *file, struct error *err)
 {
@@ -273,7 +328,9 @@ dt_compile(struct dt *dt, const char *text, size_t len, const char *file, struct
 		return r;
 	if (!ast->top && !dt->opts.empty && !dt->in_library)
 		return d_error(err, 1, "D_EMPTY", "empty D program translation unit");
-	return dt_check(dt, ast, err);
+	if ((r = dt_check_stability(dt, ast, err)) < 0 || (r = dt_check(dt, ast, err)) < 0)
+		return r;
+	return check_pragmas(dt, ast, err);
 }
 
 /* --- options: -x name=value and #pragma D option name=value */
@@ -296,7 +353,12 @@ enum opt_type {
 	OPT_LINKMODE,
 	OPT_LINKTYPE,
 	OPT_VERSION,
-	OPT_NONE, /* D scripts set it; nothing follows from it here */
+	OPT_RESIZE,
+	OPT_LATE,
+	OPT_LOCKMEM,
+	OPT_ATTRIBUTES,
+	OPT_MODEL,
+	OPT_TREE,
 };
 
 #define AT(member) offsetof(struct dt_opts, member)
@@ -309,6 +371,7 @@ static const struct {
 } options[] = {
 	{"agghist", OPT_FLAG, AT(agghist), true},
 	{"aggpack", OPT_FLAG, AT(aggpack), true},
+	{"aggpercpu", OPT_FLAG, AT(aggpercpu), true},
 	{"aggrate", OPT_RATE, AT(aggrate_ns), true},
 	{"aggsize", OPT_SIZE, AT(aggsize), false},
 	{"aggsortkey", OPT_FLAG, AT(aggsortkey), true},
@@ -316,6 +379,7 @@ static const struct {
 	{"aggsortpos", OPT_INT, AT(aggsortpos), true},
 	{"aggsortrev", OPT_FLAG, AT(aggsortrev), true},
 	{"aggzoom", OPT_FLAG, AT(aggzoom), true},
+	{"amin", OPT_ATTRIBUTES, AT(amin), false},
 	{"anondir", OPT_STR, AT(anondir), false},
 	{"argref", OPT_FLAG, AT(argref), false},
 	{"bufpolicy", OPT_POLICY, AT(bufpolicy), false},
@@ -343,7 +407,9 @@ static const struct {
 	{"linkmode", OPT_LINKMODE, 0, false},
 	{"linktype", OPT_LINKTYPE, 0, false},
 	{"maxframes", OPT_FRAMES, AT(maxframes), false},
+	{"model", OPT_MODEL, AT(model), false},
 	{"nolibs", OPT_FLAG, AT(nolibs), false},
+	{"noresolve", OPT_FLAG, AT(noresolve), true},
 	{"nouprobemulti", OPT_FLAG, AT(nouprobemulti), false},
 	{"nspec", OPT_UINT, AT(nspec), false},
 	{"printsize", OPT_UINT, AT(printsize), true},
@@ -359,40 +425,62 @@ static const struct {
 	{"strsize", OPT_UINT, AT(strmax), false},
 	{"switchrate", OPT_RATE, AT(switchrate_ns), true},
 	{"syslibdir", OPT_STR, AT(syslibdir), false},
+	{"tree", OPT_TREE, AT(showtree), false},
 	{"undef", OPT_LIST, AT(undefs), false},
 	{"unsetenv", OPT_LIST, AT(env), false},
 	{"usdtfile", OPT_LIST, AT(usdtfiles), false},
 	{"ustackframes", OPT_FRAMES, AT(ustackframes), false},
 	{"ustackunwind", OPT_UNWIND, AT(ustackunwind), false},
+	{"verbose", OPT_FLAG, AT(showcode), false},
 	{"version", OPT_VERSION, 0, false},
 	{"zdefs", OPT_FLAG, AT(zdefs), false},
 	{"zone", OPT_STR, AT(zone), false},
-	{"aggpercpu", OPT_NONE, 0, false},
-	{"amin", OPT_NONE, 0, false},
-	{"bufresize", OPT_NONE, 0, false},
-	{"cleanrate", OPT_NONE, 0, false},
-	{"core", OPT_NONE, 0, false},
-	{"ctypes", OPT_NONE, 0, false},
-	{"debug", OPT_NONE, 0, false},
-	{"dtypes", OPT_NONE, 0, false},
-	{"iregs", OPT_NONE, 0, false},
-	{"jstackstrsize", OPT_NONE, 0, false},
-	{"kdefs", OPT_NONE, 0, false},
-	{"knodefs", OPT_NONE, 0, false},
-	{"late", OPT_NONE, 0, false},
-	{"lazyload", OPT_NONE, 0, false},
-	{"ldpath", OPT_NONE, 0, false},
-	{"pgmax", OPT_NONE, 0, false},
-	{"preallocate", OPT_NONE, 0, false},
-	{"pspec", OPT_NONE, 0, false},
-	{"quietresize", OPT_NONE, 0, false},
-	{"statusrate", OPT_NONE, 0, false},
-	{"strip", OPT_NONE, 0, false},
-	{"temporal", OPT_NONE, 0, false},
-	{"tregs", OPT_NONE, 0, false},
-	{"udefs", OPT_NONE, 0, false},
-	{"unodefs", OPT_NONE, 0, false},
-	{"verbose", OPT_NONE, 0, false},
+	/* Scripts set these; nothing follows from them here, see dtrace(8). */
+	{"bpflog", OPT_FLAG, AT(unread.flag), false},
+	{"bpflogsize", OPT_SIZE, AT(unread.size), false},
+	{"bufresize", OPT_RESIZE, AT(unread.word), false},
+	{"cleanrate", OPT_RATE, AT(unread.rate), true},
+	{"core", OPT_FLAG, AT(unread.flag), false},
+	{"debug", OPT_FLAG, AT(unread.flag), false},
+	{"debugassert", OPT_STR, AT(unread.text), false},
+	{"disasm", OPT_SIZE, AT(unread.size), false},
+	{"dofstashpath", OPT_STR, AT(unread.text), false},
+	{"grabanon", OPT_FLAG, AT(unread.flag), false},
+	{"iregs", OPT_SIZE, AT(unread.size), false},
+	{"jstackstrsize", OPT_SIZE, AT(unread.size), true},
+	{"kdefs", OPT_FLAG, AT(unread.flag), false},
+	{"knodefs", OPT_FLAG, AT(unread.flag), false},
+	{"late", OPT_LATE, AT(unread.word), false},
+	{"lazyload", OPT_FLAG, AT(unread.flag), false},
+	{"ldpath", OPT_STR, AT(unread.text), false},
+	{"linknommap", OPT_FLAG, AT(unread.flag), false},
+	{"lockmem", OPT_LOCKMEM, AT(unread.size), false},
+	{"nusdtprobes", OPT_SIZE, AT(unread.size), false},
+	{"pcapsize", OPT_SIZE, AT(unread.size), false},
+	{"pgmax", OPT_SIZE, AT(unread.size), false},
+	{"preallocate", OPT_SIZE, AT(unread.size), false},
+	{"pspec", OPT_FLAG, AT(unread.flag), false},
+	{"quietresize", OPT_FLAG, AT(unread.flag), true},
+	{"statusrate", OPT_RATE, AT(unread.rate), true},
+	{"strip", OPT_FLAG, AT(unread.flag), false},
+	{"sysslice", OPT_FLAG, AT(unread.flag), false},
+	{"temporal", OPT_FLAG, AT(unread.flag), true},
+	{"tregs", OPT_SIZE, AT(unread.size), false},
+	{"udefs", OPT_FLAG, AT(unread.flag), false},
+	{"unodefs", OPT_FLAG, AT(unread.flag), false},
+	{"useruid", OPT_SIZE, AT(unread.size), false},
+};
+
+/* What other systems have and what cannot be had here. */
+static const struct {
+	const char *name, *why;
+} refused[] = {
+	{"btfpath", "types are those of the kernel that runs"},
+	{"ctfpath", "types are those of the kernel that runs"},
+	{"ctypes", "types of a program are not written to files"},
+	{"dtypes", "types of a program are not written to files"},
+	{"modpath", "types of modules are those that the kernel has loaded"},
+	{"procfspath", "processes are those of /proc"},
 };
 
 /* "10hz", "1s", "200ms" */
@@ -478,12 +566,14 @@ set_option(struct dt *dt, size_t i, const char *value)
 		[STDC_A] = "a", [STDC_C] = "c", [STDC_S] = "s", [STDC_T] = "t"};
 	static const char *const encodings[] = {
 		[ENCODING_TERM] = "terminal", [ENCODING_ASCII] = "ascii", [ENCODING_UTF8] = "utf8"};
+	static const char *const resizes[] = {"auto", "manual"}, *const lates[] = {"static", "dynamic"};
+	static const char *const models[] = {[MODEL_LP64] = "64", [MODEL_ILP32] = "32"};
 	static const char *const linkmodes[] = {"kernel", "static", "dynamic"};
 	void *at = (char *)&dt->opts + options[i].offset;
 	uint64_t size;
 	int r = 0, cpu, ignored;
 
-	if (!value && options[i].type != OPT_FLAG && options[i].type != OPT_NONE)
+	if (!value && options[i].type != OPT_FLAG)
 		return -EINVAL;
 	switch (options[i].type) {
 	case OPT_FLAG:
@@ -534,8 +624,23 @@ set_option(struct dt *dt, size_t i, const char *value)
 		return str_to_int(value, &cpu) < 0 || cpu < 0 ? -EINVAL : (*(int *)at = cpu, 0);
 	case OPT_VERSION:
 		return check_version(value);
-	case OPT_NONE:
-		return 0;
+	case OPT_RESIZE:
+		return parse_word(value, resizes, ARRAY_SIZE(resizes), at);
+	case OPT_LATE:
+		return parse_word(value, lates, ARRAY_SIZE(lates), at);
+	case OPT_LOCKMEM:
+		if (dt->n_asts) /* a program's word comes too late for it */
+			return -EBUSY;
+		return str_eq(value, "unlimited") ? 0 : str_to_size(value, at);
+	case OPT_ATTRIBUTES:
+		return dt_parse_attributes(value, at) ? 0 : -EINVAL;
+	case OPT_MODEL:
+		r = parse_word(value, models, ARRAY_SIZE(models), at);
+		return r < 0 ? r : dt_set_model(dt);
+	case OPT_TREE: /* others take which passes are to be shown */
+		r = str_to_size(value, &size);
+		*(bool *)at = r == 0 && size;
+		return r;
 	}
 	return r;
 }
@@ -545,6 +650,7 @@ find_and_set(struct dt *dt, const char *assignment, bool running, struct error *
 {
 	cleanup_free char *name = xstrdup(assignment);
 	char *value = strchr(name, '=');
+	int r;
 
 	if (value)
 		*value++ = '\0';
@@ -553,7 +659,10 @@ find_and_set(struct dt *dt, const char *assignment, bool running, struct error *
 			continue;
 		if (running && !options[i].at_run_time)
 			return error_set(err, EBUSY, "option '%s' cannot be set while tracing", name);
-		if (set_option(dt, i, value) < 0)
+		r = set_option(dt, i, value);
+		if (r == -EBUSY)
+			return error_set(err, EBUSY, "option '%s' is one of the command line", name);
+		if (r < 0)
 			return error_set(err, EINVAL, "invalid value for option '%s': %s", name,
 					 value ? value : "none given");
 		if (dt->opts.strmax < 2)
@@ -564,6 +673,10 @@ find_and_set(struct dt *dt, const char *assignment, bool running, struct error *
 			return error_set(err, EINVAL, "option 'nspec': at most %d", DT_MAX_SPECS);
 		return priv_check_option(dt, name, err);
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		if (str_eq(refused[i].name, name))
+			return error_set(err, ENOTSUP, "option '%s' is not for this system: %s", name,
+					 refused[i].why);
 	return error_set(err, EINVAL, "invalid option name: %s", name);
 }
 

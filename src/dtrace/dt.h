@@ -21,6 +21,7 @@
 #ifndef DTRACE_DT_H
 #define DTRACE_DT_H
 
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/map.h"
@@ -29,7 +30,8 @@
 #include "dtrace/ident.h"
 #include "dtrace/lex.h"
 
-#define DT_MAX_KEYS 16
+#define DT_MAX_KEYS 16 /* of an aggregation */
+#define DT_TUPLE_KEYS 8 /* of an associative array */
 #define DT_LEVELS 4 /* nested probe firings on one CPU */
 #define DT_SCRATCH 4096 /* scratchsize, if nothing is said */
 #define DT_COPYOUT 4096 /* bytes that copyout() copies at most */
@@ -38,12 +40,14 @@
 #define DT_MAX_SPECS 64
 #define DT_DROP_CPUS 256
 #define DT_AGG_KEYS 65536
+#define DT_DYN_KEYS 65536 /* of a variable, unless dynvarsize is larger than what is usual */
 #define DT_WAKE_MAX 4096 /* records */
 #define DT_SMALL_RING (256 << 10) /* bytes, where nothing is recorded while tracing */
 #define DT_DARK_KEYS 4096 /* see fires_in_the_dark() */
 #define DT_MAX_FRAMES 127
 #define KERNEL_ENOTSUPP 524 /* ENOTSUPP, which no header for programs has */
 #define DT_UREGS 21 /* of struct pt_regs, in its order */
+#define DT_UREGS_ALL (DT_UREGS + 5) /* with those of struct thread_struct: gen_ureg() */
 #define DT_ERROR_PROBE 2 /* data of dtrace:::ERROR */
 
 /* -X: what __STDC__ is for the preprocessor. */
@@ -57,6 +61,10 @@ enum ustackunwind { UNWIND_AUTO, UNWIND_FP };
 /* In what -xaggpack draws; ENCODING_TERM: as the terminal can. */
 enum encoding { ENCODING_TERM, ENCODING_ASCII, ENCODING_UTF8 };
 
+#define DT_ATTRIBUTES 4 /* stability.c: three letters and NUL */
+
+enum model { MODEL_LP64, MODEL_ILP32 }; /* -64, -32: of the types that a program names */
+
 struct dt_opts {
 	unsigned strsize;    /* room for a string, a multiple of 8 */
 	unsigned strmax;     /* bytes of a string, NUL included */
@@ -69,8 +77,8 @@ struct dt_opts {
 	uint64_t specsize; /* bytes of one speculation */
 	uint64_t switchrate_ns, aggrate_ns;
 	uint64_t deadman_ns; /* so long the consumer may be kept from running */
-	bool quiet, flowindent, destructive, zdefs, aggsortrev, aggsortkey, aggzoom, agghist, aggpack, nolibs;
-	bool argref, defaultargs, errtags, droptags, empty, cpp, cpphdrs, rawbytes, json, showcode;
+	bool quiet, flowindent, destructive, zdefs, aggsortrev, aggsortkey, aggzoom, agghist, aggpack, aggpercpu, nolibs;
+	bool argref, defaultargs, errtags, droptags, empty, noresolve, cpp, cpphdrs, rawbytes, json, showcode, showtree;
 	int cpu; /* the only one that is traced, or -1 */
 	int stdc; /* enum stdc */
 	unsigned maxframes; /* of any stack */
@@ -90,6 +98,15 @@ struct dt_opts {
 	int encoding; /* enum encoding */
 	bool nouprobemulti;
 	int ustackunwind; /* enum ustackunwind */
+	char amin[DT_ATTRIBUTES]; /* the least stable that is taken; "": anything */
+	int model; /* enum model: dt_set_model() */
+	/* What scripts set and nothing follows from here: values are checked all the same. */
+	struct {
+		bool flag;
+		int word;
+		uint64_t size, rate;
+		char *text;
+	} unread;
 };
 
 enum spec_state { SPEC_FREE, SPEC_ACTIVE, SPEC_ENDED /* by commit() or discard() */ };
@@ -102,7 +119,9 @@ struct dt_shared {
 	uint64_t level_drops; /* fired too deeply nested */
 	int64_t wall_offset;  /* CLOCK_REALTIME less CLOCK_MONOTONIC at start */
 	uint64_t spec_none;   /* speculation() found none free */
+	uint64_t spec_drops;  /* speculate() found no room */
 	uint64_t spec[DT_MAX_SPECS]; /* enum spec_state */
+	uint64_t spec_used[DT_MAX_SPECS]; /* bytes of specsize */
 	/* by CPU, the last one for those beyond */
 	uint64_t drops[DT_DROP_CPUS]; /* records for which the ring had no room */
 	uint64_t agg_drops[DT_DROP_CPUS];
@@ -116,6 +135,16 @@ struct dt_shared {
 enum rec_kind {
 	REC_INT, REC_STRING, REC_BYTES, REC_PROBE, REC_STACK, REC_USTACK, REC_USYM,
 	REC_KSYM, /* an address of the kernel, shown by name: key of an aggregation only */
+	REC_FRAMES, /* struct stack_value */
+};
+
+/* What stack() and ustack() are as values: stack.c. */
+struct stack_value {
+	uint32_t depth;	  /* frames that are shown */
+	uint32_t is_user; /* of a process, */
+	uint32_t pid;	  /* which is this one */
+	uint32_t strsz;	  /* as ustack(frames, strsz) said */
+	uint64_t addrs[]; /* zeros behind the last */
 };
 
 struct rec {
@@ -297,12 +326,14 @@ struct provider {
 	bool (*mod_matches)(const struct probe *p, const char *pattern);
 	/* So many probes of one group are hooked one by one, each with a program of its own. */
 	size_t alone;
+	/* Below zero if a's program has to be attached before b's, above if after; NULL: as they come. */
+	int (*order)(const struct probe *a, const struct probe *b);
 };
 
 extern const struct provider provider_dtrace, provider_profile, provider_tick, provider_syscall,
 	provider_rawtp, provider_fbt, provider_sdt, provider_proc, provider_sched, provider_io,
 	provider_vminfo, provider_sysinfo, provider_lockstat, provider_ip, provider_tcp, provider_udp,
-	provider_fsinfo, provider_vfs, provider_zfs, provider_cpc, provider_pid,
+	provider_fsinfo, provider_vfs, provider_zfs, provider_cpc, provider_mib, provider_pid,
 	provider_usdt;
 
 /* --- the consumer */
@@ -311,7 +342,9 @@ struct dt {
 	struct dt_opts opts;
 	struct ctf *kernel;
 	struct ctf *types; /* D's own, parent: kernel */
+	struct ctf *narrow; /* of -32 programs, where they differ: model.c; or NULL */
 	const struct ctf_type *t_string, *t_int, *t_uint, *t_long, *t_ulong, *t_void_ptr;
+	const struct ctf_type *stack_types[DT_MAX_FRAMES + 1]; /* by their frames, when they are used */
 
 	struct ast **asts;
 	size_t n_asts;
@@ -319,7 +352,7 @@ struct dt {
 	struct map *inlines;	 /* name: struct ident */
 	struct node **translators; /* N_TRANSLATOR; those of the library without their input's type */
 	size_t n_translators;
-	struct map *typedefs; /* names of D's own types */
+	struct map *typedefs; /* names of D's own types; NULL, or the program's N_DECL */
 	struct map *aggs;	 /* name: struct agg */
 	struct agg **agg_list;
 	size_t n_aggs;
@@ -343,7 +376,7 @@ struct dt {
 	uint32_t wake_every; /* so many records of a CPU the consumer is woken; a power of two */
 	/* The scratch area: clause-local variables, record, struct rt, alloca()'s, slots. */
 	size_t rt_off, alloca_off, slots_off, scratch_size;
-	bool uses_rt, uses_alloca;
+	bool uses_rt, uses_alloca, uses_strtok;
 	bool direct_asked, direct; /* direct.c: can kernel memory be loaded?  And by what: */
 	uint32_t cast_function, cast_type;
 	int globals_fd, scratch_fd, level_fd, ring_fd, zeros_fd, names_fd;
@@ -354,13 +387,17 @@ struct dt {
 	void *pass; /* consume.c's */
 	bool exiting, ending;
 	bool more; /* records are there that dt_consume() left for the next time */
+	const volatile sig_atomic_t *interrupted; /* not 0: attach no more; NULL: nobody asks */
 	int exit_status;
 	int64_t target; /* $target */
 	struct map *loaded;   /* files of it that were read */
 	struct map *library_names; /* that the library defines; NULL: not looked at yet */
 	bool library;	      /* dt_load_library() was called */
+	bool has_view;	      /* priv_view() was read, the library's first part */
 	bool in_library;      /* it is at work: type names are D's own, not the kernel's */
 	struct strv args; /* $1 ... */
+	unsigned builtin_reads[B_WALLTIMESTAMP + 1]; /* how often programs name each */
+	unsigned n_once;      /* check_once.c's variables */
 	uint64_t args_used;   /* a bit for each of the first 64 that the program names */
 	const char *region;   /* of the program, where a compile error is */
 	char *script;	  /* $0 */
@@ -369,7 +406,6 @@ struct dt {
 	int deadman_fds[2];	      /* its program and its clock, or -1 */
 	struct dt_shared *seen; /* counters as last told */
 	struct spec_buf *specs;  /* consume.c: records under speculation */
-	uint64_t spec_drops, seen_spec_drops;
 	struct kept_list *kept; /* keep.c */
 	struct map *flow;	/* flow.c: by CPU */
 	FILE *first_out, *reopened; /* freopen()'s */
@@ -412,6 +448,12 @@ int dt_load_library(struct dt *dt, struct error *err);
 /* The same if the program `text` uses any of its names. */
 int dt_load_library_for(struct dt *dt, const char *text, struct error *err);
 
+/*
+ * topology.c: inlines d_chip_of and d_lgrp_of of so many CPUs; `cpus` is /sys/devices/system/cpu.  The
+ * caller's.
+ */
+char *topology_view(const char *cpus, int n);
+
 /* cpp.c: a file or a text through the C preprocessor; *ret is the caller's */
 int dt_preprocess(struct dt *dt, const char *path, char **ret, struct error *err);
 int dt_preprocess_text(struct dt *dt, const char *text, char **ret, struct error *err);
@@ -419,14 +461,27 @@ int dt_preprocess_text(struct dt *dt, const char *text, char **ret, struct error
 /* list.c */
 void dt_list_header(void);
 void dt_list_probe(struct dt *dt, const struct probe *p, bool verbose);
+/* enable.c: where global and clause-local variables stand; -S tells of them (code.c) */
+void dt_place_vars(struct dt *dt);
+void dt_show_vars(struct dt *dt);
+int dt_set_model(struct dt *dt); /* model.c: as opts.model says */
+/* stability.c */
+void dt_show_probe_stability(const struct probe *p);
 void dt_show_stability(struct dt *dt, const char *what, const char *shown);
+/* "Stable/Stable/Common" */
+bool dt_parse_attributes(const char *text, char ret[DT_ATTRIBUTES]);
+/* -x amin; before dt_check() */
+int dt_check_stability(struct dt *dt, const struct ast *ast, struct error *err);
 
 /* check.c */
 int dt_check(struct dt *dt, struct ast *ast, struct error *err);
 /* Resolves a type as written. */
 int dt_type(struct dt *dt, const struct node *where, const struct type_expr *t,
 	    const struct ctf_type **ret, struct error *err);
-/* A variable of the program, or a part of one: x, x.member, x[3], a["key"].member. */
+/*
+ * A variable of the program, or a part of one: x, x.member, x[3], a["key"].member; or stack() and a part of
+ * that, which stands in memory of ours as well.
+ */
 bool dt_in_variable(const struct node *n);
 int dt_macro(struct dt *dt, const char *name, int line, const char **ret_text, int64_t *ret_number,
 	     struct error *err);
@@ -441,6 +496,12 @@ const struct ctf_type *dt_common_type(struct dt *dt, const struct ctf_type *a,
 /* Does the value fit a variable or member of type `to`? */
 bool dt_may_assign(struct dt *dt, const struct ctf_type *to, const struct node *from);
 int dt_pragma(struct dt *dt, const struct node *n, struct error *err);
+/* stack.c */
+const struct ctf_type *dt_stack_type(struct dt *dt, unsigned frames);
+bool dt_is_stack(const struct ctf_type *t);
+bool dt_is_stack_call(const struct node *n); /* stack(), ustack(), jstack() */
+/* A part of a stack that cannot be written: all but the depth of a variable's. */
+bool dt_is_fixed_stack(const struct node *n);
 
 /* probe.c */
 struct probe *dt_probe_add(struct dt *dt, const struct provider *ops, const char *prov,
@@ -461,6 +522,9 @@ void gen_free(struct gen *g);
 int dt_find_zone(struct dt *dt, struct error *err);
 
 /* enable.c */
+/* Makes the maps and writes every program once: all of dt_enable() that the kernel has no say in. */
+int dt_write_programs(struct dt *dt, struct error *err);
+/* 0 without all the probes if it was interrupted: what there is may be shown. */
 int dt_enable(struct dt *dt, struct error *err);
 void dt_disable(struct dt *dt);
 int dt_make_map(int type, const char *name, uint32_t key, uint32_t value, uint64_t entries,

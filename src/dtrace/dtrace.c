@@ -67,6 +67,7 @@ struct command {
 	struct job *jobs, *targets;
 	size_t n_jobs, n_targets;
 	bool list, verbose, compile_only;
+	bool wrong_arguments; /* one that no program names */
 	const char *output; /* -o */
 	struct strv settings; /* options of the command line, as "name=value" */
 	char anonymous;	      /* 'A' or 'a' */
@@ -228,6 +229,7 @@ check_arguments(struct command *c, struct error *err)
 		error_set_path(err, EINVAL, "D_MACRO_UNUSED",
 			       "extraneous argument '%s' ($%zu is not referenced)", dt->args.v[i], i + 1);
 		show_tag(dt, err);
+		c->wrong_arguments = true;
 		return error_wrap(err, -EINVAL, "%s %s", job_failed(last), last->arg);
 	}
 	return 0;
@@ -338,12 +340,10 @@ consume(struct command *c, bool once, struct error *err)
 	int r;
 
 	for (;;) {
-		if ((r = dt_consume(dt, 0, err)) < 0)
+		if ((!once && (r = dt_deadman_start(dt, err)) < 0) || (r = dt_consume(dt, 0, err)) < 0)
 			return r;
 		if (dt->exiting || once || asked_to_stop(c) || dt_procs_over(dt))
 			break;
-		if ((r = dt_deadman_start(dt, err)) < 0)
-			return r;
 		dt_procs_wait(dt, dt->more ? 0 : (int)(dt->opts.switchrate_ns / 1000000));
 	}
 	if (asked_to_stop(c) && !dt->opts.json)
@@ -374,10 +374,13 @@ run(struct command *c, struct error *err)
 	int r;
 
 	catch_signals();
+	c->dt->interrupted = &interrupted;
 	if (c->dt->opts.destructive && !c->dt->opts.quiet)
 		fprintf(stderr, "dtrace: allowing destructive actions\n");
-	if ((r = dt_enable(c->dt, err)) < 0 || (r = dt_procs_go(c->dt, err)) < 0)
+	if ((r = dt_enable(c->dt, err)) < 0 || (!interrupted && (r = dt_procs_go(c->dt, err)) < 0)) {
+		show_tag(c->dt, err);
 		return r;
+	}
 	return consume(c, false, err);
 }
 
@@ -398,12 +401,14 @@ compile_all(struct command *c, struct error *err)
 			dt_tell_matches(dt, what, name, &before);
 		if (c->verbose)
 			dt_show_stability(dt, what, name);
-		if (dt->opts.showcode) {
+		if (dt->opts.showcode || dt->opts.showtree) {
 			cleanup_free char *tree = ast_print(dt->asts[dt->n_asts - 1]);
 
 			fprintf(stderr, "\n%s", tree);
 		}
 	}
+	if (dt->opts.showcode)
+		dt_show_vars(dt);
 	return check_arguments(c, err);
 }
 
@@ -490,16 +495,49 @@ take_option(struct command *c, int letter, const char *value, struct error *err)
 	}
 }
 
+/* A D program with an interpreter line, run as a command; or NULL. */
+static char *
+script_text(int argc, char **argv)
+{
+	cleanup_free char *text = NULL;
+
+	if (argc < 3 || argv[1][0] != '-' || !str_ends(argv[1], "s") ||
+	    file_read(argv[2], 0, &text, NULL, NULL) < 0 || strncmp(text, "#!", 2) != 0)
+		return NULL;
+	return steal_ptr(&text);
+}
+
+/* What it is called, and what its first comment says of it; false if this is no script. */
+static bool
+tell_script_usage(int argc, char **argv, FILE *to)
+{
+	cleanup_free char *text = script_text(argc, argv);
+	const char *slash = text ? strrchr(argv[2], '/') : NULL;
+	char *says = text ? strstr(text, "/*") : NULL, *end = says ? strstr(says, "*/") : NULL;
+
+	if (!text)
+		return false;
+	fprintf(to, "usage: %s [-q] [-j] [-o FILE] [-x OPT[=VAL]] [-z ZONE] [ARG...]\n",
+		slash ? slash + 1 : argv[2]);
+	if (end) {
+		*end = '\0';
+		says += 2 + strspn(says + 2, " *\n\t");
+		str_trim(says);
+		fprintf(to, "%s\n", says);
+	}
+	return true;
+}
+
 static int
 take_command_line(struct command *c, int argc, char **argv, struct error *err)
 {
 	int opt, r, n = 1;
 
 	for (int i = 1; i < argc; i++) { /* getopt knows letters only */
-		if (str_eq(argv[i], "-32"))
-			return error_set(err, ENOTSUP, "-32: D programs are of 64 bits here");
-		if (!str_eq(argv[i], "-64"))
+		if (!str_eq(argv[i], "-32") && !str_eq(argv[i], "-64"))
 			argv[n++] = argv[i];
+		else if ((r = take_setting(c, argv[i][1] == '3' ? "model=32" : "model=64", err)) < 0)
+			return r;
 	}
 	argv[n] = NULL;
 	while ((opt = getopt(n, argv, DTRACE_LETTERS)) != -1) {
@@ -510,7 +548,8 @@ take_command_line(struct command *c, int argc, char **argv, struct error *err)
 			return 1;
 		}
 		if (opt == '?') {
-			fputs(usage_text, stderr);
+			if (c->dt->remote || !tell_script_usage(argc, argv, stderr))
+				fputs(usage_text, stderr);
 			return -EDOM;
 		}
 		if ((r = take_option(c, opt, optarg, err)) < 0)
@@ -565,6 +604,8 @@ make_one(struct command *c, const struct job *job, struct error *err)
 
 	if (job->kind != 's')
 		return error_set(err, EINVAL, "-%c needs -s FILE", c->make);
+	if (c->make == 'G' && c->dt->opts.model == MODEL_ILP32)
+		return error_set(err, ENOTSUP, "-G writes objects of 64 bits only, not of -32");
 	if ((r = job_text(c->dt, job, &text, &size, err)) < 0)
 		return r;
 	if (c->dt->remote)
@@ -781,6 +822,8 @@ dtrace_main(int argc, char **argv, const struct remote *remote, const struct con
 		fputs(usage_text, stdout);
 		return CLI_OK;
 	}
+	if (argc == 4 && !remote && str_eq(argv[3], "--help") && tell_script_usage(argc, argv, stdout))
+		return CLI_OK;
 	if (dt_open(&c.dt, &err) < 0)
 		return cli_error(&err);
 	if (remote && remote->library) {
@@ -807,7 +850,7 @@ dtrace_main(int argc, char **argv, const struct remote *remote, const struct con
 end:
 	if (r < 0) {
 		cli_error(&err);
-		r = CLI_FAILED;
+		r = c.wrong_arguments && !remote && tell_script_usage(argc, argv, stderr) ? CLI_USAGE : CLI_FAILED;
 	}
 	dt_close(c.dt);
 	free(c.jobs);

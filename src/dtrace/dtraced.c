@@ -25,7 +25,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cli.h"
@@ -34,6 +33,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/sock.h"
 #include "dtrace/consumer.h"
 #include "dtrace/request.h"
 #include "os/caps.h"
@@ -385,27 +385,6 @@ zone_free(void *p)
 	free(z);
 }
 
-/* For users of the global zone. */
-static int
-global_listen(int *ret, struct error *err)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX, .sun_path = REQUEST_GLOBAL};
-	cleanup_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t mask;
-	int r;
-
-	if (fd < 0)
-		return error_set_errno(err, errno, "socket");
-	unlink(REQUEST_GLOBAL);
-	mask = umask(0111);
-	r = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
-	umask(mask);
-	if (r < 0 || listen(fd, 16) < 0)
-		return error_set_errno(err, r < 0 ? -r : errno, REQUEST_GLOBAL);
-	*ret = steal_fd(&fd);
-	return 0;
-}
-
 static struct zone *
 zone_new(struct broker *b, const char *name)
 {
@@ -421,9 +400,11 @@ zone_new(struct broker *b, const char *name)
 static int
 zone_listen(struct zone *z, struct error *err)
 {
-	int r = z == z->broker->global
-			? global_listen(&z->fd, err)
-			: zone_control_listen(z->name, REQUEST_SOCKET, SOCK_SEQPACKET, 0666, &z->fd, err);
+	int r = z == z->broker->global /* for users of the global zone */
+			? sock_unix_listen_mode(REQUEST_GLOBAL, SOCK_SEQPACKET | SOCK_NONBLOCK,
+						0666, &z->fd, err)
+			: zone_control_listen(z->name, REQUEST_SOCKET, SOCK_SEQPACKET, 0666, &z->fd,
+					      err);
 
 	if (r < 0 || (r = event_add_timer(z->broker->loop, 1000, on_pause, z, &z->pause, err)) < 0)
 		return r;
@@ -499,7 +480,7 @@ main(int argc, char **argv)
 	cli_init(argv[0]);
 	log_init("dtraced");
 	if (argc > 1)
-		return cli_fail("usage: dtraced"), CLI_USAGE;
+		return cli_usage_text(cli_asks_help(argc, argv), "dtraced");
 	if (start(&b, &err) < 0)
 		return cli_error(&err);
 	log_info("serving");

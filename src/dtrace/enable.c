@@ -16,6 +16,7 @@
 #include "dtrace/unwinder.h"
 
 #define LOG_SIZE (1 << 20)
+#define LOAD_TRIES 32 /* as signals may come */
 #define RING_HEAD 8 /* of a record in a BPF ring buffer */
 
 int
@@ -50,57 +51,95 @@ static int
 place_dynamic(struct dt *dt, struct ident *v, struct error *err)
 {
 	uint32_t key = v->scope == SCOPE_SELF ? 8 : 0, value = size_of_var(dt, v);
-	uint64_t entries;
+	uint64_t one, entries, most;
 	int r;
 
 	for (size_t i = 0; i < v->n_keys; i++)
 		key += (uint32_t)dt_key_size(dt, v->keys[i]);
-	entries = dt->opts.dynvarsize / (key + value + 48);
+	/* What the value takes; a thread's number is not counted, what the kernel spends neither ... */
+	one = v->n_keys ? key + value : dt_is_string(dt, v->type) ? value : ctf_size(v->type);
+	entries = dt->opts.dynvarsize / (one ? one : 1); /* an empty structure takes nothing */
+	most = dt->opts.dynvarsize / 64;
+	if (most < DT_DYN_KEYS)
+		most = DT_DYN_KEYS;
+	if (entries > most) /* ... so that there is no more of it than for so many */
+		entries = most;
+	if (!entries)
+		return error_set(err, E2BIG, "could not enable tracing: Enabling exceeds size of buffer");
 	dt->var_fds = xreallocarray(dt->var_fds, dt->n_var_fds + 1, sizeof(int));
 	r = dt_make_map(BPF_MAP_TYPE_HASH, "dt_var", key, value < 8 ? 8 : value,
-		     entries ? entries : 1, BPF_F_NO_PREALLOC,
+		     entries, BPF_F_NO_PREALLOC,
 		     &dt->var_fds[dt->n_var_fds], err);
 	if (r == 0)
 		v->map = (int)dt->n_var_fds++;
 	return r;
 }
 
+static bool
+is_dynamic(const struct ident *v)
+{
+	return v->kind == ID_ASSOC || v->scope == SCOPE_SELF;
+}
+
+/* Numbers and arrays of such stand at multiples of their size, everything else at those of 8. */
+static size_t
+alignment(struct dt *dt, const struct ctf_type *t)
+{
+	while (!dt_is_string(dt, t) && ctf_kind(ctf_resolve(t)) == CTF_ARRAY)
+		t = ctf_target(ctf_resolve(t));
+	return dt_is_scalar(dt, t) ? ctf_size(t) : 8;
+}
+
+void
+dt_place_vars(struct dt *dt)
+{
+	struct map_iter it = {0};
+
+	dt->globals_size = sizeof(struct dt_shared);
+	dt->this_size = 0;
+	while (map_next(dt->vars, &it)) {
+		struct ident *v = it.value;
+		size_t *end = v->scope == SCOPE_THIS ? &dt->this_size : &dt->globals_size, align;
+
+		if (!v->type || is_dynamic(v))
+			continue;
+		align = alignment(dt, v->type);
+		*end = (*end + align - 1) / align * align;
+		v->offset = (int)*end;
+		*end += dt_is_string(dt, v->type) ? dt->opts.strsize : ctf_size(v->type);
+	}
+	dt->globals_size = align8(dt->globals_size);
+	dt->this_size = align8(dt->this_size);
+}
+
 static int
 place_vars(struct dt *dt, struct error *err)
 {
 	struct map_iter it = {0};
-	int r;
+	int r = 0;
 
-	dt->globals_size = sizeof(struct dt_shared);
-	while (map_next(dt->vars, &it)) {
+	dt_place_vars(dt);
+	while (r == 0 && map_next(dt->vars, &it)) {
 		struct ident *v = it.value;
 
-		if (!v->type)
-			continue;
-		if (v->kind == ID_ASSOC || v->scope == SCOPE_SELF) {
-			if ((r = place_dynamic(dt, v, err)) < 0)
-				return r;
-			continue;
-		}
-		size_t *end = v->scope == SCOPE_THIS ? &dt->this_size : &dt->globals_size;
-
-		v->offset = (int)*end;
-		*end += size_of_var(dt, v);
+		if (v->type && is_dynamic(v))
+			r = place_dynamic(dt, v, err);
 	}
-	return 0;
+	return r;
 }
 
 /*
  * Where interrupts are off the kernel gives a hash new per-CPU values from a store of three, which
- * it fills when they are on again: a fourth new key would be dropped.  Probes of the scheduler and
- * of locks fire there, so their aggregations get their memory beforehand; that takes its time
+ * it fills when they are on again: a fourth new key would be dropped.  Probes of the scheduler,
+ * of locks, signals and disks fire there, so their aggregations get their memory beforehand; that takes its time
  * at the start, so they get less of it.
  */
 static bool
 fires_in_the_dark(struct dt *dt)
 {
-	const struct provider *const dark[] = {&provider_sched, &provider_lockstat, &provider_rawtp,
-					       &provider_sdt, &provider_sysinfo};
+	const struct provider *const dark[] = {&provider_io,	 &provider_lockstat, &provider_proc,
+					       &provider_rawtp, &provider_sched,    &provider_sdt,
+					       &provider_sysinfo};
 
 	for (size_t i = 0; i < dt->n_probes; i++)
 		for (size_t k = 0; dt->probes[i]->n_clauses && k < ARRAY_SIZE(dark); k++)
@@ -109,10 +148,21 @@ fires_in_the_dark(struct dt *dt)
 	return false;
 }
 
+/* As D counts: a key that is text may have strsize, and a word says whose the value is. */
+static uint64_t
+agg_entry_size(struct dt *dt, const struct agg *a)
+{
+	uint64_t size = 8 * a->n_words + 8;
+
+	for (size_t i = 0; i < a->n_keys; i++)
+		size += a->keys[i].kind == REC_STRING ? dt->opts.strsize : align8(a->keys[i].size);
+	return size;
+}
+
 static uint64_t
 agg_entries(struct dt *dt, const struct agg *a, bool dark)
 {
-	uint64_t n = dt->opts.aggsize ? dt->opts.aggsize / (a->key_size + 8 * a->n_words + 32)
+	uint64_t n = dt->opts.aggsize ? dt->opts.aggsize / agg_entry_size(dt, a)
 		     : dark	      ? DT_DARK_KEYS
 				      : DT_AGG_KEYS;
 
@@ -135,6 +185,9 @@ make_aggs(struct dt *dt, struct error *err)
 			off += align8(a->keys[k].size);
 		}
 		a->key_size = off;
+		if (dt->opts.aggsize && dt->opts.aggsize < agg_entry_size(dt, a))
+			return error_set(err, E2BIG,
+					 "could not enable tracing: Enabling exceeds size of buffer");
 		if (8 * a->n_words > zeros)
 			zeros = 8 * a->n_words;
 		r = dt_make_map(a->n_keys ? BPF_MAP_TYPE_PERCPU_HASH : BPF_MAP_TYPE_PERCPU_ARRAY,
@@ -198,11 +251,12 @@ make_maps(struct dt *dt, struct error *err)
 	if (dt->record_max + RING_HEAD > dt->opts.bufsize)
 		return error_set(err, E2BIG, "could not enable tracing: Enabling exceeds size of buffer");
 	dt->wake_every = wake_every(dt);
-	if ((r = place_vars(dt, err)) < 0 || (r = make_aggs(dt, err)) < 0)
+	if ((r = place_vars(dt, err)) < 0 || (r = make_aggs(dt, err)) < 0 ||
+	    (r = unwinder_open(dt, err)) < 0)
 		return r;
 	dt->rt_off = align8(dt->this_size) + dt->record_max;
 	dt->uses_rt |= dt->confine != NULL;
-	dt->alloca_off = dt->rt_off + (dt->uses_rt ? sizeof(struct rt) + dt->opts.strsize : 0);
+	dt->alloca_off = dt->rt_off + (dt->uses_rt ? rt_size(dt) + dt->opts.strsize : 0);
 	/* Twice: a read of scratchsize bytes may be asked for at its last byte. */
 	dt->slots_off = dt->alloca_off + (dt->uses_alloca ? 2 * (size_t)dt->opts.scratchsize : 0);
 	dt->scratch_size = dt->slots_off;
@@ -213,8 +267,6 @@ make_maps(struct dt *dt, struct error *err)
 		    0 ||
 	    (r = dt_make_map(BPF_MAP_TYPE_RINGBUF, "dt_records", 0, 0,
 			  round_up_pages(ring_size(dt)), 0, &dt->ring_fd, err)) < 0)
-		return r;
-	if ((r = unwinder_open(dt, err)) < 0)
 		return r;
 	shared = mmap(NULL, round_up_pages(align8(dt->globals_size)), PROT_READ | PROT_WRITE,
 			   MAP_SHARED, dt->globals_fd, 0);
@@ -339,7 +391,7 @@ last_word(char *log)
 	return xstrdup("no reason given");
 }
 
-/* The verifier's word in D's terms, where there are such. */
+/* The verifier's word in D's terms; what has none is the compiler's fault, and only its makers can read it. */
 static const char *
 in_plain_words(const char *word)
 {
@@ -347,6 +399,7 @@ in_plain_words(const char *word)
 		const char *word, *means;
 	} rows[] = {
 		{"bpf_probe_write_user", "copyout( ) and copyoutstr( ) are locked down in this kernel"},
+		{"override_return", "this kernel lets no program change what a function returns: return( )"},
 		{"program is too large", "they are too large"},
 		{"too many states", "they are too large"},
 		{"cannot be patched", "they are too large"},
@@ -360,7 +413,30 @@ in_plain_words(const char *word)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (strstr(word, rows[i].word))
 			return rows[i].means;
-	return word;
+	return "a fault of this compiler (DTRACE_VERIFIER_LOG=1 shows the reason)";
+}
+
+/* BEGIN and END are attached all the same. */
+static bool
+is_interrupted(const struct dt *dt, const struct hook *h)
+{
+	return dt->interrupted && *dt->interrupted && !h->probes[0]->ops->manual;
+}
+
+/* A signal ends the verifier's work, which may take a second, with EAGAIN: begun again unless that was ^C. */
+static int
+load_unless_interrupted(struct dt *dt, const struct hook *h, const struct gen *g, enum bpf_prog_type type,
+			struct bpf_prog_load_opts *opts)
+{
+	int fd = -EAGAIN;
+
+	opts->attempts = 1;
+	for (unsigned tries = 0; tries < LOAD_TRIES && fd == -EAGAIN; tries++) {
+		if (is_interrupted(dt, h))
+			return -EINTR;
+		fd = bpf_prog_load(type, "dtrace", "GPL", g->a.insns, g->a.n, opts);
+	}
+	return fd;
 }
 
 int
@@ -373,17 +449,21 @@ hook_load(struct dt *dt, struct hook *h, struct gen *g, const struct prog_kind *
 	enum bpf_prog_type type = (enum bpf_prog_type)kind->type;
 	cleanup_free char *log = NULL, *reason = NULL;
 	const struct probe *p = h->probes[0];
-	int fd = bpf_prog_load(type, "dtrace", "GPL", g->a.insns, g->a.n, &opts);
+	int fd = load_unless_interrupted(dt, h, g, type, &opts);
 
 	if (fd >= 0) {
 		h->prog_fd = fd;
 		return 0;
 	}
+	if (fd == -EINTR)
+		return error_set(err, EINTR, "interrupted");
 	log = xcalloc(1, LOG_SIZE);
 	opts.log_buf = log;
 	opts.log_size = LOG_SIZE;
 	opts.log_level = 1;
-	fd = bpf_prog_load(type, "dtrace", "GPL", g->a.insns, g->a.n, &opts);
+	fd = load_unless_interrupted(dt, h, g, type, &opts);
+	if (fd == -EINTR)
+		return error_set(err, EINTR, "interrupted");
 	if (getenv("DTRACE_VERIFIER_LOG"))
 		fputs(log, stderr);
 	reason = last_word(log);
@@ -475,6 +555,29 @@ group_probes(struct dt *dt)
 	}
 }
 
+/* Among the hooks of each provider that has an order: the earlier is attached earlier. */
+static void
+order_hooks(struct dt *dt)
+{
+	struct hook **hooks = dt->hooks;
+
+	for (size_t i = 1; i < dt->n_hooks; i++) {
+		const struct provider *ops = hooks[i]->probes[0]->ops;
+
+		for (size_t at = i, k = i; ops->order && k-- > 0;) {
+			struct hook *earlier = hooks[k];
+
+			if (earlier->probes[0]->ops != ops)
+				continue;
+			if (ops->order(earlier->probes[0], hooks[at]->probes[0]) <= 0)
+				break;
+			hooks[k] = hooks[at];
+			hooks[at] = earlier;
+			at = k;
+		}
+	}
+}
+
 /* Every program is written once to see how much scratch memory they need. */
 static int
 make_scratch(struct dt *dt, struct error *err)
@@ -512,7 +615,7 @@ enable_hook(struct dt *dt, struct hook *h, struct error *err)
 			dt_show_code(h, g);
 		if (r == 0)
 			r = ops->attach(dt, h, g, err);
-		again = r == -EAGAIN || (r < 0 && g && h->prog_fd < 0 && unwinder_give_up(dt, g));
+		again = r == -EAGAIN || (r < 0 && r != -EINTR && g && h->prog_fd < 0 && unwinder_give_up(dt, g));
 		gen_free(g);
 		if (!again)
 			break;
@@ -538,25 +641,51 @@ bind_to_cpu(struct dt *dt, struct error *err)
 }
 
 int
+dt_write_programs(struct dt *dt, struct error *err)
+{
+	int r;
+
+	if ((r = dt_find_zone(dt, err)) < 0 || (r = compile_aux(dt, err)) < 0 || (r = make_maps(dt, err)) < 0)
+		return r;
+	group_probes(dt);
+	order_hooks(dt);
+	return make_scratch(dt, err);
+}
+
+/* Those that the consumer itself fires, or all others. */
+static int
+enable_hooks(struct dt *dt, bool manual, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < dt->n_hooks && r == 0; i++) {
+		struct hook *h = dt->hooks[i];
+
+		if (h->probes[0]->ops->manual != manual)
+			continue;
+		if (is_interrupted(dt, h))
+			return 0;
+		r = enable_hook(dt, h, err);
+	}
+	if (r == -EINTR && dt->interrupted && *dt->interrupted) {
+		error_done(err);
+		r = 0;
+	}
+	return r;
+}
+
+int
 dt_enable(struct dt *dt, struct error *err)
 {
 	int r;
 
-	if ((r = bind_to_cpu(dt, err)) < 0)
-		return r;
-	if ((r = dt_find_zone(dt, err)) < 0 || (r = compile_aux(dt, err)) < 0 ||
-	    (r = make_maps(dt, err)) < 0)
+	if ((r = bind_to_cpu(dt, err)) < 0 || (r = dt_write_programs(dt, err)) < 0)
 		return r;
 	unwinder_preload(dt);
-	group_probes(dt);
-	if ((r = make_scratch(dt, err)) < 0)
-		return r;
 	/* BEGIN and END first, so that BEGIN can run before any other probe fires. */
 	for (int manual = 1; manual >= 0; manual--) {
-		for (size_t i = 0; i < dt->n_hooks; i++)
-			if (dt->hooks[i]->probes[0]->ops->manual == manual &&
-			    (r = enable_hook(dt, dt->hooks[i], err)) < 0)
-				return r;
+		if ((r = enable_hooks(dt, manual, err)) < 0)
+			return r;
 		if (manual && (r = dt_fire(dt, "BEGIN", err)) < 0)
 			return r;
 		/* The others fire when all are there; unless BEGIN ended it. */

@@ -182,7 +182,7 @@ by_name(const void *a, const void *b)
 		      (*(const struct function *const *)b)->name);
 }
 
-/* Pointers to n functions in the order of their names; the caller's. */
+/* Pointers to n functions in the order of their names, and NULL; the caller's. */
 static const struct function **
 sort_by_name(const struct function *f, size_t n)
 {
@@ -204,6 +204,18 @@ find_name(const struct function **v, size_t n, const char *name)
 	while (at && at > v && str_eq(at[-1]->name, name))
 		at--;
 	return at;
+}
+
+/* The one of that name and module, in an order of names; NULL: none. */
+static const struct function **
+find_in_module(const struct function **v, size_t n, const struct function *f)
+{
+	const struct function **at = find_name(v, n, f->name);
+
+	for (; at && *at && str_eq((*at)->name, f->name); at++)
+		if (str_eq((*at)->module, f->module))
+			return at;
+	return NULL;
 }
 
 bool
@@ -266,11 +278,8 @@ function_places(struct dt *dt, const struct function *wanted, size_t n, uint64_t
 
 		if (*name != ' ' || !parse_function(name + 1, &f))
 			continue;
-		at = find_name(sorted, n, f.name);
-		while (at && at < sorted + n && str_eq((*at)->name, f.name) &&
-		       !str_eq((*at)->module, f.module))
-			at++;
-		if (!at || at == sorted + n || !str_eq((*at)->name, f.name))
+		at = find_in_module(sorted, n, &f);
+		if (!at)
 			continue;
 		if (found == cap) {
 			cap = cap ? 2 * cap : n;

@@ -29,7 +29,7 @@ gen_bump(struct gen *g, size_t off)
 struct fork
 gen_fork(struct gen *g)
 {
-	struct fork f = {asm_label(&g->a), asm_label(&g->a), g->thread_known};
+	struct fork f = {asm_label(&g->a), asm_label(&g->a), g->known};
 
 	asm_jcci(&g->a, BPF_JEQ, R0, 0, f.other);
 	return f;
@@ -40,14 +40,14 @@ gen_else(struct gen *g, struct fork *f)
 {
 	asm_jmp(&g->a, f->done);
 	asm_here(&g->a, f->other);
-	g->thread_known = f->thread_known;
+	g->known = f->known;
 }
 
 void
 gen_join(struct gen *g, struct fork *f)
 {
 	asm_here(&g->a, f->done);
-	g->thread_known = f->thread_known;
+	g->known = f->known;
 }
 
 static int
@@ -342,19 +342,30 @@ gen_head(struct gen *g, const struct clause *cl)
 		asm_storei(a, 8, head.reg, head.off + 16, 0);
 }
 
+static void
+set_rt(struct gen *g, size_t field, int32_t value)
+{
+	struct place at = gen_rt_place(g, field);
+
+	asm_storei(&g->a, 8, at.reg, at.off, value);
+}
+
 static int
 gen_clause(struct gen *g, const struct clause *cl, struct error *err)
 {
 	struct asmb *a = &g->a;
 	const struct act *next = cl->acts;
-	bool known = g->thread_known;
+	unsigned known = g->known & ~KNOWN_TIME;
 	int end = asm_label(a), r;
 
 	g->clause = cl;
+	g->known = known;
 	g->end = end;
 	g->n_faults = 0;
 	g->statement = 0;
 	g->slot_next = g->dt->slots_off;
+	if (g->scratch && g->dt->uses_alloca) /* each clause has all of it */
+		set_rt(g, offsetof(struct rt, alloca_next), 0);
 	if (cl->node->left) {
 		if ((r = gen_scalar(g, cl->node->left, err)) < 0)
 			return r;
@@ -366,7 +377,7 @@ gen_clause(struct gen *g, const struct clause *cl, struct error *err)
 		return r;
 	if (cl->rec_size)
 		gen_emit(g, cl);
-	g->thread_known = known; /* the clause may have been left early */
+	g->known = known; /* the clause may have been left early */
 	if ((r = gen_faults(g, cl, err)) < 0)
 		return r;
 	asm_here(a, end);
@@ -449,11 +460,8 @@ gen_begin(struct gen *g, struct error *err)
 	}
 	if (g->scratch)
 		gen_prologue_scratch(g);
-	if (g->scratch && dt->uses_alloca) {
-		struct place next = gen_rt_place(g, offsetof(struct rt, alloca_next));
-
-		asm_storei(a, 8, next.reg, next.off, 0);
-	}
+	if (g->scratch && dt->uses_strtok)
+		set_rt(g, offsetof(struct rt, token), RT_NO_TOKEN);
 	return 0;
 }
 
@@ -520,7 +528,8 @@ dt_generate(struct dt *dt, struct hook *h, struct gen **ret, struct error *err)
 	}
 	if (r < 0)
 		return r;
-	asm_tidy(&g->a, g->thread_used ? 0 : STACK_THREAD);
+	asm_tidy(&g->a, (const int[]){g->used & KNOWN_THREAD ? 0 : STACK_THREAD,
+				      g->used & KNOWN_TIME ? 0 : STACK_TIME});
 	if (g->slot_max > dt->scratch_size)
 		dt->scratch_size = g->slot_max;
 	if ((r = gen_rt_bodies(g, err)) < 0 || (r = asm_finish(&g->a, err)) < 0) {

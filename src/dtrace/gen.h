@@ -9,7 +9,8 @@
  *	r0  the value of the expression just evaluated; r1-r5 are anybody's
  *
  * Stack, from the top (r10) down:
- *	  -8 ... -192	values put aside while another is computed (gen_push)
+ *	  -8 ... -184	values put aside while another is computed (gen_push)
+ *	-192		the clause's timestamp, once it was asked for
  *	-200		whose the thread is, once it was asked for (gen_thread())
  *	-320 ... -208	a key, when it is small
  *	-352 ... -328	what a helper reads or writes: one value, one small key; the last address
@@ -25,6 +26,8 @@
 #include "dtrace/rt.h"
 
 #define SMALL_KEY 64
+#define MAX_PUSHED 23
+#define STACK_TIME (-192)
 #define STACK_THREAD (-200)
 #define STACK_KEY (-320)
 #define STACK_KEY_SIZE 120
@@ -34,13 +37,16 @@
 #define STACK_RECORD (-512)
 #define STACK_RECORD_SIZE 160
 
+/* What is kept on the stack, once it was asked for: the thread, and the time of the clause. */
+enum known { KNOWN_THREAD = 1, KNOWN_TIME = 2 };
+
 struct gen {
 	struct dt *dt;
 	const struct hook *hook;
 	struct asmb a;
 	bool scratch;	   /* the hook's clauses need the scratch area */
-	bool thread_known; /* STACK_THREAD is filled, whichever way led here ... */
-	bool thread_used;  /* ... and read somewhere */
+	unsigned known; /* places of enum known that are filled, whichever way led here ... */
+	unsigned used;	/* ... and read somewhere */
 	int depth;	   /* values pushed */
 	int key_depth[8];  /* of open variable keys: how many of those are theirs */
 	int n_keys_open;
@@ -59,6 +65,7 @@ struct gen {
 	/* priv.c, all false without confinement: */
 	bool library; /* the library's sentence is at work */
 	bool nobody;  /* there is no process that the program may see */
+	bool reads_registers; /* of its context, which must have a type for that */
 	bool crowded;	   /* texts need more scratch memory than there is */
 	bool confine_lost; /* this kernel's types do not tell whose a process is */
 	const struct clause *clause;
@@ -76,14 +83,34 @@ struct place {
 
 int gen_scalar(struct gen *g, struct node *n, struct error *err); /* into r0 */
 void gen_load_value(struct gen *g, const struct node *n); /* r0: address of n; what stands there */
-int gen_builtin(struct gen *g, struct node *n, struct error *err); /* gen_builtin.c */
+/* gen_builtin.c */
+int gen_builtin(struct gen *g, struct node *n, struct error *err);
+int gen_ureg(struct gen *g, struct node *n, struct error *err); /* uregs[n->number] */
 int gen_addr(struct gen *g, struct node *n, struct error *err);	  /* of an lvalue, into r0 */
 /*
- * Text of n to `to`, at most size bytes, NUL-terminated; pad: zeros up to size
+ * gen_text.c: text of n to `to`, at most size bytes, NUL-terminated; pad: zeros up to size
  * (size is a multiple of 8).
  */
 int gen_text(struct gen *g, struct node *n, struct place to, size_t size, bool pad,
 	     struct error *err);
+/* The same of text that must be there, or the clause ends. */
+int gen_real_text(struct gen *g, struct node *n, struct place to, size_t size, bool pad,
+		  struct error *err);
+/* NULL, or a place that may have none. */
+bool gen_may_lack_text(struct gen *g, const struct node *n);
+/* Jumps to `yes` if what gen_text() put at p is no text. */
+void gen_if_no_text(struct gen *g, struct place p, int yes);
+void gen_copy_text(struct gen *g, struct place to, size_t size, struct place from); /* length to r0 */
+void gen_copy_text_to_r1(struct gen *g, size_t size, struct place from); /* to where r1 points */
+/* After a function that left text at `from`, and in r0 whether there is none: to `to`. */
+void gen_text_or_none(struct gen *g, struct place to, size_t size, struct place from);
+/* Where the text of n stands in scratch memory, as the number that D handles; 0 if there is none. */
+int gen_text_address(struct gen *g, struct node *n, struct error *err);
+/* func.c: the same of a copy that lasts as long as what alloca() gives. */
+int gen_kept_text(struct gen *g, struct node *n, struct error *err);
+int gen_assign_text(struct gen *g, struct node *n, struct place *ret, struct error *err);
+int gen_compare_text(struct gen *g, struct node *n, struct error *err);
+unsigned gen_jump_of(enum op op, bool is_signed);
 int gen_push(struct gen *g, const struct node *where, struct error *err); /* r0 put aside */
 void gen_pop(struct gen *g, int reg);
 void gen_place(struct gen *g, int reg, struct place p); /* address into reg */
@@ -91,6 +118,8 @@ struct place gen_slot(struct gen *g, size_t size);	/* scratch; freed at the stat
 void gen_zero(struct gen *g, struct place p, size_t size);
 /* r0: address.  Reads size bytes to `to`; a bad address ends the clause. */
 void gen_read(struct gen *g, struct place to, size_t size, bool is_user);
+/* The same of a C string that begins there, as much as there is room for. */
+void gen_read_text(struct gen *g, struct place to, size_t size, bool is_user);
 /* direct.c: r0: an address in the kernel; the 1, 2, 4 or 8 bytes there into r0. */
 void gen_load_kernel(struct gen *g, unsigned size);
 bool dt_has_direct(struct dt *dt); /* then dt->cast_function and cast_type are known */
@@ -114,7 +143,7 @@ void gen_truth(struct gen *g, int yes);
 /* gen.c: if r0 is not 0 ... else ...: gen_fork(), code, gen_else(), code, gen_join() */
 struct fork {
 	int other, done;
-	bool thread_known;
+	unsigned known;
 };
 struct fork gen_fork(struct gen *g);
 void gen_else(struct gen *g, struct fork *f);
@@ -123,6 +152,7 @@ void gen_join(struct gen *g, struct fork *f);
 void gen_rt(struct gen *g, const char *name);
 int gen_rt_bodies(struct gen *g, struct error *err); /* the functions in use, behind the program */
 struct place gen_rt_place(struct gen *g, size_t off); /* of struct rt */
+size_t rt_size(const struct dt *dt);		      /* of struct rt, as far as it is used */
 /* gen_memory.c */
 /*
  * Where a variable that is no number and no text stands, or a part of it (dt_in_variable()), into
@@ -138,6 +168,8 @@ int gen_array_text(struct gen *g, struct node *n, struct place to, size_t size, 
 void gen_as_number(struct gen *g); /* r0: such a pointer, as the number that D handles */
 /* r0 into a part of a variable or into alloca()'s memory; r0 is kept. */
 int gen_store_part(struct gen *g, struct node *n, struct error *err);
+/* The text at `from` into a member or through a pointer. */
+int gen_store_part_text(struct gen *g, struct node *n, struct place from, struct error *err);
 /* A whole structure or union. */
 int gen_copy(struct gen *g, struct node *to, struct node *from, struct error *err);
 /* Makes an offset known to the functions. */
@@ -148,8 +180,11 @@ bool rt_offset_of(struct dt *dt, enum rt_offset which, uint32_t *ret); /* of thi
 /* unwind.c: frames of the process by its tables, to `to`; their number into r0 */
 void gen_unwind(struct gen *g, struct place to, size_t size);
 bool unwinder_works(const struct dt *dt); /* else stacks go by frame pointers */
-/* gen_act.c: stack(n) and ustack(n): addresses, zeros behind the last; a user's behind its process */
+/* stack.c: stack(n) and ustack(n): addresses, zeros behind the last; a user's behind its process */
 void gen_stack(struct gen *g, struct place to, size_t size, bool user);
+/* The same as a value: struct stack_value. */
+void gen_stack_value(struct gen *g, const struct node *n, struct place to);
+/* gen_act.c */
 void gen_pid_to(struct gen *g, struct place to);
 /* gen_builtin.c: the process above, the thread below, as the kernel numbers them, into r0. */
 void gen_thread(struct gen *g);
@@ -160,6 +195,10 @@ int gen_fault(struct gen *g, enum fault kind); /* label that ends the clause wit
 void gen_note_address(struct gen *g);	       /* r3: told if reading there fails */
 int gen_unsupported(const struct node *n, const char *what, struct error *err);
 void gen_bump(struct gen *g, size_t shared_offset); /* a counter of struct dt_shared */
+/* The map's value for a thread-local or associative variable: r0, or 0. */
+int gen_var_lookup(struct gen *g, struct ident *v, struct node *keys, struct error *err);
+/* A dynamic variable is given 0: it is no more. */
+int gen_clear_var(struct gen *g, struct node *n, struct error *err);
 /*
  * The key of a dynamic variable: among the values put aside if it is small, else in scratch.
  * gen_var_key_done() gives its place back, in the order of gen_pop().

@@ -1,7 +1,6 @@
 /* Actions: values into the record, and what is done at once. */
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/user.h>
 
 #include "dtrace/priv.h"
 
@@ -19,8 +18,9 @@ gen_record(struct gen *g, struct node *n, const struct rec *rec, struct error *e
 		asm_store(&g->a, (unsigned)rec->size, to.reg, to.off, R0);
 		return 0;
 	case REC_STRING:
-		return gen_text(g, n, to, rec->size, g->dt->opts.rawbytes, err);
+		return gen_real_text(g, n, to, rec->size, g->dt->opts.rawbytes, err);
 	case REC_BYTES:
+	case REC_FRAMES:
 		return gen_read_node(g, n, to, rec->size, err);
 	case REC_PROBE:
 		asm_store(&g->a, 4, to.reg, to.off, R8);
@@ -46,53 +46,6 @@ gen_pid_to(struct gen *g, struct place to)
 	gen_thread(g);
 	asm_alui(&g->a, BPF_RSH, R0, 32);
 	asm_store(&g->a, 8, to.reg, to.off, R0);
-}
-
-void
-gen_return_address(struct gen *g, struct place to)
-{
-	asm_storei(&g->a, 8, to.reg, to.off, 0);
-	asm_load(&g->a, 8, R3, R6, (int)offsetof(struct user_regs_struct, rsp));
-	gen_place(g, R1, to);
-	asm_imm(&g->a, R2, 8);
-	asm_call(&g->a, BPF_FUNC_probe_read_user);
-}
-
-void
-gen_stack(struct gen *g, struct place to, size_t size, bool user)
-{
-	bool caller;
-
-	gen_zero(g, to, size);
-	if (!user && g->hook->probes[0]->ops->manual) /* BEGIN: no stack is anybody's but ours */
-		return;
-	if (g->nobody)
-		return;
-	if (user) {
-		gen_pid_to(g, to);
-		to.off += 8;
-		size -= 8;
-	}
-	if (user && unwinder_works(g->dt)) {
-		gen_unwind(g, to, size);
-		return;
-	}
-	/* The frame pointer still is the caller's there: its frame is put in by hand. */
-	caller = user && g->hook->at_entry && size >= 16;
-	if (caller) {
-		to.off += 8;
-		size -= 8;
-	}
-	asm_mov(&g->a, R1, R6);
-	gen_place(g, R2, to);
-	asm_imm(&g->a, R3, (int64_t)size);
-	asm_imm(&g->a, R4, user ? BPF_F_USER_STACK : g->hook->aframes);
-	asm_call(&g->a, BPF_FUNC_get_stack);
-	if (caller) {
-		asm_load(&g->a, 8, R0, to.reg, to.off);
-		asm_store(&g->a, 8, to.reg, to.off - 8, R0);
-		gen_return_address(g, to);
-	}
 }
 
 /* Values of the arguments that have a place in the record. */
@@ -177,19 +130,30 @@ spec_state(struct gen *g, int bad)
 	asm_alu(a, BPF_ADD, R1, R2);
 }
 
-/* Without an active speculation the rest of the clause is not done. */
+/* Without an active speculation, or without room in it, the rest of the clause is not done. */
 static int
 gen_speculate(struct gen *g, struct node *n, struct error *err)
 {
+	static const int used = offsetof(struct dt_shared, spec_used) - offsetof(struct dt_shared, spec);
 	struct place head = gen_record_at(g, 0);
-	int r = gen_scalar(g, n->args, err);
+	int64_t size = (int64_t)((g->clause->rec_size + 7) & ~(size_t)7);
+	struct asmb *a = &g->a;
+	int fits = asm_label(a), r = gen_scalar(g, n->args, err);
 
 	if (r < 0)
 		return r;
 	spec_state(g, g->end);
-	asm_load(&g->a, 8, R1, R1, 0);
-	asm_jcci(&g->a, BPF_JNE, R1, SPEC_ACTIVE, g->end);
-	asm_store(&g->a, 4, head.reg, head.off + (int)offsetof(struct rec_head, spec), R0);
+	asm_load(a, 8, R2, R1, 0);
+	asm_jcci(a, BPF_JNE, R2, SPEC_ACTIVE, g->end);
+	asm_imm(a, R3, (int64_t)g->dt->opts.specsize - size);
+	asm_load(a, 8, R2, R1, used);
+	asm_jcc(a, BPF_JSLE, R2, R3, fits);
+	gen_bump(g, offsetof(struct dt_shared, spec_drops));
+	asm_jmp(a, g->end);
+	asm_here(a, fits);
+	asm_imm(a, R2, size);
+	asm_emit(a, BPF_STX | BPF_ATOMIC | BPF_DW, R1, R2, used, BPF_ADD);
+	asm_store(a, 4, head.reg, head.off + (int)offsetof(struct rec_head, spec), R0);
 	return 0;
 }
 
@@ -231,6 +195,24 @@ gen_signal(struct gen *g, struct node *n, enum action action, struct error *err)
 	gen_guard(g, R1, 1, true);
 	asm_call(&g->a, BPF_FUNC_send_signal);
 	return r;
+}
+
+/* The function that is entered is not run, its caller gets the value: where the kernel allows that. */
+static int
+gen_return(struct gen *g, struct node *n, struct error *err)
+{
+	const struct probe *p = g->hook->probes[0];
+	int r;
+
+	if (p->ops != &provider_fbt || !str_eq(p->name, "entry"))
+		return d_error(err, n->line, "D_UNKNOWN",
+			       "return( ) is for fbt:::entry: %s:%s has nothing to return", p->prov, p->name);
+	if ((r = gen_scalar(g, n->args, err)) < 0)
+		return r;
+	asm_mov(&g->a, R2, R0);
+	asm_mov(&g->a, R1, R6);
+	asm_call(&g->a, BPF_FUNC_override_return);
+	return 0;
 }
 
 #define MAX_CHILL_NS 500000000
@@ -304,14 +286,11 @@ gen_copyoutstr(struct gen *g, struct node *n, struct error *err)
 	struct asmb *a = &g->a;
 	int fits = asm_label(a), r;
 
-	if ((r = gen_text(g, n->args, text, strsize, false, err)) < 0 ||
+	if ((r = gen_real_text(g, n->args, text, strsize, false, err)) < 0 ||
 	    (r = gen_scalar(g, address, err)) < 0 || (r = gen_push(g, n, err)) < 0 ||
 	    (r = gen_scalar(g, max, err)) < 0 || (r = gen_push(g, n, err)) < 0)
 		return r;
-	gen_place(g, R1, text);
-	asm_imm(a, R2, (int64_t)strsize);
-	gen_place(g, R3, text);
-	asm_call(a, BPF_FUNC_probe_read_kernel_str);
+	gen_copy_text(g, text, strsize, text);
 	gen_pop(g, R1);
 	asm_mov(a, R2, R0);
 	asm_jcc(a, BPF_JLE, R2, R1, fits);
@@ -355,6 +334,8 @@ gen_one(struct gen *g, struct node *n, const struct act *a, struct error *err)
 		return gen_signal(g, n, a->action, err);
 	case A_CHILL:
 		return gen_chill(g, n, err);
+	case A_RETURN:
+		return gen_return(g, n, err);
 	case A_COPYOUT:
 		return gen_copyout(g, n, err);
 	case A_COPYOUTSTR:

@@ -28,6 +28,50 @@ gen_task(struct gen *g, const struct node *n, const char *first, const char *sec
 	return 0;
 }
 
+/* What struct pt_regs has not: members of the task's struct thread_struct. */
+static int
+gen_thread_register(struct gen *g, struct node *n, struct error *err)
+{
+	static const char *const names[] = {"ds", "es", "fsbase", "gsbase", "trap_nr"}; /* from DT_UREGS on */
+	const char *name = names[n->number - DT_UREGS];
+	const struct ctf_type *task = ctf_find(g->dt->kernel, "struct task_struct");
+	struct ctf_member thread, reg;
+	struct node load = {0};
+
+	if (!task || !ctf_find_member(task, "thread", &thread) ||
+	    !ctf_find_member(thread.type, name, &reg))
+		return d_error(err, n->line, "D_UNKNOWN", "this kernel's threads have no \"%s\"", name);
+	asm_call(&g->a, BPF_FUNC_get_current_task);
+	asm_alui(&g->a, BPF_ADD, R0, (int32_t)((thread.bit_offset + reg.bit_offset) / 8));
+	load.type = reg.type;
+	gen_load_value(g, &load);
+	return 0;
+}
+
+int
+gen_ureg(struct gen *g, struct node *n, struct error *err)
+{
+	bool was;
+	int r = 0;
+
+	if (g->nobody) {
+		asm_imm(&g->a, R0, 0);
+		return 0;
+	}
+	was = gen_trust(g, true);
+	if (n->number < DT_UREGS) {
+		asm_call(&g->a, BPF_FUNC_get_current_task_btf);
+		asm_mov(&g->a, R1, R0);
+		asm_call(&g->a, BPF_FUNC_task_pt_regs);
+		asm_alui(&g->a, BPF_ADD, R0, (int32_t)(8 * n->number));
+		gen_load_value(g, n);
+	} else {
+		r = gen_thread_register(g, n, err);
+	}
+	gen_trust(g, was);
+	return r;
+}
+
 static int
 gen_vtimestamp(struct gen *g, struct node *n, struct error *err)
 {
@@ -92,18 +136,19 @@ gen_ipl(struct gen *g, struct node *n, struct error *err)
 static int
 gen_depth(struct gen *g, struct node *n, struct error *err)
 {
+	unsigned max = g->dt->opts.maxframes < MAX_DEPTH ? g->dt->opts.maxframes : MAX_DEPTH;
 	struct place frames = gen_slot(g, 8 * MAX_DEPTH);
 	bool user = n->ident->builtin == B_USTACKDEPTH;
 	struct asmb *a = &g->a;
 	int some = asm_label(a);
 
 	if (user && unwinder_works(g->dt)) {
-		gen_unwind(g, frames, 8 * MAX_DEPTH);
+		gen_unwind(g, frames, 8 * max);
 		return 0;
 	}
 	asm_mov(a, R1, R6);
 	gen_place(g, R2, frames);
-	asm_imm(a, R3, 8 * MAX_DEPTH);
+	asm_imm(a, R3, 8 * max);
 	asm_imm(a, R4, user ? BPF_F_USER_STACK : g->hook->aframes);
 	asm_call(a, BPF_FUNC_get_stack);
 	asm_jcci(a, BPF_JSGE, R0, 0, some);
@@ -181,17 +226,31 @@ gen_caller(struct gen *g, struct node *n, struct error *err)
 }
 
 /* Asked for once: the value is kept on the stack for what follows. */
+static void
+call_once(struct gen *g, int helper, enum known what, int at)
+{
+	if (g->known & what) {
+		asm_load(&g->a, 8, R0, R10, at);
+		g->used |= what;
+		return;
+	}
+	asm_call(&g->a, helper);
+	asm_store(&g->a, 8, R10, at, R0);
+	g->known |= what;
+}
+
 void
 gen_thread(struct gen *g)
 {
-	if (g->thread_known) {
-		asm_load(&g->a, 8, R0, R10, STACK_THREAD);
-		g->thread_used = true;
-		return;
-	}
-	asm_call(&g->a, BPF_FUNC_get_current_pid_tgid);
-	asm_store(&g->a, 8, R10, STACK_THREAD, R0);
-	g->thread_known = true;
+	call_once(g, BPF_FUNC_get_current_pid_tgid, KNOWN_THREAD, STACK_THREAD);
+}
+
+/* A clause has one time from its predicate to its end. */
+static int
+gen_timestamp(struct gen *g, struct node *n, struct error *err)
+{
+	call_once(g, BPF_FUNC_ktime_get_ns, KNOWN_TIME, STACK_TIME);
+	return 0;
 }
 
 static int
@@ -222,7 +281,7 @@ static const struct {
 	[B_GID] = {BPF_FUNC_get_current_uid_gid, HIGH},
 	[B_CPU] = {BPF_FUNC_get_smp_processor_id},
 	[B_CURTHREAD] = {BPF_FUNC_get_current_task},
-	[B_TIMESTAMP] = {BPF_FUNC_ktime_get_ns},
+	[B_TIMESTAMP] = {.make = gen_timestamp},
 	[B_PPID] = {.make = gen_ppid},
 	[B_VTIMESTAMP] = {.make = gen_vtimestamp},
 	[B_WALLTIMESTAMP] = {.make = gen_walltimestamp},
@@ -236,17 +295,30 @@ static const struct {
 	[B_UCALLER] = {.make = gen_caller},
 };
 
+/* argN is what args[N] was before it was translated: their order may be another than the probe's. */
+static int
+gen_raw_arg(struct gen *g, const struct node *n, unsigned i, struct error *err)
+{
+	const struct probe *p = g->hook->probes[0];
+	struct probe_arg arg = {.from = i};
+	int r;
+
+	if (p->ops->arg && !p->ops->arg(g->dt, p, i, &arg)) {
+		asm_imm(&g->a, R0, 0);
+		return 0;
+	}
+	r = p->ops->gen_arg(g, g->hook, arg.from, err);
+	return r < 0 ? r : gen_arg_view(g, n, arg.from, err);
+}
+
 int
 gen_builtin(struct gen *g, struct node *n, struct error *err)
 {
 	const struct provider *ops = g->hook->probes[0]->ops;
 	enum builtin b = n->ident->builtin;
-	int r;
 
 	if (b <= B_ARG9)
-		return (r = ops->gen_arg(g, g->hook, (unsigned)b, err)) < 0
-			       ? r
-			       : gen_arg_view(g, n, (unsigned)b, err);
+		return gen_raw_arg(g, n, (unsigned)b, err);
 	if ((g->nobody && priv_is_process(b)) ||
 	    (ops->manual && (b == B_STACKDEPTH || b == B_CALLER))) { /* BEGIN: only we are there */
 		asm_imm(&g->a, R0, 0);

@@ -9,7 +9,7 @@
 int
 gen_push(struct gen *g, const struct node *where, struct error *err)
 {
-	if (g->depth == 24)
+	if (g->depth == MAX_PUSHED)
 		return d_error(err, where->line, "D_UNKNOWN", "expression is too complex");
 	g->depth++;
 	asm_store(&g->a, 8, R10, -8 * g->depth, R0);
@@ -59,17 +59,32 @@ gen_zero(struct gen *g, struct place p, size_t size)
 		asm_storei(&g->a, 1, p.reg, p.off + (int)i, 0);
 }
 
-void
-gen_read(struct gen *g, struct place to, size_t size, bool is_user)
+/* By a helper that takes where to, how much and where from; it failed if op is true of its result and 0. */
+static void
+read_by(struct gen *g, struct place to, size_t size, bool is_user, int helper, unsigned op)
 {
 	gen_guard(g, R0, size, is_user);
 	asm_mov(&g->a, R3, R0);
 	gen_note_address(g);
 	gen_place(g, R1, to);
 	asm_imm(&g->a, R2, (int64_t)size);
-	asm_call(&g->a, is_user ? BPF_FUNC_probe_read_user : BPF_FUNC_probe_read_kernel);
+	asm_call(&g->a, helper);
 	if (is_user || !gen_may_miss(g))
-		asm_jcci(&g->a, BPF_JNE, R0, 0, gen_fault(g, FAULT_ADDRESS));
+		asm_jcci(&g->a, op, R0, 0, gen_fault(g, FAULT_ADDRESS));
+}
+
+void
+gen_read(struct gen *g, struct place to, size_t size, bool is_user)
+{
+	read_by(g, to, size, is_user,
+		is_user ? BPF_FUNC_probe_read_user : BPF_FUNC_probe_read_kernel, BPF_JNE);
+}
+
+void
+gen_read_text(struct gen *g, struct place to, size_t size, bool is_user)
+{
+	read_by(g, to, size, is_user,
+		is_user ? BPF_FUNC_probe_read_user_str : BPF_FUNC_probe_read_kernel_str, BPF_JSLT);
 }
 
 /* r0: address; the value there into r0. */
@@ -180,9 +195,8 @@ gen_addr(struct gen *g, struct node *n, struct error *err)
 
 /* --- variables */
 
-/* The map's value for a thread-local or associative variable: r0, or 0. */
-static int
-var_lookup(struct gen *g, struct ident *v, struct node *keys, struct error *err)
+int
+gen_var_lookup(struct gen *g, struct ident *v, struct node *keys, struct error *err)
 {
 	struct place key;
 	int r = gen_var_key(g, v, keys, &key, err);
@@ -200,7 +214,7 @@ int
 gen_var_key(struct gen *g, struct ident *v, struct node *keys, struct place *ret,
 	    struct error *err)
 {
-	struct rec recs[DT_MAX_KEYS];
+	struct rec recs[DT_TUPLE_KEYS];
 	size_t size = 0, self = v->scope == SCOPE_SELF;
 	int r;
 
@@ -215,7 +229,7 @@ gen_var_key(struct gen *g, struct ident *v, struct node *keys, struct place *ret
 	size += 8 * self;
 	if (g->n_keys_open == (int)ARRAY_SIZE(g->key_depth))
 		return gen_unsupported(keys ? keys : g->clause->node, "so many keys in keys", err);
-	if (size <= SMALL_KEY && g->depth + (int)(size / 8) <= 24) {
+	if (size <= SMALL_KEY && g->depth + (int)(size / 8) <= MAX_PUSHED) {
 		g->key_depth[g->n_keys_open++] = (int)(size / 8);
 		g->depth += (int)(size / 8);
 		*ret = (struct place){R10, -8 * g->depth};
@@ -274,7 +288,7 @@ load_var(struct gen *g, struct node *n, struct error *err)
 		return r;
 	}
 	if (v->map >= 0) {
-		if ((r = var_lookup(g, v, n->kind == N_INDEX ? n->args : NULL, err)) < 0)
+		if ((r = gen_var_lookup(g, v, n->kind == N_INDEX ? n->args : NULL, err)) < 0)
 			return r;
 		none = asm_label(&g->a);
 		asm_jcci(&g->a, BPF_JEQ, R0, 0, none);
@@ -339,9 +353,8 @@ store_var(struct gen *g, struct node *n, struct error *err)
 	return 0;
 }
 
-/* A dynamic variable is given 0: it is no more. */
-static int
-clear_var(struct gen *g, struct node *n, struct error *err)
+int
+gen_clear_var(struct gen *g, struct node *n, struct error *err)
 {
 	struct place key;
 	int r = gen_var_key(g, n->ident, n->kind == N_INDEX ? n->args : NULL, &key, err);
@@ -352,40 +365,6 @@ clear_var(struct gen *g, struct node *n, struct error *err)
 	gen_place(g, R2, key);
 	asm_call(&g->a, BPF_FUNC_map_delete_elem);
 	gen_var_key_done(g, n->ident);
-	return 0;
-}
-
-/* The text at `from` into the variable. */
-static int
-store_text(struct gen *g, struct node *n, struct place from, struct error *err)
-{
-	struct ident *v = n->ident;
-	size_t size = g->dt->opts.strsize;
-	struct place key;
-	int r, ok;
-
-	if (v->map < 0) {
-		if (v->scope == SCOPE_THIS)
-			gen_place(g, R1, (struct place){R7, v->offset});
-		else
-			asm_map_value(&g->a, R1, g->dt->globals_fd, (uint32_t)v->offset);
-		asm_imm(&g->a, R2, (int64_t)size);
-		gen_place(g, R3, from);
-		asm_call(&g->a, BPF_FUNC_probe_read_kernel_str);
-		return 0;
-	}
-	if ((r = gen_var_key(g, v, n->kind == N_INDEX ? n->args : NULL, &key, err)) < 0)
-		return r;
-	ok = asm_label(&g->a);
-	asm_map(&g->a, R1, g->dt->var_fds[v->map]);
-	gen_place(g, R2, key);
-	gen_place(g, R3, from);
-	asm_imm(&g->a, R4, BPF_ANY);
-	asm_call(&g->a, BPF_FUNC_map_update_elem);
-	asm_jcci(&g->a, BPF_JEQ, R0, 0, ok);
-	gen_bump(g, offsetof(struct dt_shared, dyn_drops));
-	asm_here(&g->a, ok);
-	gen_var_key_done(g, v);
 	return 0;
 }
 
@@ -417,8 +396,8 @@ gen_op(struct gen *g, enum op op, bool is_signed)
 	asm_emit(a, BPF_ALU64 | (op == OP_DIV ? BPF_DIV : BPF_MOD) | BPF_X, R0, R1, is_signed, 0);
 }
 
-static unsigned
-jump_of(enum op op, bool is_signed)
+unsigned
+gen_jump_of(enum op op, bool is_signed)
 {
 	switch (op) {
 	case OP_EQ:
@@ -448,39 +427,12 @@ gen_truth(struct gen *g, int yes)
 	asm_here(&g->a, done);
 }
 
-/* Words of eight bytes, first difference decides; big-endian makes it byte order. */
-static int
-compare_text(struct gen *g, struct node *n, struct error *err)
-{
-	size_t l = text_bound(g->dt, n->left), r = text_bound(g->dt, n->right);
-	size_t size = l > r ? l : r;
-	struct place a = gen_slot(g, size), b = gen_slot(g, size);
-	int differ = asm_label(&g->a), yes = asm_label(&g->a), status;
-
-	if ((status = gen_text(g, n->left, a, size, true, err)) < 0 ||
-	    (status = gen_text(g, n->right, b, size, true, err)) < 0)
-		return status;
-	for (size_t i = 0; i < size; i += 8) {
-		asm_load(&g->a, 8, R0, a.reg, a.off + (int)i);
-		asm_load(&g->a, 8, R1, b.reg, b.off + (int)i);
-		asm_jcc(&g->a, BPF_JNE, R0, R1, differ);
-	}
-	asm_here(&g->a, differ); /* equal to the end falls in, with r0 == r1 */
-	if (n->op != OP_EQ && n->op != OP_NE) {
-		asm_emit(&g->a, BPF_ALU | BPF_END | BPF_TO_BE, R0, 0, 0, 64);
-		asm_emit(&g->a, BPF_ALU | BPF_END | BPF_TO_BE, R1, 0, 0, 64);
-	}
-	asm_jcc(&g->a, jump_of(n->op, false), R0, R1, yes);
-	gen_truth(g, yes);
-	return 0;
-}
-
 static int
 gen_logical(struct gen *g, struct node *n, struct error *err)
 {
 	struct asmb *a = &g->a;
 	int yes = asm_label(a), no = asm_label(a), done = asm_label(a), r;
-	bool known;
+	unsigned known;
 
 	if ((r = gen_scalar(g, n->left, err)) < 0)
 		return r;
@@ -502,10 +454,10 @@ gen_logical(struct gen *g, struct node *n, struct error *err)
 		return 0;
 	}
 	asm_jcci(a, n->op == OP_LAND ? BPF_JEQ : BPF_JNE, R0, 0, n->op == OP_LAND ? no : yes);
-	known = g->thread_known;
+	known = g->known;
 	if ((r = gen_scalar(g, n->right, err)) < 0)
 		return r;
-	g->thread_known = known;
+	g->known = known;
 	asm_jcci(a, BPF_JEQ, R0, 0, no);
 	asm_here(a, yes);
 	asm_imm(a, R0, 1);
@@ -572,7 +524,7 @@ gen_binary(struct gen *g, struct node *n, struct error *err)
 		asm_alui(&g->a, BPF_MUL, R1, (int32_t)scale_of(l->type));
 	if (n->op >= OP_EQ && n->op <= OP_GE) {
 		yes = asm_label(&g->a);
-		asm_jcc(&g->a, jump_of(n->op, is_signed), R0, R1, yes);
+		asm_jcc(&g->a, gen_jump_of(n->op, is_signed), R0, R1, yes);
 		gen_truth(g, yes);
 		return 0;
 	}
@@ -592,16 +544,12 @@ gen_assign(struct gen *g, struct node *n, struct error *err)
 	int r;
 
 	if (dt_is_string(g->dt, n->left->type)) {
-		struct place tmp = gen_slot(g, g->dt->opts.strsize);
+		struct place value;
 
-		if (n->right->is_const && n->left->ident->map >= 0)
-			return clear_var(g, n->left, err);
-		if ((r = gen_text(g, n->right, tmp, g->dt->opts.strsize, true, err)) < 0)
-			return r;
-		return store_text(g, n->left, tmp, err);
+		return gen_assign_text(g, n, &value, err);
 	}
 	if (ctf_is_aggregate(n->left->type))
-		return n->right->is_const ? clear_var(g, n->left, err)
+		return n->right->is_const ? gen_clear_var(g, n->left, err)
 					  : gen_copy(g, n->left, n->right, err);
 	if (n->op2 != OP_NONE) {
 		/* the old value comes first: the right side may change it */
@@ -678,98 +626,110 @@ gen_unary(struct gen *g, struct node *n, struct error *err)
 }
 
 static int
-scalar(struct gen *g, struct node *n, struct error *err)
+scalar_ident(struct gen *g, struct node *n, struct error *err)
 {
-	struct fork fork;
 	int r;
 
+	if (n->scope == SCOPE_KERNEL) {
+		if ((r = gen_addr(g, n, err)) < 0)
+			return r;
+		if (!by_address(n->type))
+			gen_load_value(g, n);
+		return 0;
+	}
+	return n->ident->kind == ID_BUILTIN ? gen_builtin(g, n, err) : load_var(g, n, err);
+}
+
+static int
+scalar_index(struct gen *g, struct node *n, struct error *err)
+{
+	unsigned number = (unsigned)n->number;
+	int r;
+
+	if (!n->ident)
+		return gen_part(g, n, err);
+	if (n->ident->kind != ID_BUILTIN)
+		return load_var(g, n, err);
+	if (n->ident->builtin == B_UREGS)
+		return gen_ureg(g, n, err);
+	r = g->hook->probes[0]->ops->gen_arg(g, g->hook, number, err); /* args[i] */
+	return r < 0 ? r : gen_arg_view(g, n, number, err);
+}
+
+static int
+scalar_op2(struct gen *g, struct node *n, struct error *err)
+{
+	int r;
+
+	if (n->op == OP_ASSIGN)
+		return gen_assign(g, n, err);
+	if (n->op == OP_LAND || n->op == OP_LOR || n->op == OP_LXOR)
+		return gen_logical(g, n, err);
+	if (n->op == OP_COMMA)
+		return (r = gen_scalar(g, n->left, err)) < 0 ? r : gen_scalar(g, n->right, err);
+	if (dt_is_string(g->dt, n->left->type) || dt_is_string(g->dt, n->right->type))
+		return gen_compare_text(g, n, err);
+	return gen_binary(g, n, err);
+}
+
+static int
+scalar_choice(struct gen *g, struct node *n, struct error *err)
+{
+	struct fork fork;
+	int r = gen_scalar(g, n->left, err);
+
+	if (r < 0)
+		return r;
+	fork = gen_fork(g);
+	if ((r = gen_scalar(g, n->right, err)) < 0)
+		return r;
+	gen_else(g, &fork);
+	r = gen_scalar(g, n->third, err);
+	gen_join(g, &fork);
+	return r;
+}
+
+static int
+scalar_cast(struct gen *g, struct node *n, struct error *err)
+{
+	int r = dt_is_string(g->dt, n->left->type) ? gen_kept_text(g, n->left, err)
+						   : gen_scalar(g, n->left, err);
+
+	if (r == 0 && ctf_is_integral(n->type))
+		asm_extend(&g->a, R0, (unsigned)ctf_size(n->type), ctf_is_signed(n->type));
+	return r;
+}
+
+static int
+scalar(struct gen *g, struct node *n, struct error *err)
+{
 	if (n->is_const) {
 		asm_imm(&g->a, R0, n->value);
 		return 0;
 	}
-	if (dt_is_string(g->dt, n->type)) { /* where the text stands: str[3], bcopy(str, ...) */
-		struct place text = gen_slot(g, g->dt->opts.strsize);
-
-		if ((r = gen_text(g, n, text, g->dt->opts.strsize, false, err)) < 0)
-			return r;
-		gen_place(g, R0, text);
-		gen_as_number(g);
-		return 0;
-	}
+	if (dt_is_string(g->dt, n->type)) /* where the text stands: str[3], bcopy(str, ...) */
+		return gen_text_address(g, n, err);
 	switch (n->kind) {
 	case N_IDENT:
-		if (n->scope == SCOPE_KERNEL) {
-			if ((r = gen_addr(g, n, err)) < 0)
-				return r;
-			if (!by_address(n->type))
-				gen_load_value(g, n);
-			return 0;
-		}
-		if (n->ident->kind == ID_BUILTIN)
-			return gen_builtin(g, n, err);
-		return load_var(g, n, err);
+		return scalar_ident(g, n, err);
 	case N_INDEX:
-		if (n->ident && n->ident->kind == ID_BUILTIN && n->ident->builtin == B_UREGS) {
-			bool was;
-
-			if (g->nobody) {
-				asm_imm(&g->a, R0, 0);
-				return 0;
-			}
-			was = gen_trust(g, true);
-			asm_call(&g->a, BPF_FUNC_get_current_task_btf);
-			asm_mov(&g->a, R1, R0);
-			asm_call(&g->a, BPF_FUNC_task_pt_regs);
-			asm_alui(&g->a, BPF_ADD, R0, (int32_t)(8 * n->number));
-			gen_load_value(g, n);
-			gen_trust(g, was);
-			return 0;
-		}
-		if (n->ident && n->ident->kind == ID_BUILTIN) /* args[i] */
-			return (r = g->hook->probes[0]->ops->gen_arg(g, g->hook, (unsigned)n->number,
-								     err)) < 0
-				       ? r
-				       : gen_arg_view(g, n, (unsigned)n->number, err);
-		if (n->ident)
-			return load_var(g, n, err);
-		return gen_part(g, n, err);
+		return scalar_index(g, n, err);
 	case N_OP1:
 		return gen_unary(g, n, err);
 	case N_OP2:
-		if (n->op == OP_ASSIGN)
-			return gen_assign(g, n, err);
-		if (n->op == OP_LAND || n->op == OP_LOR || n->op == OP_LXOR)
-			return gen_logical(g, n, err);
-		if (n->op == OP_COMMA) {
-			if ((r = gen_scalar(g, n->left, err)) < 0)
-				return r;
-			return gen_scalar(g, n->right, err);
-		}
-		if (dt_is_string(g->dt, n->left->type) || dt_is_string(g->dt, n->right->type))
-			return compare_text(g, n, err);
-		return gen_binary(g, n, err);
+		return scalar_op2(g, n, err);
 	case N_COND:
-		if ((r = gen_scalar(g, n->left, err)) < 0)
-			return r;
-		fork = gen_fork(g);
-		if ((r = gen_scalar(g, n->right, err)) < 0)
-			return r;
-		gen_else(g, &fork);
-		r = gen_scalar(g, n->third, err);
-		gen_join(g, &fork);
-		return r;
+		return scalar_choice(g, n, err);
 	case N_CALL:
-		return gen_func(g, n, err);
+		return dt_is_stack_call(n) ? gen_part(g, n, err) : gen_func(g, n, err);
 	case N_CAST:
-		if ((r = gen_scalar(g, n->left, err)) < 0)
-			return r;
-		if (ctf_is_integral(n->type))
-			asm_extend(&g->a, R0, (unsigned)ctf_size(n->type), ctf_is_signed(n->type));
-		return 0;
+		return scalar_cast(g, n, err);
+	case N_XLATE:
+		return d_error(err, n->line, "D_CG_DYN",
+			       "a translated structure is no value: its members are");
 	default:
-		break;
+		return gen_unsupported(n, "this expression", err);
 	}
-	return gen_unsupported(n, "this expression", err);
 }
 
 int
@@ -782,218 +742,5 @@ gen_scalar(struct gen *g, struct node *n, struct error *err)
 	gen_trust(g, was);
 	if (ctf_is_integral(n->type)) /* the value is in r0; an address may be one of scratch */
 		g->slot_next = slots;
-	return r;
-}
-
-/* --- text */
-
-static void
-gen_literal(struct gen *g, const struct node *n, struct place to, size_t size, size_t limit, bool pad)
-{
-	size_t len = n->text_len < limit ? n->text_len : limit - 1;
-	size_t end = pad ? size : ((len + 8) & ~(size_t)7);
-	char buf[8];
-
-	if (end > size)
-		end = size;
-	for (size_t i = 0; i < end; i += 8) {
-		int64_t v;
-
-		memset(buf, 0, sizeof(buf));
-		if (i < len)
-			memcpy(buf, n->text + i, len - i < 8 ? len - i : 8);
-		memcpy(&v, buf, 8);
-		if (v >= INT32_MIN && v <= INT32_MAX) {
-			asm_storei(&g->a, 8, to.reg, to.off + (int)i, (int32_t)v);
-		} else {
-			asm_imm(&g->a, R1, v);
-			asm_store(&g->a, 8, to.reg, to.off + (int)i, R1);
-		}
-	}
-}
-
-/* r0: address of a C string. */
-static void
-gen_read_text(struct gen *g, struct place to, size_t size, bool is_user)
-{
-	gen_guard(g, R0, size, is_user);
-	asm_mov(&g->a, R3, R0);
-	gen_note_address(g);
-	gen_place(g, R1, to);
-	asm_imm(&g->a, R2, (int64_t)size);
-	asm_call(&g->a, is_user ? BPF_FUNC_probe_read_user_str : BPF_FUNC_probe_read_kernel_str);
-	if (is_user || !gen_may_miss(g))
-		asm_jcci(&g->a, BPF_JSLT, R0, 0, gen_fault(g, FAULT_ADDRESS));
-}
-
-/* A string variable's text; an unset dynamic one is empty. */
-static int
-gen_var_text(struct gen *g, struct node *n, struct place to, size_t size, struct error *err)
-{
-	struct ident *v = n->ident;
-	int none = asm_label(&g->a), r;
-	bool was;
-
-	asm_storei(&g->a, 1, to.reg, to.off, 0);
-	if (v->map >= 0) {
-		if ((r = var_lookup(g, v, n->kind == N_INDEX ? n->args : NULL, err)) < 0)
-			return r;
-		asm_jcci(&g->a, BPF_JEQ, R0, 0, none);
-	} else if (v->scope == SCOPE_THIS) {
-		gen_place(g, R0, (struct place){R7, v->offset});
-	} else {
-		asm_map_value(&g->a, R0, g->dt->globals_fd, (uint32_t)v->offset);
-	}
-	was = gen_trust(g, true); /* our own memory */
-	gen_read_text(g, to, size, false);
-	gen_trust(g, was);
-	asm_here(&g->a, none);
-	return 0;
-}
-
-/* A probe's name, from the table the consumer filled. */
-static int
-gen_probe_text(struct gen *g, struct node *n, struct place to, size_t size, struct error *err)
-{
-	unsigned part = n->ident->builtin == B_PROBEPROV   ? 0
-			: n->ident->builtin == B_PROBEMOD  ? 1
-			: n->ident->builtin == B_PROBEFUNC ? 2
-							   : 3;
-	int r = dt_names(g->dt, err);
-	bool was;
-
-	if (r < 0)
-		return r;
-	asm_store(&g->a, 4, R10, STACK_SMALL, R8);
-	asm_map(&g->a, R1, g->dt->names_fd);
-	asm_mov(&g->a, R2, R10);
-	asm_alui(&g->a, BPF_ADD, R2, STACK_SMALL);
-	asm_call(&g->a, BPF_FUNC_map_lookup_elem);
-	asm_jcci(&g->a, BPF_JEQ, R0, 0, gen_fault(g, FAULT_ADDRESS));
-	asm_alui(&g->a, BPF_ADD, R0, (int32_t)(part * DT_NAME_SIZE));
-	was = gen_trust(g, true);
-	gen_read_text(g, to, size, false);
-	gen_trust(g, was);
-	return 0;
-}
-
-#define COMM_SIZE 16
-
-static bool
-is_execname(const struct node *n)
-{
-	return n->kind == N_IDENT && n->ident && n->ident->kind == ID_BUILTIN &&
-	       n->ident->builtin == B_EXECNAME;
-}
-
-static int
-gen_ident_text(struct gen *g, struct node *n, struct place to, size_t size, struct error *err)
-{
-	if (n->ident->kind != ID_BUILTIN)
-		return gen_var_text(g, n, to, size, err);
-	switch (n->ident->builtin) {
-	case B_EXECNAME:
-		if (g->nobody) {
-			gen_zero(g, to, size < COMM_SIZE ? size : COMM_SIZE);
-			return 0;
-		}
-		gen_place(g, R1, to);
-		asm_imm(&g->a, R2, size < COMM_SIZE ? (int64_t)size : COMM_SIZE);
-		asm_call(&g->a, BPF_FUNC_get_current_comm);
-		return 0;
-	case B_PROBEPROV:
-	case B_PROBEMOD:
-	case B_PROBEFUNC:
-	case B_PROBENAME:
-		return gen_probe_text(g, n, to, size, err);
-	default:
-		return gen_unsupported(n, n->name, err);
-	}
-}
-
-static int
-text(struct gen *g, struct node *n, struct place to, size_t size, bool pad, struct error *err)
-{
-	size_t limit = size < g->dt->opts.strmax ? size : g->dt->opts.strmax;
-	struct fork fork;
-	int r;
-
-	if (n->is_const && n->value == 0 && !dt_is_string(g->dt, n->type)) { /* NULL */
-		gen_zero(g, to, pad ? size : 8);
-		return 0;
-	}
-	if (n->kind == N_STRING) {
-		gen_literal(g, n, to, size, limit, pad);
-		return 0;
-	}
-	if (pad && is_execname(n) && limit >= COMM_SIZE) /* the kernel fills COMM_SIZE bytes to the end */
-		gen_zero(g, (struct place){to.reg, to.off + COMM_SIZE}, size > COMM_SIZE ? size - COMM_SIZE : 0);
-	else if (pad)
-		gen_zero(g, to, size);
-	size = limit;
-	switch (n->kind) {
-	case N_IDENT:
-		if (dt_is_string(g->dt, n->type))
-			return gen_ident_text(g, n, to, size, err);
-		break;
-	case N_INDEX:
-		if (dt_is_string(g->dt, n->type) && n->ident)
-			return gen_var_text(g, n, to, size, err);
-		break;
-	case N_CAST:
-	case N_STRINGOF:
-		if (dt_is_string(g->dt, n->left->type))
-			return gen_text(g, n->left, to, size, false, err);
-		if ((r = gen_scalar(g, n->left, err)) < 0)
-			return r;
-		gen_read_text(g, to, size, n->left->is_user);
-		return 0;
-	case N_OP2:
-		if (n->op == OP_COMMA) {
-			if ((r = gen_scalar(g, n->left, err)) < 0)
-				return r;
-			return gen_text(g, n->right, to, size, false, err);
-		}
-		if (n->op == OP_ASSIGN && dt_is_string(g->dt, n->type)) {
-			if ((r = gen_assign(g, n, err)) < 0)
-				return r;
-			return gen_var_text(g, n->left, to, size, err);
-		}
-		break;
-	case N_COND:
-		if (!dt_is_string(g->dt, n->type))
-			break;
-		if ((r = gen_scalar(g, n->left, err)) < 0)
-			return r;
-		fork = gen_fork(g);
-		if ((r = gen_text(g, n->right, to, size, false, err)) < 0)
-			return r;
-		gen_else(g, &fork);
-		r = gen_text(g, n->third, to, size, false, err);
-		gen_join(g, &fork);
-		return r;
-	case N_CALL:
-		if (dt_is_string(g->dt, n->type))
-			return gen_func_text(g, n, to, size, err);
-		break;
-	default:
-		break;
-	}
-	if (dt_in_variable(n) && ctf_kind(ctf_resolve(n->type)) == CTF_ARRAY)
-		return gen_array_text(g, n, to, size, err);
-	/* char * and char []: the text it points to. */
-	if ((r = gen_scalar(g, n, err)) < 0)
-		return r;
-	gen_read_text(g, to, size, n->is_user);
-	return 0;
-}
-
-int
-gen_text(struct gen *g, struct node *n, struct place to, size_t size, bool pad, struct error *err)
-{
-	bool was = gen_trust(g, n->library);
-	int r = text(g, n, to, size, pad, err);
-
-	gen_trust(g, was);
 	return r;
 }

@@ -105,6 +105,13 @@ gen_variable(struct gen *g, struct node *n, bool create, struct error *err)
 	struct ident *v = n->ident;
 	int r;
 
+	if (dt_is_stack_call(n)) {
+		struct place to = gen_slot(g, ctf_size(n->type));
+
+		gen_stack_value(g, n, to);
+		gen_place(g, R0, to);
+		return 0;
+	}
 	if (n->kind == N_OP1) {
 		if ((r = gen_variable(g, n->left, create, err)) == 0)
 			asm_alui(&g->a, BPF_ADD, R0, member_offset(n));
@@ -158,9 +165,9 @@ gen_room(struct gen *g, size_t size)
 	asm_alu(a, BPF_ADD, R1, R3);
 }
 
-/* Where n is to be stored: a pointer into r1. */
+/* Where n is to be stored, of that size: a pointer into r1. */
 static int
-gen_target(struct gen *g, struct node *n, struct error *err)
+gen_target(struct gen *g, struct node *n, size_t size, struct error *err)
 {
 	int r;
 
@@ -173,7 +180,7 @@ gen_target(struct gen *g, struct node *n, struct error *err)
 		return r;
 	if (n->bit_size)
 		asm_alui(&g->a, BPF_SUB, R0, (int32_t)(n->number / 8) - member_offset(n));
-	gen_room(g, ctf_size(n->type));
+	gen_room(g, size);
 	return 0;
 }
 
@@ -199,6 +206,10 @@ gen_read_node(struct gen *g, struct node *n, struct place to, size_t size, struc
 	bool was;
 	int r;
 
+	if (dt_is_stack_call(n)) {
+		gen_stack_value(g, n, to);
+		return 0;
+	}
 	if (dt_in_variable(n)) {
 		if ((r = gen_variable(g, n, false, err)) == 0)
 			gen_read_known(g, to, size, BPF_FUNC_probe_read_kernel);
@@ -214,7 +225,8 @@ gen_read_node(struct gen *g, struct node *n, struct place to, size_t size, struc
 int
 gen_array_text(struct gen *g, struct node *n, struct place to, size_t size, struct error *err)
 {
-	size_t own = ctf_size(n->type) + 1; /* it may fill its array and have no NUL */
+	/* A char [] may be filled and have no NUL. */
+	size_t own = dt_is_string(g->dt, n->type) ? g->dt->opts.strsize : ctf_size(n->type) + 1;
 	int r = gen_variable(g, n, false, err);
 
 	if (r == 0)
@@ -249,13 +261,25 @@ gen_store_part(struct gen *g, struct node *n, struct error *err)
 {
 	int r;
 
-	if ((r = gen_push(g, n, err)) < 0 || (r = gen_target(g, n, err)) < 0)
+	if ((r = gen_push(g, n, err)) < 0 || (r = gen_target(g, n, ctf_size(n->type), err)) < 0)
 		return r;
 	gen_pop(g, R0);
 	if (n->bit_size)
 		store_bits(g, n);
 	else
 		asm_store(&g->a, (unsigned)ctf_size(n->type), R1, 0, R0);
+	return 0;
+}
+
+int
+gen_store_part_text(struct gen *g, struct node *n, struct place from, struct error *err)
+{
+	size_t size = g->dt->opts.strsize;
+	int r = gen_target(g, n, size, err);
+
+	if (r < 0)
+		return r;
+	gen_copy_text_to_r1(g, size, from);
 	return 0;
 }
 
@@ -268,7 +292,7 @@ gen_copy(struct gen *g, struct node *to, struct node *from, struct error *err)
 
 	if (r < 0)
 		return r;
-	if ((r = gen_target(g, to, err)) < 0)
+	if ((r = gen_target(g, to, size, err)) < 0)
 		return r;
 	asm_imm(&g->a, R2, (int64_t)size);
 	gen_place(g, R3, bytes);

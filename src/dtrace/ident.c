@@ -60,6 +60,10 @@ static const struct ident rows[] = {
 	FUNC("copyin", F_COPYIN, "void *", 2, 2),
 	FUNC("copyinstr", F_COPYINSTR, "string", 1, 2),
 	FUNC("copyinto", F_COPYINTO, "void", 3, 3),
+	FUNC("d_file_mount", F_D_FILE_MOUNT, "string", 1, 1),
+	FUNC("d_file_path", F_D_FILE_PATH, "string", 1, 1),
+	FUNC("d_mount", F_D_MOUNT, "string", 1, 1),
+	FUNC("d_page_file", F_D_PAGE_FILE, "uint64_t", 1, 1),
 	FUNC("d_path", F_D_PATH, "string", 1, 1),
 	FUNC("d_psargs", F_D_PSARGS, "string", 1, 1),
 	FUNC("d_zonename", F_D_ZONENAME, "string", 1, 1),
@@ -137,6 +141,7 @@ static const struct ident rows[] = {
 	DESTRUCTIVE("freopen", A_FREOPEN, 1, 64),
 	DESTRUCTIVE("panic", A_PANIC, 0, 0),
 	DESTRUCTIVE("raise", A_RAISE, 1, 1),
+	DESTRUCTIVE("return", A_RETURN, 1, 1),
 	DESTRUCTIVE("stop", A_STOP, 0, 0),
 	DESTRUCTIVE("system", A_SYSTEM, 1, 64),
 

@@ -38,7 +38,7 @@ enum func {
 	F_INET_NTOP, F_LINK_NTOP, F_GETMAJOR, F_GETMINOR, F_SPECULATION, F_JSON, F_MSGDSIZE,
 	F_MUTEX_OWNED, F_MUTEX_OWNER, F_MUTEX_TYPE_ADAPTIVE, F_MUTEX_TYPE_SPIN, F_RW_ISWRITER,
 	F_RW_READ_HELD, F_RW_WRITE_HELD, F_DDI_PATHNAME,
-	F_D_PATH, F_D_PSARGS, F_D_ZONENAME, /* the library's own */
+	F_D_PAGE_FILE, F_D_FILE_PATH, F_D_FILE_MOUNT, F_D_PATH, F_D_MOUNT, F_D_PSARGS, F_D_ZONENAME, /* the library's own */
 	F_NFUNCS
 };
 
@@ -46,7 +46,7 @@ enum action {
 	A_TRACE, A_PRINTF, A_TRACEMEM, A_PRINTA, A_EXIT, A_STACK, A_USTACK, A_JSTACK, A_SYM, A_FUNC,
 	A_MOD, A_USYM, A_UFUNC, A_UMOD, A_UADDR, A_CLEAR, A_TRUNC, A_NORMALIZE, A_DENORMALIZE, A_SETOPT,
 	A_SYSTEM, A_FREOPEN, A_FTRUNCATE, A_RAISE, A_STOP, A_CHILL, A_COPYOUT, A_COPYOUTSTR,
-	A_SPECULATE, A_COMMIT, A_DISCARD, A_PANIC, A_BREAKPOINT, A_PRINT,
+	A_SPECULATE, A_COMMIT, A_DISCARD, A_PANIC, A_BREAKPOINT, A_PRINT, A_RETURN,
 	A_NACTIONS
 };
 
@@ -67,9 +67,10 @@ struct ident {
 	const struct ctf_type *type; /* NULL until the first assignment */
 	/* ID_VAR, ID_ASSOC */
 	bool is_user;		     /* what it points to is the process's */
+	unsigned reads, writes;	     /* how often the program names it, as -S tells */
 	int offset;		     /* in globals or in the clause-local area */
 	int map;		     /* index of its BPF map (self, associative), or -1 */
-	const struct ctf_type *keys[16];
+	const struct ctf_type *keys[8]; /* DT_TUPLE_KEYS */
 	size_t n_keys;
 	size_t size;
 	/* ID_INLINE */

@@ -9,11 +9,17 @@
  * of a short program: the files' definitions are noted by name, and they are
  * compiled when a program has a word that is one of them, or uses args[] that
  * are translated.  (With -L everything is compiled, for side effects.)
+ *
+ * A confined program (priv.h) has its view of processes, pid and the like, before anything else.  The
+ * rest comes as for others, unless the program declares something: what it calls its own
+ * must not be what the library's sentences, read later, find under a name of theirs
+ * (priv_check_name() refuses it, too).
  */
 #include <ctype.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "dtrace/ident.h"
@@ -157,7 +163,8 @@ note_dir(struct dt *dt, struct error *err)
 	cleanup_free char *view = priv_view(dt);
 
 	dt->library_names = map_new(NULL);
-	note_definitions(dt->library_names, view);
+	if (!dt->has_view)
+		note_definitions(dt->library_names, view);
 	for (size_t i = 0; i < files.n && r == 0; i++) {
 		cleanup_free char *path = str_printf("%s/%s", dt->opts.syslibdir, files.v[i]);
 		cleanup_free char *text = NULL;
@@ -215,6 +222,58 @@ has_foreign_word(const char *text)
 	return false;
 }
 
+/*
+ * May the text declare a type, an inline or a translator?  There is no other way to spell these words:
+ * they are looked for as they stand, be it in a comment.
+ */
+static bool
+may_declare(const char *text)
+{
+	static const char *const words[] = {"inline", "typedef", "struct", "union", "enum", "translator"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strstr(text, words[i]))
+			return true;
+	return false;
+}
+
+/* A part of the library that is made here. */
+static int
+load_text(struct dt *dt, const char *text, const char *name, struct error *err)
+{
+	bool was = dt->in_library;
+	struct ast *ast;
+	int r;
+
+	dt->in_library = true;
+	r = dt_parse(dt, text, strlen(text), name, &ast, err);
+	if (r == 0)
+		r = dt_check(dt, ast, err);
+	dt->in_library = was;
+	return r;
+}
+
+/* What processes are seen through. */
+static int
+load_view(struct dt *dt, struct error *err)
+{
+	cleanup_free char *text = priv_view(dt);
+
+	if (dt->has_view)
+		return 0;
+	dt->has_view = true;
+	return load_text(dt, text, "view", err);
+}
+
+static int
+load_topology(struct dt *dt, struct error *err)
+{
+	cleanup_free char *text = topology_view("/sys/devices/system/cpu",
+						(int)sysconf(_SC_NPROCESSORS_CONF));
+
+	return load_text(dt, text, "topology", err);
+}
+
 int
 dt_load_library_for(struct dt *dt, const char *text, struct error *err)
 {
@@ -223,8 +282,10 @@ dt_load_library_for(struct dt *dt, const char *text, struct error *err)
 
 	if (dt->library || dt->opts.nolibs)
 		return 0;
-	if (dt->opts.libdirs.n || dt->confine)
+	if (dt->opts.libdirs.n || (dt->confine && may_declare(text)))
 		return dt_load_library(dt, err);
+	if (dt->confine && (r = load_view(dt, err)) < 0)
+		return r;
 	if (!dt->library_names && !has_foreign_word(text))
 		return 0;
 	if (!dt->library_names && (r = note_dir(dt, err)) < 0)
@@ -233,19 +294,6 @@ dt_load_library_for(struct dt *dt, const char *text, struct error *err)
 		if (map_has(dt->library_names, word))
 			return dt_load_library(dt, err);
 	return 0;
-}
-
-/* What processes are seen through. */
-static int
-load_view(struct dt *dt, struct error *err)
-{
-	cleanup_free char *text = priv_view(dt);
-	struct ast *ast;
-	int r;
-
-	if ((r = dt_parse(dt, text, strlen(text), "view", &ast, err)) < 0)
-		return r;
-	return dt_check(dt, ast, err);
 }
 
 int
@@ -257,6 +305,8 @@ dt_load_library(struct dt *dt, struct error *err)
 		return 0;
 	dt->library = dt->in_library = true;
 	r = load_view(dt, err);
+	if (r == 0)
+		r = load_topology(dt, err);
 	if (r == 0)
 		r = load_dir(dt, dt->opts.syslibdir, err);
 	for (size_t i = 0; i < dt->opts.libdirs.n && r == 0; i++)

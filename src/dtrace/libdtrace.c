@@ -250,7 +250,8 @@ dtrace_open(int version, int flags, int *errp)
 	struct error err = ERROR_INIT;
 	struct dt *dt;
 
-	if (version != DTRACE_VERSION || flags) {
+	if (version != DTRACE_VERSION || flags & ~(DTRACE_O_LP64 | DTRACE_O_ILP32) ||
+	    flags == (DTRACE_O_LP64 | DTRACE_O_ILP32)) {
 		*errp = EINVAL;
 		return NULL;
 	}
@@ -258,6 +259,10 @@ dtrace_open(int version, int flags, int *errp)
 		*errp = err.code;
 		error_done(&err);
 		return NULL;
+	}
+	if (flags & DTRACE_O_ILP32) {
+		dt->opts.model = MODEL_ILP32;
+		dt_set_model(dt);
 	}
 	dtp = xcalloc(1, sizeof(*dtp));
 	dtp->dt = dt;
@@ -487,6 +492,7 @@ key_kind(const struct rec *rec)
 	case REC_STRING:
 	case REC_BYTES:
 	case REC_PROBE:
+	case REC_FRAMES:
 		break;
 	}
 	return DTRACEACT_DIFEXPR;

@@ -141,6 +141,10 @@ typedef int dtrace_consume_probe_f(const dtrace_probedata_t *data, void *arg);
 /* rec is NULL behind the last action of a record. */
 typedef int dtrace_consume_rec_f(const dtrace_probedata_t *data, const dtrace_recdesc_t *rec, void *arg);
 
+/* The data model of programs' types, as -64 and -32 of dtrace(8). */
+#define DTRACE_O_LP64 4
+#define DTRACE_O_ILP32 8
+
 /* NULL: *errp says why. */
 dtrace_hdl_t *dtrace_open(int version, int flags, int *errp);
 void dtrace_close(dtrace_hdl_t *dtp);

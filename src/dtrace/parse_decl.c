@@ -61,8 +61,12 @@ parse_enter(struct parser *p, struct error *err)
 
 static const char *const base_words[] = {
 	"void",	  "char",    "short",  "int",	 "long",     "signed", "unsigned", "_Bool", "string",
-	"struct", "union",   "enum",   "const",	 "volatile", "float",  "double",   "userland",
-	"restrict",
+	"struct", "union",   "enum",   "float",	 "double",   "__signed__",
+};
+
+/* What changes nothing of a type, but for `const`; some are of C headers. */
+static const char *const qualifiers[] = {
+	"const", "volatile", "restrict", "userland", "__inline", "__restrict", "__extension__",
 };
 
 static bool
@@ -72,6 +76,12 @@ word_in(const char *word, const char *const words[], size_t n)
 		if (str_eq(word, words[i]))
 			return true;
 	return false;
+}
+
+static bool
+at_qualifier(struct parser *p)
+{
+	return p->lex.token == T_IDENT && word_in(p->lex.text, qualifiers, ARRAY_SIZE(qualifiers));
 }
 
 static bool
@@ -87,7 +97,7 @@ parse_at_type(struct parser *p)
 {
 	if (p->lex.token != T_IDENT)
 		return false;
-	return word_in(p->lex.text, base_words, ARRAY_SIZE(base_words)) ||
+	return word_in(p->lex.text, base_words, ARRAY_SIZE(base_words)) || at_qualifier(p) ||
 	       is_typedef(p, p->lex.text);
 }
 
@@ -103,7 +113,7 @@ parse_enumerators(struct parser *p, struct type_body *body, struct error *err)
 		struct node *n = node_new(p->lex.arena, N_DECL, p->lex.token_line);
 		bool equals;
 
-		if (p->lex.token != T_IDENT ||
+		if (p->lex.token != T_IDENT || at_qualifier(p) ||
 		    word_in(p->lex.text, base_words, ARRAY_SIZE(base_words)))
 			return parse_fail(p, "an enumerator", err);
 		n->name = p->lex.text;
@@ -296,9 +306,9 @@ parse_specifiers(struct parser *p, struct type_expr **ret, enum storage *storage
 			continue;
 		while (i < ARRAY_SIZE(tagged) && !str_eq(word, tagged[i].word))
 			i++;
-		if (str_eq(word, "const") || str_eq(word, "volatile") || str_eq(word, "restrict") ||
-		    str_eq(word, "userland")) {
-			t->is_const |= word[0] == 'c';
+		if (at_qualifier(p) ||
+		    (storage && *storage == STORE_STATIC && str_eq(word, "inline"))) {
+			t->is_const |= str_eq(word, "const");
 			if ((r = lex_next(&p->lex, err)) < 0)
 				return r;
 			continue;
@@ -313,6 +323,8 @@ parse_specifiers(struct parser *p, struct type_expr **ret, enum storage *storage
 		if (done || (words.len && parse_at_tag(p)) || (words.len && !word_in(word, base_words, ARRAY_SIZE(base_words))) ||
 		    (!words.len && !parse_at_type(p)))
 			break;
+		if (str_eq(word, "__signed__"))
+			word = "signed";
 		strbuf_addf(&words, "%s%s", words.len ? " " : "", word);
 		if ((r = lex_next(&p->lex, err)) < 0)
 			return r;
@@ -417,8 +429,7 @@ parse_declarator(struct parser *p, struct type_expr *t, char **ret_name, struct 
 
 	if (r < 0)
 		return r;
-	while (lex_is(&p->lex, '*') || lex_is_word(&p->lex, "const") ||
-	       lex_is_word(&p->lex, "volatile") || lex_is_word(&p->lex, "restrict")) {
+	while (lex_is(&p->lex, '*') || at_qualifier(p)) {
 		stars += lex_is(&p->lex, '*');
 		if ((r = lex_next(&p->lex, err)) < 0)
 			return r;
@@ -468,6 +479,19 @@ parse_type_name(struct parser *p, struct type_expr **ret, struct error *err)
 	return 0;
 }
 
+/* The body of a function that a C header defines: D has no such functions, and nobody can call it. */
+static int
+skip_body(struct parser *p, struct error *err)
+{
+	int depth = 0, r = 0;
+
+	do {
+		depth += lex_is(&p->lex, '{') - lex_is(&p->lex, '}');
+		r = lex_next(&p->lex, err);
+	} while (r == 0 && depth && p->lex.token != T_EOF);
+	return r < 0 || !depth ? r : parse_fail(p, "\"}\"", err);
+}
+
 int
 parse_declaration(struct parser *p, struct node_list *list, struct error *err)
 {
@@ -487,6 +511,9 @@ parse_declaration(struct parser *p, struct node_list *list, struct error *err)
 		if (!lex_is(&p->lex, ';') &&
 		    (r = parse_declarator(p, n->type_expr, &n->name, err)) < 0)
 			return r;
+		if (storage == STORE_STATIC && lex_is(&p->lex, '{') && n->type_expr->n_parts &&
+		    n->type_expr->parts[0].kind == DECL_FUNCTION)
+			return skip_body(p, err);
 		if (storage == STORE_TYPEDEF && n->name)
 			map_set(p->typedefs, n->name, NULL);
 		node_list_add(list, n);
@@ -771,6 +798,21 @@ parse_translator(struct parser *p, struct node_list *list, struct error *err)
 	return 0;
 }
 
+/* What a probe's arguments become is said by the names that they have: (int a) : (long a). */
+static int
+parse_outputs(struct parser *p, struct node *probe, struct error *err)
+{
+	int r = parse_expect(p, '(', "(", err), i = 1;
+
+	if (r < 0 || (r = parse_params(p, ')', &probe->body, err)) < 0)
+		return r;
+	for (const struct node *out = probe->body; out; out = out->next, i++)
+		if (!out->name)
+			return d_error(err, out->line, "D_DECL_PROTO_NAME",
+				       "parameter declaration requires a name: parameter #%d", i);
+	return parse_expect(p, ')', ")", err);
+}
+
 /* provider name { probe entry(int, char *) : (int a); ... }; */
 static int
 parse_provider(struct parser *p, struct node_list *list, struct error *err)
@@ -803,9 +845,8 @@ parse_provider(struct parser *p, struct node_list *list, struct error *err)
 		    (r = parse_expect(p, ')', ")", err)) < 0 ||
 		    (r = parse_accept(p, ':', &colon, err)) < 0)
 			return r;
-		if (colon && ((r = parse_expect(p, '(', "(", err)) < 0 ||
-			      (r = parse_params(p, ')', &probe->body, err)) < 0 ||
-			      (r = parse_expect(p, ')', ")", err)) < 0))
+		probe->has_body = colon;
+		if (colon && (r = parse_outputs(p, probe, err)) < 0)
 			return r;
 		if ((r = parse_expect(p, ';', ";", err)) < 0)
 			return r;

@@ -16,7 +16,8 @@
  * other reads are compared with the memory that alloca() and copyin() gave in this firing
  * (gen_guard), and end the clause beyond it.  Only numbers of the program get into the
  * library's expressions, never pointers (priv_check_param), and what the library's words
- * mean cannot be changed (priv_check_name; dt_check() looks at no variable for them).
+ * mean cannot be changed (priv_check_name; dt_check() looks at no variable for them): a program
+ * that declares anything has the whole library read before it (lib.c).
  *
  * Other processes.  A task that an argument shows (whom sched:::off-cpu makes room for)
  * is 0 if it is not the zone's, and what is read through 0 is 0 or "".
@@ -282,8 +283,9 @@ static const struct {
 	{"errtags", 0}, {"evaltime", 0}, {"flowindent", 0}, {"json", 0}, {"quiet", 0},
 	{"rawbytes", 0}, {"stackindent", 0}, {"zdefs", 0}, {"aggpercpu", 0}, {"amin", 0},
 	{"bufresize", 0}, {"cleanrate", 0}, {"jstackstrsize", 0}, {"lazyload", 0}, {"stdc", 0},
-	{"statusrate", 0}, {"temporal", 0}, {"verbose", 0}, {"version", 0}, {"linkmode", 0},
-	{"droptags", 0}, {"empty", 0}, {"agghist", 0}, {"aggpack", 0}, {"encoding", 0}, {"printsize", 0}, {"define", 0}, {"undef", 0},
+	{"statusrate", 0}, {"temporal", 0}, {"model", 0}, {"version", 0}, {"linkmode", 0},
+	{"ustackunwind", 0},
+	{"droptags", 0}, {"empty", 0}, {"agghist", 0}, {"aggpack", 0}, {"noresolve", 0}, {"encoding", 0}, {"printsize", 0}, {"define", 0}, {"undef", 0},
 };
 
 /* Called after it was set. */
@@ -320,12 +322,13 @@ priv_check_ident(const struct dt *dt, const struct node *n, const struct ident *
 		 struct error *err)
 {
 	static const enum builtin builtins[] = {B_CURTHREAD, B_CALLER, B_STACKDEPTH};
-	static const enum func funcs[] = {F_D_PATH, F_D_PSARGS, F_D_ZONENAME, F_DDI_PATHNAME,
+	static const enum func funcs[] = {F_D_PAGE_FILE, F_D_FILE_PATH, F_D_FILE_MOUNT, F_D_PATH, F_D_MOUNT,
+					  F_D_PSARGS, F_D_ZONENAME, F_DDI_PATHNAME,
 					  F_MSGDSIZE, F_MUTEX_OWNED, F_MUTEX_OWNER,
 					  F_MUTEX_TYPE_ADAPTIVE, F_MUTEX_TYPE_SPIN, F_RW_ISWRITER,
 					  F_RW_READ_HELD, F_RW_WRITE_HELD};
 	static const enum action actions[] = {A_STACK, A_SYM, A_FUNC, A_MOD, A_PANIC, A_BREAKPOINT,
-					      A_CHILL};
+					      A_CHILL, A_RETURN};
 
 	if (!dt->confine || n->library)
 		return 0;
@@ -365,6 +368,8 @@ priv_check_name(const struct dt *dt, const struct node *n, const char *what, con
 
 	if (!dt->confine || dt->in_library)
 		return 0;
+	if (!dt->library) /* whose names are not known yet */
+		return d_error(err, n->line, "D_PRIV", "%s cannot be declared here", full);
 	taken = str_eq(what, "inline") ? map_has(dt->inlines, name) || ident_lookup(name)
 				       : ctf_find(dt->types, is_tag ? full : name) != NULL;
 	if (taken)

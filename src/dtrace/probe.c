@@ -11,7 +11,7 @@ static const struct provider *const providers[] = {
 	&provider_sdt,	  &provider_proc,    &provider_sched,	&provider_io,	   &provider_ip,
 	&provider_tcp,	  &provider_udp,     &provider_vminfo,	&provider_sysinfo, &provider_lockstat,
 	&provider_fsinfo, &provider_vfs,     &provider_zfs,	&provider_cpc,	   &provider_fbt,
-	&provider_pid,	     &provider_usdt};
+	&provider_mib,	  &provider_pid,     &provider_usdt};
 
 /*
  * There may be 150,000 probes, and providers are asked again for each

@@ -38,6 +38,8 @@ take_field(struct request *r, char field, const char *text, struct error *err)
 		strv_add(&r->args, text);
 		return 0;
 	case REQUEST_FILE:
+		if (last && !last->text)
+			return error_set(err, EBADMSG, "a request has a file without a text");
 		r->files = xreallocarray(r->files, r->n_files + 1, sizeof(*r->files));
 		r->files[r->n_files++] = (struct request_file){.path = xstrdup(text)};
 		return 0;

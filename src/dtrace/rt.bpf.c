@@ -135,10 +135,9 @@ rt_tail(rt_t *rt, char *dst, const char *s, u64 size, long from)
 {
 	rt->a = (u64)from;
 	from = (long)rt->a;
-	if (from >= 0 && from < (long)size)
-		bpf_probe_read_kernel_str(dst, (u32)size, s + from);
-	else
-		put(dst, 0, size, 0);
+	if (from < 0 || from >= (long)size)
+		return 1;
+	bpf_probe_read_kernel_str(dst, (u32)size, s + from);
 	return 0;
 }
 
@@ -156,19 +155,22 @@ is_delimiter(rt_t *rt, const char *delims, u64 c, u64 size)
 	return 0;
 }
 
-/* The next word of `text`, from rt->token on; words end at any of delims. */
+/* The next word of `text`, from rt->token on; words end at any of delims.  1: there is none. */
 FUNC long
 rt_strtok(rt_t *rt, char *dst, const char *text, const char *delims, u64 size)
 {
+	u64 c = 0;
+
 	for (; can_loop; rt->token++) {
-		u64 c = get(text, rt->token, size);
+		c = get(text, rt->token, size);
 
 		if (!c || !is_delimiter(rt, delims, c, size))
 			break;
 	}
+	if (!c)
+		return 1;
 	for (rt->i = 0; can_loop && rt->i < size - 1; rt->i++) {
-		u64 c = get(text, rt->token, size);
-
+		c = get(text, rt->token, size);
 		if (!c || is_delimiter(rt, delims, c, size))
 			break; /* the next word begins here: other delimiters may be given */
 		rt->token = rt->token + 1;
@@ -696,6 +698,60 @@ FUNC long
 rt_path(rt_t *rt, char *dst, u64 path, u64 size)
 {
 	path_name(rt, dst, path, size);
+	return 0;
+}
+
+/* Where the filesystem that a struct path is in is mounted. */
+FUNC long
+rt_mount(rt_t *rt, char *dst, u64 path, u64 size)
+{
+	u64 mnt = load(path + rt->off[RT_PATH_MNT]);
+
+	dentry_name(rt, dst, load(mnt + rt->off[RT_VFSMOUNT_ROOT]), mnt - rt->off[RT_MOUNT_MNT], size);
+	return 0;
+}
+
+/*
+ * The struct dentry of the file that a page is of; 0 if it is of none (anonymous memory: bits of its
+ * mapping are set), of a device, or of one whose name is not in the cache.
+ */
+FUNC long
+rt_page_file(rt_t *rt, u64 page)
+{
+	u64 head = load(page + rt->off[RT_PAGE_HEAD]), mapping, inode, alias;
+
+	mapping = load((head & 1 ? head - 1 : page) + rt->off[RT_FOLIO_MAPPING]);
+	if (!page || !mapping || mapping & 3)
+		return 0;
+	/* Of a page that is no file's (a slab's, ZFS') something else may stand there. */
+	inode = load(mapping + rt->off[RT_MAPPING_HOST]);
+	if (!inode || load(inode + rt->off[RT_INODE_MAPPING]) != mapping)
+		return 0;
+	alias = load(inode + rt->off[RT_INODE_DENTRY]);
+	if (!alias)
+		return 0;
+	alias -= rt->off[RT_DENTRY_ALIAS];
+	return load(alias + rt->off[RT_DENTRY_PARENT]) == alias ? 0 : (long)alias;
+}
+
+/* The path of a file of which its struct dentry alone is known; dst is 2 * size. */
+FUNC long
+rt_file_path(rt_t *rt, char *dst, u64 dentry, u64 size)
+{
+	u64 mount = first_mount(rt, dentry);
+
+	dentry_name(rt, dst, dentry, mount, size);
+	return 0;
+}
+
+/* Where its filesystem is mounted. */
+FUNC long
+rt_file_mount(rt_t *rt, char *dst, u64 dentry, u64 size)
+{
+	u64 mount = first_mount(rt, dentry);
+
+	dentry_name(rt, dst, mount ? load(mount + rt->off[RT_MOUNT_MNT] + rt->off[RT_VFSMOUNT_ROOT]) : 0,
+		    mount, size);
 	return 0;
 }
 

@@ -147,6 +147,12 @@ gen_rt_place(struct gen *g, size_t off)
 	return (struct place){R7, (int)(g->dt->rt_off + off)};
 }
 
+size_t
+rt_size(const struct dt *dt)
+{
+	return dt->unwinder ? sizeof(struct rt) : offsetof(struct rt, uw);
+}
+
 void
 gen_rt(struct gen *g, const char *name)
 {
@@ -172,6 +178,7 @@ gen_rt_bodies(struct gen *g, struct error *err)
 
 static const struct {
 	const char *type, *member;
+	bool may_lack; /* the offset is 0 then */
 } rows[RT_N_OFFSETS] = {
 	[RT_TASK_TGID] = {"struct task_struct", "tgid"},
 	[RT_TASK_PARENT] = {"struct task_struct", "real_parent"},
@@ -212,6 +219,8 @@ static const struct {
 	[RT_CRED_PERMITTED] = {"struct cred", "cap_permitted"},
 	[RT_MM_FLAGS] = {"struct mm_struct", "flags"},
 	[RT_MM_TREE] = {"struct mm_struct", "mm_mt.ma_root"},
+	[RT_MM_NUMBER] = {"struct mm_struct", "context.ctx_id"},
+	[RT_MM_CHANGES] = {"struct mm_struct", "mm_lock_seq"},
 	[RT_MM_VDSO] = {"struct mm_struct", "context.vdso"},
 	[RT_MM_XOL] = {"struct mm_struct", "uprobes_state.xol_area"},
 	[RT_XOL_ADDR] = {"struct xol_area", "vaddr"},
@@ -229,7 +238,22 @@ static const struct {
 	[RT_FILE_PATH] = {"struct file", "f_path"},
 	[RT_INODE_SB] = {"struct inode", "i_sb"},
 	[RT_INODE_INO] = {"struct inode", "i_ino"},
+	[RT_INODE_MTIME] = {"struct inode", "i_mtime_sec"},
+	[RT_INODE_MTIME_NS] = {"struct inode", "i_mtime_nsec"},
+	[RT_INODE_GENERATION] = {"struct inode", "i_generation"},
 	[RT_SB_DEV] = {"struct super_block", "s_dev"},
+	[RT_DENTRY_SB] = {"struct dentry", "d_sb"},
+	[RT_SB_MOUNTS] = {"struct super_block", "s_mounts"},
+	[RT_SB_ROOT] = {"struct super_block", "s_root"},
+	/* One before 6.18, the other since. */
+	[RT_MOUNT_INSTANCE] = {"struct mount", "mnt_instance", .may_lack = true},
+	[RT_MOUNT_NEXT] = {"struct mount", "mnt_next_for_sb", .may_lack = true},
+	[RT_PAGE_HEAD] = {"struct page", "compound_head"},
+	[RT_FOLIO_MAPPING] = {"struct folio", "mapping"},
+	[RT_MAPPING_HOST] = {"struct address_space", "host"},
+	[RT_INODE_MAPPING] = {"struct inode", "i_mapping"},
+	[RT_INODE_DENTRY] = {"struct inode", "i_dentry"},
+	[RT_DENTRY_ALIAS] = {"struct dentry", "d_u"},
 };
 
 bool
@@ -262,9 +286,9 @@ gen_rt_offset_to(struct gen *g, enum rt_offset which, uint32_t offset)
 int
 gen_rt_offset(struct gen *g, const struct node *where, enum rt_offset which, struct error *err)
 {
-	uint32_t offset;
+	uint32_t offset = 0;
 
-	if (!rt_offset_of(g->dt, which, &offset))
+	if (!rt_offset_of(g->dt, which, &offset) && !rows[which].may_lack)
 		return d_error(err, where->line, "D_UNKNOWN",
 			       "this kernel has no %s.%s, which %s needs", rows[which].type,
 			       rows[which].member, where->name ? where->name : "this");

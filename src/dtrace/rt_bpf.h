@@ -116,13 +116,13 @@ note_name(rt_t *rt, u64 name)
 	}
 }
 
-/* A struct path's name as its mount namespace sees it; dst is 2 * size. */
+/* The name of a dentry in a struct mount as its mount namespace sees it; dst is 2 * size. */
 INLINE void
-path_name(rt_t *rt, char *dst, u64 path, u64 size)
+dentry_name(rt_t *rt, char *dst, u64 dentry, u64 mount, u64 size)
 {
 	rt->k = 0;
-	rt->a = load(path + rt->off[RT_PATH_DENTRY]);
-	rt->b = load(path + rt->off[RT_PATH_MNT]) - rt->off[RT_MOUNT_MNT]; /* struct mount */
+	rt->a = dentry;
+	rt->b = mount;
 	if (!rt->a) {
 		put(dst, 0, size, 0);
 		return;
@@ -139,6 +139,8 @@ path_name(rt_t *rt, char *dst, u64 path, u64 size)
 			rt->b = parent;
 			continue;
 		}
+		if (parent == rt->a && !rt->b)
+			break;
 		if (parent == rt->a) { /* of no mount: "socket:[12]", a pipe */
 			note_name(rt, load(rt->a + rt->off[RT_DENTRY_NAME]));
 			break;
@@ -147,6 +149,38 @@ path_name(rt_t *rt, char *dst, u64 path, u64 size)
 		rt->a = parent;
 	}
 	join_names(rt, dst, size);
+}
+
+/*
+ * Where the whole of its filesystem was mounted first; 0 if it is not.  A superblock's mounts are a
+ * list from the first on; since 6.18 they are chained, the last one first.
+ */
+INLINE u64
+first_mount(rt_t *rt, u64 dentry)
+{
+	rt->n = load(dentry + rt->off[RT_DENTRY_SB]);
+	rt->b = rt->n + rt->off[RT_SB_MOUNTS];
+	rt->a = load(rt->b);
+	rt->n = load(rt->n + rt->off[RT_SB_ROOT]);
+	rt->k = 0;
+	for (rt->i = 0; can_loop && rt->i < 1024 && rt->a && rt->a != rt->b; rt->i++) {
+		u64 mount = rt->a - rt->off[RT_MOUNT_INSTANCE];
+
+		if (load(mount + rt->off[RT_MOUNT_MNT] + rt->off[RT_VFSMOUNT_ROOT]) == rt->n)
+			rt->k = mount;
+		if (rt->k && rt->off[RT_MOUNT_INSTANCE])
+			break;
+		rt->a = load(rt->a + rt->off[RT_MOUNT_NEXT]);
+	}
+	return rt->k;
+}
+
+/* The same of a struct path. */
+INLINE void
+path_name(rt_t *rt, char *dst, u64 path, u64 size)
+{
+	dentry_name(rt, dst, load(path + rt->off[RT_PATH_DENTRY]),
+		    load(path + rt->off[RT_PATH_MNT]) - rt->off[RT_MOUNT_MNT], size);
 }
 
 #endif

@@ -30,6 +30,18 @@ row_of(const struct probe *p)
 	return (const struct stable_probe *)(uintptr_t)p->data;
 }
 
+/* A tracepoint calls first what was attached first, a function what was attached last. */
+int
+stable_order(const struct probe *a, const struct probe *b)
+{
+	const struct stable_probe *first = row_of(a), *second = row_of(b);
+	bool point = str_after(first->at, "tp ");
+
+	if (point != (bool)str_after(second->at, "tp "))
+		return point ? -1 : 1;
+	return point == (first < second) ? -1 : 1;
+}
+
 /* "entry zfs`spa_sync" in its parts. */
 static enum site
 place_of(const char *at, char module[64], char name[96])
@@ -159,7 +171,7 @@ static const struct provider provider_raw = {
 	.gen_arg = raw_gen_arg,
 };
 
-/* A D expression as a checked tree, which dt keeps. */
+/* A D expression as a checked tree, which dt keeps.  The library's own names begin with "d_". */
 static int
 compile(struct dt *dt, struct stable_hook *sh, const char *expr, struct node **ret,
 	struct error *err)
@@ -170,9 +182,10 @@ compile(struct dt *dt, struct stable_hook *sh, const char *expr, struct node **r
 	struct param param = {.name = "ret"};
 	struct checker c = {.dt = dt, .probes = probes, .n_probes = 1, .params = &param,
 			    .library = true};
-	int r = dt_parse(dt, text, strlen(text), "", &ast, err);
+	int r;
 
-	if (r < 0)
+	if ((strstr(expr, "d_") && (r = dt_load_library_for(dt, expr, err)) < 0) ||
+	    (r = dt_parse(dt, text, strlen(text), "", &ast, err)) < 0)
 		return r;
 	c.ast = ast;
 	if (sh->place == AT_RETURN) {
@@ -206,8 +219,9 @@ stable_prepare(struct dt *dt, struct hook *h, struct error *err)
 	h->aframes = sh->place == AT_TRACEPOINT ? TRACEPOINT_FRAMES : function_frames(&sh->fn);
 	if (row->when)
 		r = compile(dt, sh, row->when, &sh->when, err);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(row->args) && row->args[i].expr; i++)
-		r = compile(dt, sh, row->args[i].expr, &sh->args[i], err);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(row->args); i++)
+		if (row->args[i].expr)
+			r = compile(dt, sh, row->args[i].expr, &sh->args[i], err);
 	if (r < 0)
 		return error_wrap(err, r, "%s:%s does not fit this kernel", h->probes[0]->prov,
 				  row->name);

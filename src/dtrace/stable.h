@@ -27,7 +27,8 @@ struct stable_probe {
 	 */
 	const char *at;
 	const char *when; /* D: fires if it is true; NULL: always */
-	struct stable_arg args[7];
+	/* Up to six, and the last, which is not listed: arg7, for the library (MORE). */
+	struct stable_arg args[8];
 	/* D clauses that must run besides for the arguments' sake; NULL: none. */
 	const char *aux;
 };
@@ -40,8 +41,9 @@ int stable_prepare(struct dt *dt, struct hook *h, struct error *err);
 int stable_gen_probe(struct gen *g, const struct hook *h, struct error *err);
 int stable_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err);
 int stable_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err);
+int stable_order(const struct probe *a, const struct probe *b);
 
-/* A provider of these rows. */
+/* A provider of these rows.  Those that share a place in the kernel fire in the order of the table. */
 #define STABLE_PROVIDER(id, rows)                                                               \
 	static int id##_provide(struct dt *dt, const char *const part[4], struct error *err)    \
 	{                                                                                       \
@@ -57,6 +59,7 @@ int stable_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *er
 		.gen_probe = stable_gen_probe,                                                  \
 		.gen_arg = stable_gen_arg,                                                      \
 		.attach = stable_attach,                                                        \
+		.order = stable_order,                                                          \
 	}
 
 /* Arguments that many have. */
@@ -65,6 +68,7 @@ int stable_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *er
 #define CPUINFO(e) {.expr = e, .native = "int", .xlate = "cpuinfo_t *"}
 #define INT(e) {.expr = e, .native = "int"}
 #define LONG(e) {.expr = e, .native = "int64_t"}
+#define MORE(e) [7] = INT(e)
 #define ULONG(e) {.expr = e, .native = "uint64_t"}
 
 #endif

@@ -171,11 +171,12 @@ alive_behind(const struct asmb *a, const struct ways *f)
 }
 
 static bool
-is_vain(const struct bpf_insn *i, unsigned behind, int unused)
+is_vain(const struct bpf_insn *i, unsigned behind, const int unused[2])
 {
 	struct effect e = effect_of(i);
 
-	if (unused && BPF_CLASS(i->code) == BPF_STX && i->dst_reg == R10 && i->off == unused)
+	if (BPF_CLASS(i->code) == BPF_STX && i->dst_reg == R10 && i->off &&
+	    (i->off == unused[0] || i->off == unused[1]))
 		return true;
 	if (i->code == (BPF_ALU64 | BPF_MOV | BPF_X) && !i->off && i->dst_reg == i->src_reg)
 		return true;
@@ -209,7 +210,7 @@ take_out(struct asmb *a, const bool *out)
 }
 
 static bool
-tidy_once(struct asmb *a, int unused)
+tidy_once(struct asmb *a, const int unused[2])
 {
 	struct ways f = ways_of(a);
 	bool *out = xcalloc(a->n + 1, sizeof(*out)), some = false;
@@ -235,7 +236,7 @@ tidy_once(struct asmb *a, int unused)
 }
 
 void
-asm_tidy(struct asmb *a, int unused)
+asm_tidy(struct asmb *a, const int unused[2])
 {
 	while (tidy_once(a, unused))
 		;
