@@ -3,6 +3,7 @@
  * namespace, a pid namespace in it, a cgroup.  In it root works, and a user, and some that share
  * parts of what the user is.  Needs root.
  */
+#include <bpf/bpf.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -22,9 +23,11 @@
 #include "base/test.h"
 #include "dtrace/consumer.h"
 #include "dtrace/request.h"
+#include "dtrace/unwinder.h"
 #include "os/cgroup.h"
 #include "os/ns.h"
 #include "os/pidfd.h"
+#include "os/procmap.h"
 
 #define UID_BASE 700000u
 #define BOTH (PRIV_DTRACE_USER | PRIV_DTRACE_PROC)
@@ -75,8 +78,9 @@ start_users(pid_t *pids)
 }
 
 static void
-be_init(int go, bool users)
+be_init(int go, bool users, const char *program)
 {
+	cleanup_free char *loop = str_printf("while :; do %s; done", program);
 	pid_t pids[N_USERS];
 	char c;
 
@@ -85,12 +89,12 @@ be_init(int go, bool users)
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of ids takes it back */
 	if (users)
 		start_users(pids);
-	execl("/bin/sh", "sh", "-c", "while :; do /bin/cat /dev/null; done", (char *)NULL);
+	execl("/bin/sh", "sh", "-c", loop, (char *)NULL);
 	_exit(1);
 }
 
 static void
-zone_make(struct test_zone *p, bool users)
+zone_make(struct test_zone *p, bool users, const char *program)
 {
 	struct error err = ERROR_INIT;
 	cleanup_free char *user = NULL;
@@ -107,7 +111,7 @@ zone_make(struct test_zone *p, bool users)
 	check_int(pipe2(go, O_CLOEXEC), ==, 0);
 	p->pid = cgroup_fork(p->cgroup_fd, CLONE_NEWUSER | CLONE_NEWPID, &p->pidfd, &err);
 	if (p->pid == 0)
-		be_init(go[0], users);
+		be_init(go[0], users, program);
 	require(p->pid > 0);
 	check_ok(ns_map_ids(p->pid, UID_BASE, 65536, &err), &err);
 	check_int(write(go[1], "x", 1), ==, 1);
@@ -119,6 +123,7 @@ zone_make(struct test_zone *p, bool users)
 				      .cgroup = cgroup_id(p->cgroup_fd),
 				      .user_ns = (uint32_t)st.st_ino, .uid_base = UID_BASE};
 	check_ok(ns_open(p->pid, "pid", &p->confine.pid_ns, &err), &err);
+	p->confine.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 static void
@@ -128,6 +133,7 @@ zone_done(struct test_zone *p)
 	waitpid(p->pid, NULL, 0);
 	close(p->pidfd);
 	close(p->confine.pid_ns);
+	close(p->confine.root);
 	close(p->cgroup_fd);
 	cgroup_remove(p->cgroup, NULL);
 	free(p->cgroup);
@@ -276,7 +282,7 @@ TEST(what_a_zone_sees)
 	};
 	struct test_zone p;
 
-	zone_make(&p, false);
+	zone_make(&p, false, "/bin/cat /dev/null");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		int status;
 		cleanup_free char *said = run(&p, rows[i].args, &status);
@@ -295,7 +301,7 @@ TEST(what_a_zone_does_not_see)
 	cleanup_free char *said = NULL, *grab = NULL;
 	int status;
 
-	zone_make(&p, false);
+	zone_make(&p, false, "/bin/cat /dev/null");
 	other = p;
 	other.cgroup = str_printf("zones/dtother%d", (int)getpid());
 	check_int(cgroup_create(other.cgroup, &other.cgroup_fd, NULL), ==, 0);
@@ -340,12 +346,146 @@ make_accounts(const char *name, const char *user_attr)
 	return fd;
 }
 
-#define ALL_SYSCALLS "syscall:::entry { @[execname] = count(); } tick-1s { exit(0); }"
+/* --- stacks without frame pointers */
+
+/* What waits for a whole stack has its end, should there be none. */
+#define OR_NEVER " tick-60s { exit(7); }"
+
+/* The program that has them, under that name where any user may run it. */
+static const char *
+stack_victim(const char *name)
+{
+	cleanup_free char *text = NULL;
+	static char path[4096];
+	size_t len;
+
+	chmod(test_tmpdir(), 0755);
+	snprintf(path, sizeof(path), "%s/%s", test_tmpdir(), name);
+	require(file_read(test_built("src/dtrace/dtrace-victim-stack"), 0, &text, &len, NULL) == 0);
+	require(file_write_atomic(path, text, len, 0755, NULL) == 0);
+	return path;
+}
+
+TEST(stacks_of_a_zone_are_whole)
+{
+	static const char *const programs[] = {
+		"syscall::getppid:entry /execname == \"two\" && ustackdepth == 9/ { ustack(); exit(0); }" OR_NEVER,
+		/* a key, shown when the process is gone and its number, mayhap, another's */
+		"syscall::getppid:entry /execname == \"two\" && ustackdepth == 9/"
+		"{ @[ustack()] = count(); raise(9); exit(0); }" OR_NEVER,
+		"profile-997 /execname == \"two\" && ustackdepth == 9/ { @[ustack()] = count(); n++; }"
+		" profile-997 /n > 20/ { exit(0); }" OR_NEVER, /* one may be of its start */
+	};
+	static const char *const frames[] = {"two`stack_compare+0x", "libc.so.6`qsort", "two`stack_sort+0x",
+					     "two`main+0x", "libc.so.6`__libc_start_main+0x", "two`_start+0x"};
+	cleanup_free char *command = str_printf("%s forever", stack_victim("two"));
+	struct test_zone p;
+
+	zone_make(&p, false, command);
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		int status;
+		cleanup_free char *said = run(&p, ARGS("-wqn", programs[i]), &status);
+
+		check_int(status, ==, 0);
+		for (size_t k = i == 2 ? 2 : 0; k < ARRAY_SIZE(frames); k++)
+			check_has(said, frames[k]);
+	}
+	zone_done(&p);
+}
+
+/* That file's table, which a walk asks for; 0: it was not read. */
+static uint32_t
+table_of(struct dt *dt, pid_t pid, const struct procmap *map, uint64_t inode, const char *path)
+{
+	static uint64_t edition;
+	struct unwind_miss m = {.key = {(uint64_t)pid, map ? map->start : 0},
+				.map = {map ? map->end : 0, 0, {1, inode, ++edition}}};
+	int objects = unwinder_map(dt, "unwind_objects");
+	struct unwind_object o = {0};
+
+	snprintf(m.path, sizeof(m.path), "%s", path);
+	check_int(bpf_map_update_elem(objects, &m.map.file, &o, BPF_ANY), ==, 0);
+	unwinder_miss(dt, &m);
+	if (bpf_map_lookup_elem(objects, &m.map.file, &o) < 0)
+		return 0;
+	check_int(o.id, !=, 0);
+	return o.id;
+}
+
+/* The first code that it has of a file. */
+static struct procmap
+code_of(const struct procmaps *maps)
+{
+	for (size_t i = 0; i < maps->n; i++)
+		if (maps->v[i].exec && maps->v[i].inode)
+			return maps->v[i];
+	test_fail(__FILE__, __LINE__, "a process without code");
+	return (struct procmap){0};
+}
+
+TEST(tables_are_read_of_what_may_be_looked_at)
+{
+	cleanup_procmaps struct procmaps ours = {0}, theirs = {0};
+	cleanup_free char *abs = xstrdup(stack_victim("two")), *bad = str_printf("%s/root/bad", test_tmpdir());
+	cleanup_free char *out = str_printf("%s/root/out", test_tmpdir()), *up = str_printf("/../../../../..%s", abs);
+	cleanup_free char *inside = NULL;
+	cleanup_error struct error err = ERROR_INIT;
+	struct procmap map;
+	struct test_zone p;
+	struct stat st, outer;
+	struct dt *dt;
+	int status;
+
+	zone_make(&p, false, "/bin/cat /dev/null");
+	/* Its init has become a shell. */
+	free(run(&p, ARGS("-qn", "syscall::execve:entry /pid > 1/ { exit(0); }"), &status));
+	check_int(status, ==, 0);
+	check_ok(procmaps_read(getpid(), &ours, &err), &err);
+	check_ok(procmaps_read(p.pid, &theirs, &err), &err);
+	close(p.confine.root);
+	p.confine.root = make_accounts("root", "");
+	inside = xstrdup(stack_victim("root/two"));
+	check_int(symlink(abs, out), ==, 0);
+	check_int(stat(abs, &outer), ==, 0);
+	check_int(stat(inside, &st), ==, 0);
+	check_ok(dt_open(&dt, &err), &err);
+	dt->confine = &p.confine;
+	dt->takes_ustacks = true;
+	check_ok(unwinder_open(dt, &err), &err);
+	if (!unwinder_works(dt))
+		test_skip("this kernel is of another make");
+
+	map = code_of(&theirs);
+	check_int(table_of(dt, p.pid, &map, 1, ""), >, 0);
+	map = code_of(&ours);
+	check_int(table_of(dt, getpid(), &map, 1, ""), ==, 0);
+	/* of a process that is gone: below the root, and the very file */
+	check_int(table_of(dt, 0, NULL, st.st_ino, "/two"), >, 0);
+	check_int(table_of(dt, 0, NULL, st.st_ino + 1, "/two"), ==, 0);
+	check_int(table_of(dt, 0, NULL, outer.st_ino, "/out"), ==, 0);
+	check_int(table_of(dt, 0, NULL, outer.st_ino, abs), ==, 0);
+	check_int(table_of(dt, 0, NULL, outer.st_ino, up), ==, 0);
+	/* what is no program is known to have none, and is asked for no more */
+	check_int(file_write_atomic(bad, "\177ELF\2\1\1 no more", 15, 0644, NULL), ==, 0);
+	check_int(stat(bad, &st), ==, 0);
+	check_int(table_of(dt, 0, NULL, st.st_ino, "/bad"), ==, UNWIND_NO_TABLE);
+	dt_close(dt);
+	zone_done(&p);
+}
+
+/* A while of everything, and longer until something of his was there to be seen. */
+#define ALL_SYSCALLS \
+	"syscall:::entry { @[execname] = count(); } syscall:::entry /execname == \"ls\"/ { n++; }" \
+	" tick-1s /n/ { exit(0); }" OR_NEVER
 /* whom others make room for */
-#define ALL_TASKS                                                                              \
-	"sched:::off-cpu /args[1]->pr_pid > 0/"                                                \
-	"{ @[args[1]->pr_fname, args[1]->pr_uid, args[1]->pr_gid] = count(); } tick-3s { exit(0); }"
-#define ALL_CLOCKS "profile-997 { @[execname] = count(); } tick-2s { exit(0); }"
+#define ALL_TASKS \
+	"sched:::off-cpu /args[1]->pr_pid > 0/" \
+	"{ @[args[1]->pr_fname, args[1]->pr_uid, args[1]->pr_gid] = count(); }" \
+	" sched:::off-cpu /args[1]->pr_uid == 1000 && args[1]->pr_fname == \"sh\"/ { n++; }" \
+	" tick-3s /n/ { exit(0); }" OR_NEVER
+#define ALL_CLOCKS \
+	"profile-997 { @[execname] = count(); } profile-997 /execname == \"ls\"/ { n++; }" \
+	" tick-2s /n/ { exit(0); }" OR_NEVER
 
 /* What a user sees are plain processes of his: not root's, of another group, with capabilities. */
 static void
@@ -353,7 +493,9 @@ sees_own(const struct test_zone *p)
 {
 	static const struct {
 		const char *text, *has;
-	} programs[] = {{ALL_SYSCALLS, "  ls  "}, {ALL_CLOCKS, "  ls  "}, {ALL_TASKS, "  sh                              1000     1000 "}};
+	} programs[] = {{ALL_SYSCALLS, "  ls  "},
+			{ALL_CLOCKS, "  ls  "},
+			{ALL_TASKS, "  sh                                                     1000     1000 "}};
 	static const char *const others[] = {"cat", "date", "uname", "id", "consumer", "1001", "5"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
@@ -386,13 +528,14 @@ TEST(what_a_user_of_a_zone_sees)
 	int status;
 	pid_t pid;
 
-	zone_make(&p, true);
+	zone_make(&p, true, "/bin/cat /dev/null");
 	root = p;
 	p.confine.owner_only = true;
 	p.confine.owner = p.confine.group = UID_BASE + USER_ID;
 	{
 		cleanup_free char *said = NULL;
 
+		close(p.confine.root);
 		p.confine.root = make_accounts("none", "root::::defaultpriv=all\n");
 		said = run(&p, ARGS("-qn", "BEGIN { exit(0); }"), &status);
 		check_has(said, "DTrace requires additional privileges (root gives them to ann with a line in "
@@ -428,7 +571,11 @@ TEST(what_a_user_of_a_zone_sees)
 		grab = run(&p, ARGS("-p", text, "-qn", "BEGIN { printf(\"%d\", $target); exit(0); }"), &status);
 		check_has(grab, text);
 	}
-	close(p.confine.root);
+	{
+		cleanup_free char *said = run(&p, ARGS("-qn", "syscall:::entry /execname == \"sh\" && ustackdepth > 6/ { ustack(); exit(0); }" OR_NEVER), &status);
+
+		check_has(said, "libc.so.6`__libc_start_main");
+	}
 	zone_done(&p);
 }
 
@@ -466,7 +613,7 @@ TEST(what_a_user_of_the_global_zone_sees)
 	/* dtrace_kernel: everybody's processes, but nothing is done to them */
 	p.confine.root = make_accounts("kernel", "ann::::defaultpriv=basic,dtrace_kernel\n");
 	{
-		cleanup_free char *said = run(&p, ARGS("-qn", "syscall:::entry /execname == \"date\"/ { printf(\"%d %d\", uid, curthread->cred->uid.val); exit(0); }"), &status);
+		cleanup_free char *said = run(&p, ARGS("-qn", "syscall:::entry /execname == \"date\" && uid == 1001/ { printf(\"%d %d\", uid, curthread->cred->uid.val); exit(0); }"), &status);
 		cleanup_free char *refused = NULL;
 
 		check_has(said, "1001 1001");
@@ -488,7 +635,7 @@ TEST(it_ends)
 	int ends[2], status;
 	pid_t pid;
 
-	zone_make(&p, false);
+	zone_make(&p, false, "/bin/cat /dev/null");
 	for (int i = 0; i < 3; i++) {
 		char byte[256];
 

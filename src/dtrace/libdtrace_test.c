@@ -69,6 +69,24 @@ TEST(errors_are_told)
 	check_int(error, ==, EINVAL);
 }
 
+TEST(flags_say_the_data_model)
+{
+	static const char not_eight[] = "BEGIN { x = 1 / (sizeof(long) - 8); }";
+	static const int flags[] = {DTRACE_O_ILP32, DTRACE_O_LP64, 0};
+	int error = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		dtrace_hdl_t *dtp = dtrace_open(DTRACE_VERSION, flags[i], &error);
+
+		require(dtp);
+		check_int(dtrace_setopt(dtp, "syslibdir", test_data("src/dtrace/lib")), ==, 0);
+		check(!dtrace_program_strcompile(dtp, not_eight, DTRACE_PROBESPEC_NAME, 0, 0, NULL) == (i > 0));
+		dtrace_close(dtp);
+	}
+	check(!dtrace_open(DTRACE_VERSION, DTRACE_O_ILP32 | DTRACE_O_LP64, &error));
+	check_int(error, ==, EINVAL);
+}
+
 static int
 count(dtrace_hdl_t *dtp, const dtrace_probedesc_t *d, void *arg)
 {

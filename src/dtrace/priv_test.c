@@ -43,6 +43,7 @@ static const struct {
 	{BOTH, "#pragma D option destructive\nsyscall::read:entry { copyoutstr(\"a\", arg1, 2); freopen(\"/x\"); }", NULL},
 	{BOTH, "typedef struct mine { int a; } mine_t; syscall::read:entry { trace(((mine_t *)copyin(arg1, 4))->a); }", NULL},
 	{BOTH, "inline int twice = 2 * pid; BEGIN { trace(twice); }", NULL},
+	{BOTH, "#pragma D option ustackunwind=fp\nsyscall::read:entry { @[ustack(), ustackdepth] = count(); }", NULL},
 	/* providers */
 	{BOTH, "fbt::vfs_read:entry { }", "does not match any probes"},
 	{BOTH, "rawtp:::sched_switch { }", "does not match any probes"},
@@ -80,6 +81,11 @@ static const struct {
 	{BOTH, "typedef int psinfo_t; BEGIN { }", "typedef psinfo_t: that name has a meaning"},
 	{BOTH, "inline int curthread = 5; BEGIN { }", "inline curthread: that name has a meaning"},
 	{BOTH, "inline int d_tgid = 5; BEGIN { }", "inline d_tgid: that name has a meaning"},
+	{BOTH, "BEGIN { trace(\"#\"); } typedef int psinfo_t; BEGIN { }", "typedef psinfo_t: that name has a meaning"},
+	{BOTH, "BEGIN { trace(\"/*\"); } inline int pr_x = curthread; BEGIN { trace(\"*/\"); trace(pr_x); }",
+	 "curthread" PRIVILEGES},
+	{BOTH, "BEGIN { trace(\"/*\"); } struct psinfo { int x; }; BEGIN { trace(\"*/\"); }",
+	 "struct psinfo: that name has a meaning"},
 	/* the node's files and sizes */
 	{BOTH, "#pragma D option libdir=/tmp\nBEGIN { }", "option 'libdir' cannot be set"},
 	{BOTH, "#pragma D option usdtfile=/bin/sh\nBEGIN { }", "option 'usdtfile' cannot be set in a zone or without"},
@@ -121,6 +127,37 @@ TEST(programs_of_zones)
 		if (r == 0 && geteuid() == 0 && dt_enable(dt, &err) < 0 &&
 		    !strstr(error_message(&err), "locked down in this kernel"))
 			test_fail(__FILE__, __LINE__, "%s: %s", rows[i].text, error_message(&err));
+		dt_close(dt);
+	}
+}
+
+/* The library takes longer than all the rest: it is read if it is used, or could be mistaken. */
+TEST(what_needs_the_library)
+{
+	static const struct {
+		const char *text;
+		bool needs;
+	} texts[] = {
+		{"BEGIN { exit(0); }", false},
+		{"syscall::read:entry /pid == $pid && uid/ { @[execname, zonename, tid] = count(); }", false},
+		{"BEGIN { trace(curpsinfo->pr_psargs); }", true},
+		{"proc:::create { trace(args[0]->pr_pid); }", true},
+		{"inline int mine = 3; BEGIN { trace(mine); }", true},
+	};
+	struct confine z = {.zone = (char *)(uintptr_t)"web", .privs = BOTH, .cgroup = 1, .user_ns = 1,
+			    .uid_base = 100000, .pid_ns = -1};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		cleanup_error struct error err = ERROR_INIT;
+		struct dt *dt = open_confined(&z);
+
+		check_ok(dt_compile(dt, texts[i].text, strlen(texts[i].text), "", &err), &err);
+		if (dt->library != texts[i].needs)
+			test_fail(__FILE__, __LINE__, "%s: the library %s read", texts[i].text,
+				  dt->library ? "was" : "was not");
+		/* Nothing that comes later gives its words another meaning. */
+		check(dt_compile(dt, "typedef int psinfo_t; BEGIN { }", 31, "", &err) < 0);
+		check_has(error_message(&err), "typedef psinfo_t: that name has a meaning");
 		dt_close(dt);
 	}
 }

@@ -2,8 +2,6 @@
 #include "base/test.h"
 #include "dtrace/request.h"
 
-int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
-
 static int
 parse(const char *data, size_t len, struct request *r)
 {
@@ -52,6 +50,7 @@ TEST(what_is_refused)
 		{BYTES("")}, {BYTES("x")}, {BYTES("dtrace 1")}, {BYTES(HEAD)}, {BYTES("dtrace 2\0adtrace\0")},
 		{BYTES(HEAD "adtrace")}, {BYTES(HEAD "adtrace\0z\0")}, {BYTES(HEAD "adtrace\0\0")},
 		{BYTES(HEAD "adtrace\0ttext\0")}, {BYTES(HEAD "adtrace\0ffile\0")},
+		{BYTES(HEAD "adtrace\0fbare\0ffile\0ttext\0")},
 		{BYTES(HEAD "adtrace\0ffile\0ta\0tb\0")}, {BYTES(HEAD "adtrace\0p-1\0")},
 		{BYTES(HEAD "adtrace\0p99999999999\0")}, {BYTES(HEAD "adtrace\0p\0")},
 	};
@@ -85,4 +84,9 @@ TEST(any_bytes)
 		}
 		check_int(LLVMFuzzerTestOneInput(data, n), ==, 0);
 	}
+}
+
+TEST(the_corpus_is_replayed)
+{
+	test_corpus("src/dtrace/testdata/fuzz_request", LLVMFuzzerTestOneInput);
 }

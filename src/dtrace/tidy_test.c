@@ -31,7 +31,7 @@ check_tidy(struct asmb *a, int unused, const char *want)
 	cleanup_error struct error err = ERROR_INIT;
 	cleanup_free char *got = NULL;
 
-	asm_tidy(a, unused);
+	asm_tidy(a, (const int[]){unused, 0});
 	got = shape(a);
 	check_str(got, want);
 	check_int(asm_finish(a, &err), ==, 0);
