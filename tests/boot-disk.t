@@ -26,11 +26,11 @@ done
 on() { node --keep disk -- "$@" 2>&1; }
 # Restarts the node and waits until another boot answers.
 again() {
-	local was now i
-	was=$(on 'cat /proc/sys/kernel/random/boot_id')
+	local was now end=$((SECONDS + 1200))
+	until was=$(on 'cat /proc/sys/kernel/random/boot_id'); do [ $SECONDS -lt $end ] || return 1; done
 	on reboot >/dev/null
-	for ((i = 0; i < 400; i++)); do
-		now=$(timeout 20 tools/node --keep disk -- 'cat /proc/sys/kernel/random/boot_id; svcs -H -o state boot-success | grep -q online' 2>/dev/null)
+	while [ $SECONDS -lt $end ]; do
+		now=$(timeout 60 tools/node --keep disk -- 'cat /proc/sys/kernel/random/boot_id; svcs -H -o state boot-success | grep -q online' 2>/dev/null)
 		[ $? -ne 0 ] || [ "$now" = "$was" ] || return 0
 		sleep 1
 	done
@@ -41,7 +41,7 @@ list='piadm list -p; cat /etc/platform'
 out=$(node --keep disk --disk-dir $dir/disks --disks 2 --put $dir/a:/var/tmp/a -- '
 	piadm bootable -e -i /var/tmp/a && piadm list -p; sync; poweroff' 2>&1)
 like 'the image is installed and active' "$out" "^$a:zones/boot:active:yes:yes$"
-for ((i = 0; i < 60; i++)); do tools/node --list | grep -q '^disk ' || break; sleep 1; done
+for ((i = 0; i < 300; i++)); do tools/node --list | grep -q '^disk ' || break; sleep 1; done
 tools/node --stop disk
 
 out=$(node --keep disk --disk-dir $dir/disks --disks 2 --own --put $dir/b:/var/tmp/b --put $dir/c:/var/tmp/c -- "$list; cat /proc/cmdline; ls /usbkey/config" 2>&1)
@@ -70,7 +70,7 @@ is 'both disks are alike' "$out" 1
 out=$(on 'piadm remove '$b'; (piadm install /var/tmp/b & p=$!; sleep 2; kill -9 $p); piadm list -p; piadm install /var/tmp/b; piadm list -p | grep -c .')
 like 'an installation that was killed leaves nothing in the list, and can be repeated' "$out" '^3$'
 on 'poweroff' >/dev/null
-for ((i = 0; i < 60; i++)); do tools/node --list | grep -q '^disk ' || break; sleep 1; done
+for ((i = 0; i < 300; i++)); do tools/node --list | grep -q '^disk ' || break; sleep 1; done
 tools/node --stop disk
 
 cp $dir/disks/d1.qcow2 $dir/second/d0.qcow2

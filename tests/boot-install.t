@@ -1,10 +1,10 @@
 #!/bin/bash
 # Setting a node up: unattended on 1, 2 and 4 disks, and typed on the console.
 . "$(dirname "$0")/lib.sh"
-plan 22
+plan 25
 dir=build/boot-install
 rm -rf $dir; mkdir -p $dir
-trap 'tools/node --stop dialogue >/dev/null 2>&1; tools/node --stop media >/dev/null 2>&1; kill ${httpd:-} 2>/dev/null; rm -rf $dir' EXIT
+trap 'tools/node --stop dialogue >/dev/null 2>&1; tools/node --stop install-cut >/dev/null 2>&1; tools/node --stop media >/dev/null 2>&1; kill ${server:-} 2>/dev/null; rm -rf $dir' EXIT
 
 look='zpool list -H -o health zones; zpool status zones | grep -oE "(mirror|raidz[0-9])-[0-9]+|vd[a-z]3" | paste -sd" "
 zfs list -H -o name,mountpoint | paste -sd";"; svcs -H -o state,fmri | grep -v ^online; hostname
@@ -30,7 +30,7 @@ done
 
 # Typed: a fixed address, a bad answer here and there, "no" once, then "yes".
 cat >build/dialogue.exp <<'END'
-set timeout 240
+set timeout 600
 log_user 0
 spawn socat STDIO unix-connect:build/node/dialogue/console
 proc answer {prompt text} {
@@ -78,8 +78,8 @@ expect {
 puts "dialogue done"
 END
 tools/sysroot run true
-(node --keep dialogue --disks 2 --answers '' --timeout 400 -- true >build/dialogue.log 2>&1) &
-for ((i = 0; i < 600; i++)); do [ -S build/node/dialogue/console ] && break; sleep 0.2; done
+(node --keep dialogue --disks 2 --answers '' --timeout 900 -- true >build/dialogue.log 2>&1) &
+for ((i = 0; i < 3000; i++)); do [ -S build/node/dialogue/console ] && break; sleep 0.2; done
 out=$(tools/sysroot run expect build/dialogue.exp 2>&1)
 like 'the dialogue, typed on the console, sets the node up and root logs in' "$out" '^dialogue done'
 wait
@@ -91,20 +91,29 @@ is 'no password in the configuration' "$(grep -c typed1 <<<"$out")" 0
 
 # From the ISO: the image is taken from the medium, and from then on the node boots from its disk.
 sed 's/"bootpool": "no"/"bootpool": "media"/' tools/node.d/answers.json >$dir/media.json
-out=$(node --keep media --iso --disk-dir $dir/disks --timeout 600 --answers $dir/media.json -- \
+out=$(node --keep media --iso --disk-dir $dir/disks --timeout 900 --answers $dir/media.json -- \
 	'piadm list -p; poweroff' 2>&1)
 like 'bootpool=media installs the image of the medium' "$out" ':zones/boot:active:yes:yes$'
-for ((i = 0; i < 90; i++)); do tools/node --list | grep -q '^media ' || break; sleep 1; done
+for ((i = 0; i < 300; i++)); do tools/node --list | grep -q '^media ' || break; sleep 1; done
 tools/node --stop media
-out=$(node --own --disk-dir $dir/disks --timeout 600 -- 'bootparams; hostname; zpool list -H -o health zones' 2>&1)
+out=$(node --own --disk-dir $dir/disks --timeout 900 -- 'bootparams; hostname; zpool list -H -o health zones' 2>&1)
 like 'the node boots from its disk' "$out" '^boot=disk$'
 like 'with its pool' "$out" '^ONLINE$'
 
+# The power fails while the pool is made; the next boot begins anew.
+(node --keep install-cut --fresh --disk-dir $dir/cut --timeout 900 -- true >/dev/null 2>&1) &
+cut_short() { grep -q 'making dump and swap' build/node/install-cut/console.log; }
+ok 'an installation is under way' until_true 900 cut_short
+tools/node --stop install-cut
+wait
+out=$(node --disk-dir $dir/cut -- 'zpool list -H -o health zones; hostname' 2>&1)
+like 'cut short by a power failure it is begun anew' "$out" '^atoll$'
+like 'with a new pool' "$out" '^ONLINE$'
+
 # answers.json over HTTP; the address comes by DHCP.
 sed 's/"hostname": "[^"]*"/"hostname": "overhttp"/' tools/node.d/answers.json >$dir/a.json
-port=$((20000 + RANDOM % 30000))
-tools/sysroot run busybox httpd -f -p 127.0.0.1:$port -h "$top/$dir" & httpd=$!
-out=$(node --answers '' --timeout 600 --append "answers=http://10.0.2.2:$port/a.json" -- 'hostname; zpool list -H -o health zones' 2>&1)
+serve tools/sysroot run busybox httpd -f -p 127.0.0.1:@ -h "$top/$dir"
+out=$(node --answers '' --timeout 900 --append "answers=http://10.0.2.2:$port/a.json" -- 'hostname; zpool list -H -o health zones' 2>&1)
 like 'answers= names a URL' "$out" '^overhttp$'
 like 'and the pool is made' "$out" '^ONLINE$'
 finish

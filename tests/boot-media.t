@@ -7,14 +7,14 @@ stamp=$(cat build/image/stamp)
 look='cat /etc/platform; [ -d /sys/firmware/efi ] && echo uefi || echo bios'
 boots() {	# NAME FIRMWARE OPTION...
 	local name=$1 firmware=$2 out; shift 2
-	out=$(node --timeout 300 "$@" -- "$look" 2>&1)
+	out=$(node --timeout 900 "$@" -- "$look" 2>&1)
 	like "$name comes up" "$out" "^$stamp$"
 	like "$name with $firmware" "$out" "^$firmware$"
 }
 
 # Eject: read back every byte of the image afterwards; programs that were never touched start.
 boots 'ISO as a CD' bios --keep eject --iso
-printf 'eject -f cd\n' | tools/sysroot run socat -t 2 - unix-connect:build/node/eject/monitor >/dev/null
+printf 'eject -f cd\n' | tools/sysroot run socat -t 60 - unix-connect:build/node/eject/monitor >/dev/null
 out=$(node --keep eject -- 'cat /platform/*.squashfs | sha256sum >/dev/null && qemu-img --version && blockdev --getsize64 /dev/sr0 2>&1' 2>&1)
 like 'with the medium ejected programs still start' "$out" 'qemu-img version'
 like 'the drive is empty' "$out" 'No medium|^0$'

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Boot parameters and what survives a reboot: rescue, names, passwords, factory reset.
 . "$(dirname "$0")/lib.sh"
-plan 14
+plan 16
 dir=build/boot-params
 rm -rf $dir
 trap 'tools/node --stop params >/dev/null 2>&1; rm -rf $dir' EXIT
@@ -9,30 +9,33 @@ trap 'tools/node --stop params >/dev/null 2>&1; rm -rf $dir' EXIT
 # boot PARAMETERS COMMAND: the same disks every time, exported properly at the end.
 boot() {
 	local i
-	node --keep params --disk-dir $dir --timeout 600 --append "$1" -- "$2" 2>&1
+	node --keep params --disk-dir $dir --timeout 900 --append "$1" -- "$2" 2>&1
 	node --keep params -- poweroff >/dev/null 2>&1
-	for ((i = 0; i < 90; i++)); do tools/node --list | grep -q '^params ' || break; sleep 1; done
+	for ((i = 0; i < 300; i++)); do tools/node --list | grep -q '^params ' || break; sleep 1; done
 	tools/node --stop params
 }
 
-out=$(boot 'hostname=fromloader' 'hostname; echo root:changed1 | chpasswd; touch /var/kept /opt/kept /etc/lost
-	sum=$(sha256sum </etc/shadow); for i in $(seq 100); do [ "$(sha256sum </usbkey/shadow)" = "$sum" ] && break; sleep 0.1; done
+out=$(boot 'hostname=fromloader' 'dtrace -A -qn "BEGIN { printf(\"armed\\n\"); } syscall:::entry { @[execname] = count(); }"; hostname; echo root:changed1 | chpasswd; touch /var/kept /opt/kept /etc/lost
+	sum=$(sha256sum </etc/shadow); for i in $(seq 1200); do [ "$(sha256sum </usbkey/shadow)" = "$sum" ] && break; sleep 0.1; done
 	zpool get -H -o value guid zones; ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub | cut -d" " -f2; grep ^root /etc/shadow')
 like 'the configured name goes before hostname=' "$out" '^atoll$'
 guid=$(grep -E '^[0-9]{10,}$' <<<"$out") key=$(grep ^SHA256 <<<"$out") hash=$(grep ^root: <<<"$out")
 
 out=$(boot 'zpools=zones' 'zpool get -H -o value guid zones; ls /var/kept /opt/kept /etc/lost
 	ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub | cut -d" " -f2; grep ^root /etc/shadow; zpool history -i zones | grep -c "zpool export"; svcs -x
+	timeout 300 dtrace -ae; dtrace -a
 	sdc-factoryreset -u; zfs get -H -o value smartdc:factoryreset zones/var; zfs set smartdc:factoryreset=yes zones/var')
 like 'sdc-factoryreset -u takes it back' "$out" '^-$'
 like 'zpools=zones: the same pool' "$out" "^$guid$"
 like '/var and /opt are kept' "$(paste -sd' ' <<<"$out")" '/opt/kept.* ?/var/kept|/var/kept.*/opt/kept'
+like 'what dtrace -A saved has traced the boot' "$(paste -sd' ' <<<"$out" | tr -s ' ')" 'armed .*(svc|sshd|udevd|bash)[^ ]* [0-9]+ .*(svc|sshd|udevd|bash)[^ ]* [0-9]+'
+like 'and is claimed once' "$out" 'No anonymous tracing state'
 like '/etc is not' "$out" 'cannot access .?/etc/lost'
 is 'the host key is the same' "$(grep ^SHA256 <<<"$out")" "$key"
 is 'a changed password is kept' "$(grep ^root: <<<"$out")" "$hash"
 
 out=$(boot 'noimport=true BOOT_admin_ip=dhcp hostname=rescue' 'zpool list; hostname; ls /usbkey/config; bootparams | grep noimport
-	svcs -H -o state,fmri | grep -v ^online; ps -eo args | grep -c "[a]getty.*autologin root\|[l]ogin -- root\|^-bash"')
+	svcs -H -o state,fmri | grep -v ^online; shell="[a]getty.*autologin root\|[l]ogin -- root\|^-bash"; for i in $(seq 300); do ps -eo args | grep -q "$shell" && break; sleep 1; done; ps -eo args | grep -c "$shell"')
 like 'noimport=true imports no pool' "$out" 'no pools available'
 like 'nor is it set up anew' "$out" "cannot access '/usbkey/config'"
 like 'hostname= names it' "$out" '^rescue$'

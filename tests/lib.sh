@@ -4,6 +4,8 @@
 #   ok, is, like ...            the checks of tests/checks.bash
 #   skip NAME WHY
 #   node [OPTION]... -- CMD     tools/node
+#   serve CMD [ARG]...          a server in the background, on a port that is free; @ in ARG is the port.  Sets port
+#                               and server (its process), and it has bound the port
 #   images NAME...              builds images and serves them; sets source_url, and uuid_NAME for each
 #   on_node [OPTION]... SCRIPT [ARG]...
 #                               runs SCRIPT on one node and takes over the results it prints
@@ -23,15 +25,32 @@ fail() {
 }
 skip() { tests_done=$((tests_done + 1)); echo "ok $tests_done - $1 # SKIP $2"; }
 node() { "$top/tools/node" "$@"; }
+serve() {
+	local i
+	# Below those that the kernel gives away, and not another's.
+	for ((i = 0; i < 100; i++)); do
+		port=$((20000 + RANDOM % 12000))
+		! listens || continue
+		"${@//@/$port}" >/dev/null 2>&1 &
+		server=$!
+		while kill -0 $server 2>/dev/null; do
+			! listens || return 0
+			sleep 0.1
+		done
+	done
+	echo 'Bail out! no server'
+	exit 1
+}
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
 images() {
-	local name port=$((20000 + $$ % 20000)) log
+	local name log
 	# A tree of its own: tests run side by side, and a build replaces its tree.
 	export IMAGES_TREE=$top/build/images.$(basename "$0" .t)
 	log=$IMAGES_TREE.log
 	tools/images build "$@" >"$log" 2>&1 || { echo "Bail out! tools/images failed ($log)"; exit 1; }
 	for name in "$@"; do printf -v "uuid_$name" %s "$(jq -r .uuid "$IMAGES_TREE/$name.imgmanifest")"; done
-	tools/images serve "$port" >/dev/null 2>&1 &
-	trap "kill $!" EXIT
+	serve tools/images serve @
+	trap "kill $server" EXIT
 	source_url=http://10.0.2.2:$port
 }
 on_node() {

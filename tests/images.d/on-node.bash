@@ -9,6 +9,9 @@ mkdir -p $w
 cd $w || exit 1
 
 need_pool
+# ZFS makes the device of a volume in its own time, and udev, which looks into it, holds it for a moment.
+device() { until_true 120 test -b /dev/zvol/zones/$1; }
+destroy() { until_true 120 zfs destroy -r zones/$1; }
 state() { zfs list -H -o name -t all -r zones; ls /var/imgadm/images 2>/dev/null; imgadm list -H; }
 
 # --- streams to install: made here, by ZFS itself
@@ -27,11 +30,11 @@ zfs send -R zones/src@two > twosnaps 2>/dev/null
 zfs create zones/src3; zfs create zones/src3/child; zfs snapshot -r zones/src3@s
 zfs send -R zones/src3@s > children
 zfs create -V 16M zones/vol
-udevadm settle
+device vol
 dd if=/dev/urandom of=/dev/zvol/zones/vol bs=1M count=4 2>/dev/null
 zfs snapshot zones/vol@s
 zfs send zones/vol@s > volume
-zfs destroy -r zones/src2; zfs destroy -r zones/src; zfs destroy -r zones/src3; zfs destroy -r zones/vol
+for i in src2 src src3 vol; do destroy $i; done
 head -c 1000000 good > truncated
 head -c 100000 /dev/urandom > noise
 { cat good; head -c 5000 /dev/zero; } > padded
@@ -62,10 +65,10 @@ manifest volume "$zvol"
 ok 'install a volume' imgadm install -q -m m.json -f volume
 is 'it has one snapshot, @final' "$(zfs list -H -o name -t snapshot -r zones/$u1)" "zones/$u1@final"
 is 'its device is not there' "$(zfs get -H -o value volmode zones/$u1)" none
-ok 'a clone of it is a device' bash -c "zfs clone zones/$u1@final zones/clone && udevadm settle && [ -b /dev/zvol/zones/clone ]"
+ok 'a clone of it is a device' eval 'zfs clone zones/$u1@final zones/clone && device clone'
 out=$(imgadm delete $u1 2>&1); rc=$?
 has 'an image with a clone is not deleted' "$rc $out" "1 imgadm delete: error (ImageHasDependentClones): image $u1 has dependent clones: zones/clone"
-zfs destroy zones/clone
+destroy clone
 ok 'without the clone it is' imgadm delete $u1
 out=$(imgadm get $u1 2>&1); rc=$?
 has 'exit status 3 for what is not there' "$rc $out" "3 imgadm get: error (ImageNotInstalled)"
@@ -165,11 +168,12 @@ for step in clean receiving received checked final database renamed; do
 	ok "killed at $step: delete" imgadm delete $u1
 	is "killed at $step: all as before" "$(state)" "$before"
 done
-( exec imgadm install -q -m m.json -f <(head -c 2000000 good; sleep 100) ) >/dev/null 2>&1 &
+( exec imgadm install -q -m m.json -f <(head -c 2000000 good; exec sleep 1000) ) >/dev/null 2>&1 &
 pid=$!
-until zfs list zones/$u1-partial >/dev/null 2>&1; do :; done
+until_true 120 zfs list zones/$u1-partial
 is 'while an import runs it is not listed' "$(imgadm list -H)" ''
 kill -9 $pid; wait $pid 2>/dev/null
+pkill -fx 'sleep 1000'
 ok 'a killed import can be repeated at once' imgadm install -q -m m.json -f good
 ok 'and deleted' imgadm delete $u1
 is 'and all is as before' "$(state)" "$before"

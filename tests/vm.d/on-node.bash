@@ -35,9 +35,9 @@ is 'metadata inside' "$(zlogin $a /native/usr/sbin/mdata-get greeting 2>&1)" 'he
 is 'uuid inside' "$(zlogin $a /native/usr/sbin/mdata-get sdc:uuid 2>&1)" $a
 ok 'a guest writes metadata' zlogin $a /native/usr/sbin/mdata-put from guest
 is 'and vmadm sees it' "$(vmadm get $a | json customer_metadata.from)" guest
-# typed at a terminal; what comes back until MARK or 20 s
+# typed at a terminal; what comes back until MARK or 300 s
 console() { socat -t 1 - EXEC:"$1",pty,setsid,ctty,stderr 2>&1 < <(typed "$2" "$3") | tee $w/console.out; }
-typed() { printf "$1"; for i in $(seq 1 100); do grep -q "$2" $w/console.out 2>/dev/null && break; sleep 0.2; done; printf '\035'; }
+typed() { printf "$1"; for i in $(seq 1 1500); do grep -q "$2" $w/console.out 2>/dev/null && break; sleep 0.2; done; printf '\035'; }
 : > $w/console.out
 has 'vmadm console, and ^] leaves it' "$(console "vmadm console $a" '\recho $((6*7))\r' '^42')" 42
 refuses 'not the operator'"'"'s keys' ERROR zlogin $a /native/usr/sbin/mdata-put root_pw x
@@ -112,7 +112,7 @@ is 'two filters of system calls, and no new powers' "$(awk '/^(NoNewPrivs|Seccom
 is 'info' "$(vmadm info $k status,version | json status.status version.qemu.major)" "running
 10"
 is 'the screen is on the admin network' "$(vmadm info $k vnc | json vnc.host)" "$(hostname -I | cut -d' ' -f1)"
-is 'and asks for a password' "$({ printf 'RFB 003.008\n'; sleep 2; } | nc -w 3 "$(vmadm info $k vnc | json vnc.host)" "$(vmadm info $k vnc | json vnc.port)" | od -An -tx1 -j12 -N2)" ' 01 02'
+is 'and asks for a password' "$(exec 5<>"/dev/tcp/$(vmadm info $k vnc | json vnc.host)/$(vmadm info $k vnc | json vnc.port)"; printf 'RFB 003.008\n' >&5; timeout 60 head -c 14 <&5 | od -An -tx1 -j12 -N2)" ' 01 02'
 ok 'sysrq nmi' vmadm sysrq $k nmi
 ok 'sysrq screenshot' vmadm sysrq $k screenshot
 is 'is a picture' "$(head -c 2 /zones/$k/root/tmp/vm.ppm)" P6
