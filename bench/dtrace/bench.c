@@ -19,8 +19,24 @@ now(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static int
-load(char **argv)
+static long
+by_libc(void)
+{
+	return syscall(SYS_getppid);
+}
+
+/* libc's syscall() keeps no frame pointer: it would hide its caller. */
+static inline __attribute__((always_inline)) long
+by_itself(void)
+{
+	long r;
+
+	__asm__ volatile("syscall" : "=a"(r) : "a"(SYS_getppid) : "rcx", "r11", "memory");
+	return r;
+}
+
+static inline __attribute__((always_inline)) int
+least(char **argv, long (*call)(void))
 {
 	long calls = atol(argv[0]), rounds = atol(argv[1]);
 	double best = 0;
@@ -29,13 +45,41 @@ load(char **argv)
 		double start = now(), each;
 
 		for (long i = 0; i < calls; i++)
-			syscall(SYS_getppid);
+			call();
 		each = (now() - start) / (double)calls;
 		if (!r || each < best)
 			best = each;
 	}
 	printf("%.1f\n", best);
 	return 0;
+}
+
+static int
+load(char **argv)
+{
+	return least(argv, by_libc);
+}
+
+static __attribute__((noinline)) int
+bare(char **argv)
+{
+	return least(argv, by_itself);
+}
+
+/* For as many calls on the stack as there are addresses taken, all with frame pointers. */
+static __attribute__((noinline)) int
+deep_at(int depth, char **argv)
+{
+	int r = depth > 1 ? deep_at(depth - 1, argv) : bare(argv);
+
+	__asm__ volatile("" ::: "memory"); /* no tail call */
+	return r;
+}
+
+static int
+deep(char **argv)
+{
+	return deep_at(20, argv);
 }
 
 /* Fails if the machine cannot make that many. */
@@ -203,6 +247,7 @@ static const struct {
 } jobs[] = {
 	{"floor", "OBJECT ROW", "attaches one program of floor.bpf.c until killed", 2, floor_row},
 	{"load", "CALLS ROUNDS", "best nanoseconds per getppid()", 2, load},
+	{"deep", "CALLS ROUNDS", "the same, twenty calls deep", 2, deep},
 	{"pace", "RATE MS", "getppid() at RATE a second, in bursts of a millisecond", 2, pace},
 	{"first", "MARK CMD ARG...", "milliseconds from exec to MARK on CMD's output", 2, first},
 	{"all", "CMD ARG...", "milliseconds from exec to the end; its lines are counted", 1, all},

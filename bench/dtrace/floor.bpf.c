@@ -62,16 +62,35 @@ __u64 lost; /* records that found no room */
 static const __u32 zero;
 static const __u64 one = 1;
 
+static void
+count_one(void)
+{
+	__u64 *n = bpf_map_lookup_elem(&counts, &zero);
+
+	if (n)
+		++*n;
+}
+
+/* A function of the kernel that is called as often: by a trampoline, and as one of several. */
+SEC("fentry/__do_sys_getppid")
+int function(void *ctx)
+{
+	count_one();
+	return 0;
+}
+
+SEC("kprobe.multi/__do_sys_getp*")
+int functions(void *ctx)
+{
+	count_one();
+	return 0;
+}
+
 SEC("raw_tp/sys_enter")
 int count(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u64 *n;
-
-	if (ctx->args[1] != NR_GETPPID)
-		return 0;
-	n = bpf_map_lookup_elem(&counts, &zero);
-	if (n)
-		++*n;
+	if (ctx->args[1] == NR_GETPPID)
+		count_one();
 	return 0;
 }
 

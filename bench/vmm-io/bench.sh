@@ -83,19 +83,21 @@ net() { # VMM VHOST
 	esac
 	a="$append do=net"
 	: >/tmp/net.log
+	busybox tunctl -t tap0 >/dev/null
+	ip addr add 10.9.9.1/24 dev tap0
+	ip link set tap0 up
 	case $1 in
 	bhyve) p=bhyve; timeout $limit $start -l cmdline,"$a" vm >/tmp/net.log & ;;
 	qemu) p=qemu-system-x86; timeout $limit $start -kernel "$(vmlinux)" -append "$a" >/tmp/net.log </dev/null & ;;
 	esac
 	i=0
-	until ip addr add 10.9.9.1/24 dev tap0 2>/dev/null || [ $((i += 1)) -gt 100 ]; do sleep 0.1; done
-	ip link set tap0 up
 	until grep -q "NET OK" /tmp/net.log || [ $((i += 1)) -gt 200 ]; do sleep 0.1; done
 	e=$(exits) c=$(calls $p)
 	n=$(ping -c 100 -i 0.01 10.9.9.2 | sed -n 's/.* \([0-9]*\) packets received.*/\1/p')
 	echo "NET $1-$2 ${n:-0} $(($(exits) - e)) $(($(calls $p) - c))"
 	kill $! 2>/dev/null # timeout, which passes it on
 	wait $!
+	busybox tunctl -d tap0 >/dev/null
 	[ "${n:-0}" -ge 90 ] || { echo "HUNG $1-$2"; return 1; }
 }
 for word in $(cat /b/todo); do
