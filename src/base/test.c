@@ -142,6 +142,36 @@ test_tmpdir(void)
 	return tmpdir;
 }
 
+/* The number of the first line that differs; where it begins in both. */
+static unsigned
+first_difference(const char *got, const char *want, size_t *ret_at)
+{
+	unsigned line = 1;
+	size_t begin = 0;
+
+	for (size_t i = 0; got[i] == want[i] && got[i]; i++)
+		if (got[i] == '\n') {
+			line++;
+			begin = i + 1;
+		}
+	*ret_at = begin;
+	return line;
+}
+
+/* The difference last: of a long report only the end may be seen. */
+static void
+golden_differs(const char *in, const char *got, const char *want)
+{
+	size_t at;
+	unsigned line = first_difference(got, want, &at);
+
+	test_fail(in, 1,
+		  "differs from its .ok:\n--- got\n%s\n--- want\n%s\n--- first in line %u\ngot:  "
+		  "%.*s\nwant: %.*s",
+		  got, want, line, (int)strcspn(got + at, "\n"), got + at,
+		  (int)strcspn(want + at, "\n"), want + at);
+}
+
 static void
 golden_one(const char *in, char *(*fn)(const char *text, size_t len))
 {
@@ -163,7 +193,7 @@ golden_one(const char *in, char *(*fn)(const char *text, size_t len))
 	if (file_read(ok, 0, &want, NULL, &err) < 0)
 		test_fail(__FILE__, __LINE__, "%s", error_message(&err));
 	else if (!str_eq(got, want))
-		test_fail(in, 1, "differs from its .ok:\n--- got\n%s\n--- want\n%s\n---", got, want);
+		golden_differs(in, got, want);
 }
 
 /* The files of a directory whose names end so, in order; none is a failure. */
