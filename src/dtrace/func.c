@@ -587,10 +587,11 @@ gen_substr(struct gen *g, struct node *n, struct place out, struct error *err)
 {
 	struct node *index = n->args->next, *len = index->next;
 	struct place text;
+	size_t size;
 	int r;
 
-	if ((r = text_slot(g, n->args, &text, err)) < 0 || (r = gen_scalar(g, index, err)) < 0 ||
-	    (r = gen_push(g, n, err)) < 0)
+	if ((r = gen_text_to_cut(g, n->args, &text, &size, err)) < 0 ||
+	    (r = gen_scalar(g, index, err)) < 0 || (r = gen_push(g, n, err)) < 0)
 		return r;
 	asm_imm(&g->a, R0, INT32_MAX);
 	if (len && (r = gen_scalar(g, len, err)) < 0)
@@ -600,7 +601,7 @@ gen_substr(struct gen *g, struct node *n, struct place out, struct error *err)
 	set_rt(g, offsetof(struct rt, a));
 	gen_place(g, R2, out);
 	gen_place(g, R3, text);
-	asm_imm(&g->a, R4, g->dt->opts.strsize);
+	asm_imm(&g->a, R4, (int64_t)size);
 	gen_rt(g, "rt_substr");
 	return 0;
 }

@@ -96,6 +96,12 @@ int gen_text(struct gen *g, struct node *n, struct place to, size_t size, bool p
 /* The same of text that must be there, or the clause ends. */
 int gen_real_text(struct gen *g, struct node *n, struct place to, size_t size, bool pad,
 		  struct error *err);
+/*
+ * The same at a place in scratch memory, and one byte longer than texts may be: a part of it that
+ * does not begin at its start may have that byte.  *ret_size: of the place.
+ */
+int gen_text_to_cut(struct gen *g, struct node *n, struct place *ret, size_t *ret_size,
+		    struct error *err);
 /* NULL, or a place that may have none. */
 bool gen_may_lack_text(struct gen *g, const struct node *n);
 /* Jumps to `yes` if what gen_text() put at p is no text. */

@@ -47,17 +47,25 @@ gen_if_no_text(struct gen *g, struct place p, int yes)
 	asm_jcci(&g->a, BPF_JEQ, R0, NO_TEXT, yes);
 }
 
+/* Ends the clause if what gen_text() put at `to` is no text. */
+static void
+need_text(struct gen *g, const struct node *n, struct place to)
+{
+	if (!gen_may_lack_text(g, n))
+		return;
+	asm_storei(&g->a, 8, R10, STACK_FAULT, 0);
+	gen_if_no_text(g, to, gen_fault(g, FAULT_ADDRESS));
+}
+
 int
 gen_real_text(struct gen *g, struct node *n, struct place to, size_t size, bool pad,
 	      struct error *err)
 {
 	int r = gen_text(g, n, to, size, pad, err);
 
-	if (r < 0 || !gen_may_lack_text(g, n))
-		return r;
-	asm_storei(&g->a, 8, R10, STACK_FAULT, 0);
-	gen_if_no_text(g, to, gen_fault(g, FAULT_ADDRESS));
-	return 0;
+	if (r == 0)
+		need_text(g, n, to);
+	return r;
 }
 
 void
@@ -410,9 +418,10 @@ text_of_node(struct gen *g, struct node *n, struct place to, size_t size, struct
 }
 
 static int
-text(struct gen *g, struct node *n, struct place to, size_t size, bool pad, struct error *err)
+text(struct gen *g, struct node *n, struct place to, size_t size, size_t most, bool pad,
+     struct error *err)
 {
-	size_t limit = size < g->dt->opts.strmax ? size : g->dt->opts.strmax;
+	size_t limit = size < most ? size : most;
 
 	if (n->is_const && n->value == 0 && !dt_is_string(g->dt, n->type)) { /* NULL */
 		gen_zero(g, to, pad ? size : 8);
@@ -430,12 +439,33 @@ text(struct gen *g, struct node *n, struct place to, size_t size, bool pad, stru
 	return text_of_node(g, n, to, limit, err);
 }
 
+static int
+trusted_text(struct gen *g, struct node *n, struct place to, size_t size, size_t most, bool pad,
+	     struct error *err)
+{
+	bool was = gen_trust(g, n->library);
+	int r = text(g, n, to, size, most, pad, err);
+
+	gen_trust(g, was);
+	return r;
+}
+
 int
 gen_text(struct gen *g, struct node *n, struct place to, size_t size, bool pad, struct error *err)
 {
-	bool was = gen_trust(g, n->library);
-	int r = text(g, n, to, size, pad, err);
+	return trusted_text(g, n, to, size, g->dt->opts.strmax, pad, err);
+}
 
-	gen_trust(g, was);
+int
+gen_text_to_cut(struct gen *g, struct node *n, struct place *ret, size_t *ret_size,
+		struct error *err)
+{
+	int r;
+
+	*ret_size = g->dt->opts.strsize + 8;
+	*ret = gen_slot(g, *ret_size);
+	r = trusted_text(g, n, *ret, *ret_size, g->dt->opts.strmax + 1, false, err);
+	if (r == 0)
+		need_text(g, n, *ret);
 	return r;
 }
