@@ -212,6 +212,9 @@ check_variable_type(const struct node *n, const struct ctf_type *type, enum scop
 
 	while (ctf_kind(ctf_resolve(type)) == CTF_ARRAY)
 		type = ctf_target(ctf_resolve(type));
+	if (ctf_kind(ctf_resolve(type)) == CTF_VOID)
+		return d_error(err, n->line, "D_DECL_VOIDOBJ", "\"%s\" cannot be of type void",
+			       n->name);
 	if (ctf_kind(ctf_resolve(type)) == CTF_FORWARD) {
 		cleanup_free char *name = ctf_name(type);
 

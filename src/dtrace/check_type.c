@@ -37,13 +37,16 @@ build_aggregate(struct dt *dt, const struct node *where, const struct type_body 
 	made = ctf_make_aggregate(dt->types, body->kind, body->tag ? body->tag : "");
 	dt_model_layout(dt, made);
 	for (const struct node *m = body->members; m; m = m->next) {
-		const struct ctf_type *type = NULL;
+		const struct ctf_type *type = NULL, *of;
 
 		if ((r = dt_type(dt, m, m->type_expr, &type, err)) < 0 ||
 		    (r = check_bits(m, type, err)) < 0)
 			return r;
-		if (ctf_kind(ctf_resolve(type)) == CTF_FUNCTION)
-			return d_error(err, m->line, "D_DECL_VOIDOBJ", "a function is no member");
+		for (of = ctf_resolve(type); ctf_kind(of) == CTF_ARRAY;)
+			of = ctf_resolve(ctf_target(of));
+		if (ctf_kind(of) == CTF_FUNCTION || ctf_kind(of) == CTF_VOID)
+			return d_error(err, m->line, "D_DECL_VOIDOBJ", "%s is no member",
+				       ctf_kind(of) == CTF_VOID ? "void" : "a function");
 		type = dt_model_in_memory(dt, type);
 		if (m->name && ctf_find_member(made, m->name, &old))
 			return d_error(err, m->line, "D_UNKNOWN", "member \"%s\" is declared twice",
