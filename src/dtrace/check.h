@@ -65,6 +65,14 @@ int check_translation(struct checker *c, struct node *n, const struct ctf_type *
  * 1 if it was one.
  */
 int check_xlate_member(struct checker *c, struct node *n, struct error *err);
+/* A translated structure as a whole: xlate <...> (e), a name for that, or what one points to. */
+bool dt_is_translation(const struct node *n);
+/* print(e): check_print.c */
+int check_print(struct checker *c, struct node *n, struct act *a, struct error *err);
+/* check_clause.c: a place in the clause's record for what the action shows: `rec`, or the value of
+ * n */
+void act_add_rec(struct clause *cl, struct act *a, struct rec rec);
+int act_record_value(struct checker *c, struct act *a, struct node *n, struct error *err);
 /* How a value is recorded; also a key's place. */
 struct rec value_rec(struct dt *dt, const struct node *n);
 

@@ -13,8 +13,6 @@
 #include "dtrace/priv.h"
 #include "dtrace/show.h"
 
-#define PRINT_MAX 4096 /* bytes of a structure that print() records */
-
 const char *
 ctf_spelling(struct dt *dt, const struct ctf_type *t)
 {
@@ -52,8 +50,8 @@ begin_record(struct clause *cl)
 		cl->rec_size = sizeof(struct rec_head) + (cl->conditional ? 8 : 0);
 }
 
-static void
-add_rec(struct clause *cl, struct act *a, struct rec rec)
+void
+act_add_rec(struct clause *cl, struct act *a, struct rec rec)
 {
 	size_t align = rec.kind == REC_INT ? rec.size : 8;
 
@@ -130,8 +128,8 @@ text_bound(struct dt *dt, const struct node *n)
 	return bound > dt->opts.strsize ? dt->opts.strsize : bound;
 }
 
-static int
-record_value(struct checker *c, struct act *a, struct node *n, struct error *err)
+int
+act_record_value(struct checker *c, struct act *a, struct node *n, struct error *err)
 {
 	struct rec rec;
 	int r;
@@ -141,11 +139,11 @@ record_value(struct checker *c, struct act *a, struct node *n, struct error *err
 	if (dt_is_stack_call(n)) {
 		if ((r = action_rec(c, n, n->ident, &rec, err)) < 0)
 			return r;
-		add_rec(c->clause, a, rec);
+		act_add_rec(c->clause, a, rec);
 		n->slot = (int)a->recs[a->n_recs - 1].offset;
 		return 0;
 	}
-	if (n->kind == N_XLATE)
+	if (dt_is_translation(n))
 		return d_error(err, n->line, "D_TRACE_DYN",
 			       "a translated structure cannot be recorded: its members can");
 	if (ctf_kind(ctf_resolve(n->type)) == CTF_VOID)
@@ -156,7 +154,7 @@ record_value(struct checker *c, struct act *a, struct node *n, struct error *err
 	if (!rec.size || rec.size > 8192)
 		return d_error(err, n->line, "D_TRACE_DYN", "a value of %zu bytes cannot be recorded",
 			       rec.size);
-	add_rec(c->clause, a, rec);
+	act_add_rec(c->clause, a, rec);
 	n->slot = (int)a->recs[a->n_recs - 1].offset;
 	return 0;
 }
@@ -369,7 +367,7 @@ check_format(struct checker *c, struct node *n, struct act *a, struct error *err
 	if ((r = check_conversions(c, n, arg, a->format, err)) < 0)
 		return r;
 	for (; arg; arg = arg->next)
-		if ((r = record_value(c, a, arg, err)) < 0)
+		if ((r = act_record_value(c, a, arg, err)) < 0)
 			return r;
 	return 0;
 }
@@ -410,7 +408,7 @@ check_agg_action(struct checker *c, struct node *n, struct act *a, struct error 
 		return d_error(err, n->line, "D_PROTO_ARG", "%s( ) argument #2 must be an integer",
 			       n->name);
 	a->has_number = true;
-	return record_value(c, a, arg, err);
+	return act_record_value(c, a, arg, err);
 }
 
 static int
@@ -421,7 +419,7 @@ check_stack(struct checker *c, struct node *n, struct act *a, struct error *err)
 
 	if (r < 0)
 		return r;
-	add_rec(c->clause, a, rec);
+	act_add_rec(c->clause, a, rec);
 	n->slot = (int)a->recs[a->n_recs - 1].offset;
 	return 0;
 }
@@ -432,7 +430,7 @@ check_values(struct checker *c, struct node *n, struct act *a, struct error *err
 	for (struct node *arg = n->args; arg; arg = arg->next) {
 		int r = check_expr(c, arg, err);
 
-		if (r < 0 || (r = record_value(c, a, arg, err)) < 0)
+		if (r < 0 || (r = act_record_value(c, a, arg, err)) < 0)
 			return r;
 	}
 	return 0;
@@ -454,8 +452,8 @@ check_tracemem(struct checker *c, struct node *n, struct act *a, struct error *e
 	if (!n->args->next->is_const || n->args->next->value < 1 || n->args->next->value > 8192)
 		return d_error(err, n->line, "D_TRACEMEM_SIZE",
 			       "tracemem( ) argument #2 must be a constant from 1 to 8192");
-	add_rec(c->clause, a,
-		(struct rec){.kind = REC_BYTES, .size = (size_t)n->args->next->value});
+	act_add_rec(c->clause, a,
+		    (struct rec){.kind = REC_BYTES, .size = (size_t)n->args->next->value});
 	n->slot = (int)a->recs[0].offset;
 	return 0;
 }
@@ -475,7 +473,7 @@ check_sym(struct checker *c, struct node *n, struct act *a, struct error *err)
 {
 	int r = check_address(c, n, err);
 
-	return r < 0 ? r : record_value(c, a, n->args, err);
+	return r < 0 ? r : act_record_value(c, a, n->args, err);
 }
 
 /* usym, uaddr, ufunc, umod: the process and the address. */
@@ -486,7 +484,7 @@ check_usym(struct checker *c, struct node *n, struct act *a, struct error *err)
 
 	if (r < 0)
 		return r;
-	add_rec(c->clause, a, (struct rec){.kind = REC_USYM, .size = 16});
+	act_add_rec(c->clause, a, (struct rec){.kind = REC_USYM, .size = 16});
 	n->slot = (int)a->recs[0].offset;
 	return 0;
 }
@@ -562,7 +560,7 @@ check_immediate(struct checker *c, struct node *n, struct act *a, struct error *
 		return d_error(err, n->line, "D_COPYOUT_SIZE",
 			       "copyout( ) copies %d bytes at most", DT_COPYOUT);
 	if (a->action == A_COMMIT || a->action == A_DISCARD)
-		add_rec(c->clause, a, (struct rec){.kind = REC_INT, .size = 8});
+		act_add_rec(c->clause, a, (struct rec){.kind = REC_INT, .size = 8});
 	return 0;
 }
 
@@ -575,7 +573,7 @@ check_exit(struct checker *c, struct node *n, struct act *a, struct error *err)
 		return r;
 	if (!ctf_is_integral(n->args->type))
 		return d_error(err, n->line, "D_PROTO_ARG", "exit( ) takes an integer");
-	return record_value(c, a, n->args, err);
+	return act_record_value(c, a, n->args, err);
 }
 
 /* setopt("name"[, "value"]) */
@@ -615,47 +613,12 @@ check_trace(struct checker *c, struct node *n, struct act *a, struct error *err)
 		return r;
 	if (!dt_is_string(c->dt, n->args->type) && ctf_is_string(n->args->type) &&
 	    dt_in_variable(n->args) && ctf_kind(ctf_resolve(n->args->type)) == CTF_ARRAY) {
-		add_rec(c->clause, a,
-			(struct rec){.kind = REC_BYTES, .size = ctf_size(n->args->type)});
+		act_add_rec(c->clause, a,
+			    (struct rec){.kind = REC_BYTES, .size = ctf_size(n->args->type)});
 		n->args->slot = (int)a->recs[0].offset;
 		return 0;
 	}
-	return record_value(c, a, n->args, err);
-}
-
-/* print(e): the value; or, of a pointer to something known, the address and what stands there. */
-static int
-check_print(struct checker *c, struct node *n, struct act *a, struct error *err)
-{
-	const struct ctf_type *to;
-	uint64_t size;
-	int r = n->args->kind == N_AGG ? 0 : check_expr(c, n->args, err);
-
-	if (r < 0)
-		return r;
-	if (n->args->kind == N_AGG)
-		return d_error(err, n->line, "D_PRINT_DYN", "print( ) shows values with a type");
-	a->type = n->args->type;
-	if (ctf_kind(ctf_resolve(a->type)) == CTF_VOID)
-		return d_error(err, n->line, "D_PRINT_VOID", "print( ) of a void value");
-	if (dt_is_stack(a->type)) { /* its members, not its text */
-		add_rec(c->clause, a, (struct rec){.kind = REC_BYTES, .size = ctf_size(a->type)});
-		n->args->slot = (int)a->recs[0].offset;
-		return 0;
-	}
-	to = ctf_kind(ctf_resolve(a->type)) == CTF_POINTER ? ctf_target(ctf_resolve(a->type)) : NULL;
-	if (!to || ctf_kind(ctf_resolve(to)) == CTF_VOID)
-		return record_value(c, a, n->args, err);
-	size = ctf_size(to);
-	if (!size)
-		return d_error(err, n->line, "D_PRINT_SIZE",
-			       "print( ) cannot show what argument #1 points to: its size is not known");
-	a->type = to;
-	add_rec(c->clause, a, (struct rec){.kind = REC_INT, .size = 8});
-	add_rec(c->clause, a,
-		(struct rec){.kind = REC_BYTES, .size = size < PRINT_MAX ? size : PRINT_MAX});
-	n->slot = (int)a->recs[0].offset;
-	return 0;
+	return act_record_value(c, a, n->args, err);
 }
 
 static int

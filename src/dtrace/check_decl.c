@@ -168,6 +168,14 @@ check_xlate(struct checker *c, struct node *n, struct error *err)
 	return check_translation(c, n, to, n->left, err);
 }
 
+bool
+dt_is_translation(const struct node *n)
+{
+	if (n->kind == N_OP1 && n->op == OP_DEREF)
+		n = n->left;
+	return n->kind == N_XLATE;
+}
+
 int
 check_xlate_member(struct checker *c, struct node *n, struct error *err)
 {
@@ -176,10 +184,10 @@ check_xlate_member(struct checker *c, struct node *n, struct error *err)
 	struct ctf_member m;
 	int r;
 
-	if (x->kind == N_OP1 && x->op == OP_DEREF) /* (*x).member */
-		x = x->left;
-	if (x->kind != N_XLATE)
+	if (!dt_is_translation(x))
 		return 0;
+	if (x->kind == N_OP1) /* (*x).member */
+		x = x->left;
 	t = x->right;
 	if ((n->op == OP_ARROW) != ctf_is_pointer(n->left->type))
 		return d_error(err, n->line, n->op == OP_ARROW ? "D_OP_PTR" : "D_OP_SOU",

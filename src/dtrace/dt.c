@@ -124,6 +124,7 @@ free_act(struct act *a)
 {
 	format_free(a->format);
 	free(a->recs);
+	free(a->parts);
 	free(a->aggs);
 	free(a);
 }

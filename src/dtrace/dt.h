@@ -177,6 +177,14 @@ struct fault_rec {
 	uint64_t address;
 };
 
+/* Where a member of a translated structure belongs; a `string` has no room in it. */
+struct part {
+	const char *name;
+	const struct ctf_type *type;
+	uint64_t bit_offset; /* from the start of the whole */
+	unsigned bit_size;   /* 0: no bit-field */
+};
+
 struct act;
 
 /*
@@ -206,6 +214,7 @@ struct act {
 	uint64_t number; /* constant argument: trunc's, normalize's factor */
 	bool has_number;
 	const struct ctf_type *type; /* print(): what is shown */
+	struct part *parts;          /* print() of a translation: a member each record, or NULL */
 	unsigned bit; /* of the clause's mask of what was done */
 	struct act *next;
 };

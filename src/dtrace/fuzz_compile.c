@@ -137,7 +137,9 @@ static const struct kind {
 	{'S', /* what needs the kernel's addresses */
 	 ROWS("stack(); ", "stack(4); ", "@[stack(3)] = count(); ", "printf(\"%k\", stack(2)); ",
 	      "st = stack(3); trace(st); ", "sts[#t] = stack(2); ",
-	      "print(curthread->se); ", "print(curthread); ", "print(*curthread->mm); ",
+	      "print(*curpsinfo); ", "print(curlwpsinfo); ",
+	      "print(xlate <timestruc_t> ((uint64_t)#n)); ", "print(curthread->se); ",
+	      "print(curthread); ", "print(*curthread->mm); ",
 	      "trace(curthread->comm); ", "tracemem(curthread, 64); ",
 	      "@[stack(), ustack()] = count(); ", "this->task = curthread; ", "sym(#n); ",
 	      "mod(#n); ", "func(#n); ", "@[sym(#n)] = count(); ",

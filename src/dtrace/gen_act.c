@@ -75,6 +75,25 @@ gen_tracemem(struct gen *g, struct node *n, const struct act *a, struct error *e
 	return 0;
 }
 
+/* The members of a translation, each as its translator says; a text that is not there is empty. */
+static int
+gen_translation(struct gen *g, struct node *n, const struct act *a, struct error *err)
+{
+	size_t i = 0;
+	int r = 0;
+
+	for (struct node *arg = n->args; arg && r == 0; arg = arg->next, i++) {
+		const struct rec *rec = &a->recs[i];
+		size_t slots = g->slot_next;
+
+		r = rec->kind == REC_STRING ? gen_text(g, arg, gen_record_at(g, rec->offset),
+						       rec->size, g->dt->opts.rawbytes, err)
+					    : gen_record(g, arg, rec, err);
+		g->slot_next = slots;
+	}
+	return r;
+}
+
 /* The address, then what stands there. */
 static int
 gen_print(struct gen *g, struct node *n, const struct act *a, struct error *err)
@@ -82,6 +101,8 @@ gen_print(struct gen *g, struct node *n, const struct act *a, struct error *err)
 	struct place address = gen_record_at(g, a->recs[0].offset);
 	int r;
 
+	if (a->parts)
+		return gen_translation(g, n, a, err);
 	if (a->n_recs == 1)
 		return gen_values(g, n, a, err);
 	if ((r = gen_scalar(g, n->args, err)) < 0)

@@ -5,7 +5,8 @@
  *	                                            (struct point) {
  *	                                             .x = (int)3,
  *	                                            }
- * and any other value as illumos does: `struct point {`, then `    int x = 0x3`.
+ * and any other value as illumos does: `struct point {`, then `    int x = 0x3`.  A translated
+ * structure comes a member each record and is put together first.
  */
 #include <ctype.h>
 #include <string.h>
@@ -22,6 +23,10 @@ struct printer {
 	size_t limit;	   /* option printsize: what begins behind it is left out */
 	bool cut;	   /* something was */
 	int open;	   /* a brace to be closed at this column, or NO_BRACE */
+	struct dt *dt;
+	/* Of a translated one: what has no room in it, D's strings. */
+	const struct act *act;
+	const char *record;
 };
 
 static bool
@@ -180,11 +185,69 @@ print_pointed(struct printer *p, uint64_t address, const struct ctf_type *t)
 
 /* --- a value */
 
+/* A member of D's type string; several may stand at one place. */
 static void
-print_value(struct printer *p, size_t bit, unsigned bits, const struct ctf_type *t, int column)
+print_string(const struct printer *p, const char *name, size_t bit, size_t room)
+{
+	size_t at = bit / 8 < p->size ? bit / 8 : p->size, left = p->size - at;
+	const char *text = p->data + at;
+
+	for (size_t i = 0; p->act && i < p->act->n_recs; i++) {
+		if (p->act->parts[i].bit_offset == bit && str_eq(p->act->parts[i].name, name)) {
+			text = show_value(p->dt, &p->act->recs[i], p->record).text;
+			room = left = strlen(text);
+		}
+	}
+	fprintf(p->out, "\"%.*s\"", (int)(room < left ? room : left), text);
+}
+
+/* The room of the text of member i, a string: the array without a name that may follow. */
+static size_t
+string_room(const struct ctf_type *t, size_t i)
 {
 	struct ctf_member m;
 
+	return ctf_member_at(ctf_resolve(t), i + 1, &m) && !*m.name && is_array(m.type)
+		       ? ctf_size(m.type)
+		       : 0;
+}
+
+static void print_value(struct printer *p, size_t bit, unsigned bits, const struct ctf_type *t,
+			int column);
+
+static void
+print_fields(struct printer *p, size_t bit, const struct ctf_type *t, int column)
+{
+	struct ctf_member m;
+	size_t room = 0;
+
+	for (size_t i = 0; ctf_member_at(ctf_resolve(t), i, &m); i++) {
+		cleanup_free char *type = NULL;
+
+		if (room) { /* was shown as the string */
+			room = 0;
+			continue;
+		}
+		fprintf(p->out, "%*s", column, "");
+		if ((bit + m.bit_offset) / 8 >= p->limit) {
+			fputs("...\n", p->out);
+			break;
+		}
+		type = type_text(m.type);
+		fprintf(p->out, *m.name ? "%s %s = " : "%s%s ", type, m.name);
+		if (m.type == p->dt->t_string) {
+			room = string_room(t, i);
+			print_string(p, m.name, bit + m.bit_offset, room);
+		} else {
+			print_value(p, bit + m.bit_offset, m.bit_size, m.type, column);
+		}
+		fputc('\n', p->out);
+	}
+}
+
+static void
+print_value(struct printer *p, size_t bit, unsigned bits, const struct ctf_type *t, int column)
+{
 	if (ctf_is_string(t) && is_array(t)) {
 		size_t size = ctf_size(t), at = bit / 8, room = at < p->size ? p->size - at : 0;
 
@@ -201,33 +264,90 @@ print_value(struct printer *p, size_t bit, unsigned bits, const struct ctf_type 
 		fputs(" ]", p->out);
 	} else if (ctf_is_aggregate(t)) {
 		fputs("{\n", p->out);
-		for (size_t i = 0; ctf_member_at(ctf_resolve(t), i, &m); i++) {
-			cleanup_free char *type = type_text(m.type);
-
-			fprintf(p->out, "%*s", column + 4, "");
-			if ((bit + m.bit_offset) / 8 >= p->limit) {
-				fputs("...\n", p->out);
-				break;
-			}
-			fprintf(p->out, *m.name ? "%s %s = " : "%s%s ", type, m.name);
-			print_value(p, bit + m.bit_offset, m.bit_size, m.type, column + 4);
-			fputc('\n', p->out);
-		}
+		print_fields(p, bit, t, column + 4);
 		fprintf(p->out, "%*s}", column, "");
 	} else {
 		print_scalar(p, bit, bits, t, true);
 	}
 }
 
+/* --- a translated structure */
+
+/* A number of so many bits into the image. */
+static void
+put_bits(char *image, size_t size, const struct part *part, uint64_t v)
+{
+	for (unsigned i = 0; i < part->bit_size && (part->bit_offset + i) / 8 < size; i++) {
+		uint64_t bit = part->bit_offset + i;
+
+		image[bit / 8] =
+			(char)((image[bit / 8] & ~(1 << bit % 8)) | (int)(v >> i & 1) << bit % 8);
+	}
+}
+
+/* The structure as it would stand in memory. */
+static char *
+put_together(struct dt *dt, const struct act *a, const char *data)
+{
+	size_t size = ctf_size(a->type);
+	char *image = xcalloc(1, size + 1);
+
+	for (size_t i = 0; i < a->n_recs; i++) {
+		const struct part *part = &a->parts[i];
+		const struct rec *rec = &a->recs[i];
+		const char *from = data + rec->offset;
+		size_t at = part->bit_offset / 8, n = ctf_size(part->type);
+		struct value v;
+
+		if (rec->kind == REC_PROBE) {
+			v = show_value(dt, rec, data);
+			strncpy(image + at, v.text, n);
+		} else if (rec->kind == REC_STRING) {
+			strncpy(image + at, from, n < rec->size ? n : rec->size);
+		} else if (part->bit_size) {
+			put_bits(image, size, part, (uint64_t)show_value(dt, rec, data).number);
+		} else {
+			memcpy(image + at, from, n < rec->size ? n : rec->size);
+		}
+	}
+	return image;
+}
+
+static void
+print_translation(struct dt *dt, const struct act *a, const char *data)
+{
+	cleanup_free char *image = put_together(dt, a, data), *type = type_text(a->type);
+	struct printer p = {.out = dt->out,
+			    .data = image,
+			    .size = ctf_size(a->type),
+			    .limit = dt->opts.printsize,
+			    .open = NO_BRACE,
+			    .dt = dt,
+			    .act = a,
+			    .record = data};
+
+	fprintf(dt->out, "%s ", type);
+	print_value(&p, 0, 0, a->type, 0);
+	fputc('\n', dt->out);
+}
+
 void
 show_print(struct dt *dt, const struct act *a, const char *data)
 {
 	const struct rec *last = &a->recs[a->n_recs - 1];
-	struct printer p = {dt->out, data + last->offset, last->size, dt->opts.printsize, false,
-			    NO_BRACE};
+	struct printer p = {.out = dt->out,
+			    .data = data + last->offset,
+			    .size = last->size,
+			    .limit = dt->opts.printsize,
+			    .open = NO_BRACE,
+			    .dt = dt};
 	cleanup_free char *type = NULL;
 	uint64_t address;
 
+	if (a->parts) {
+		print_translation(dt, a, data);
+		return;
+	}
 	if (a->n_recs > 1) {
 		memcpy(&address, data + a->recs[0].offset, sizeof(address));
 		print_pointed(&p, address, a->type);
