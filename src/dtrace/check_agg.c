@@ -104,6 +104,7 @@ action_rec(struct checker *c, struct node *n, const struct ident *row, struct re
 	case A_UFUNC:
 	case A_UMOD:
 	case A_UADDR:
+		c->dt->uses_rt = c->dt->takes_usyms = true;
 		*ret = (struct rec){.kind = REC_USYM, .size = 16, .action = row->action};
 		break;
 	default:
@@ -114,7 +115,7 @@ action_rec(struct checker *c, struct node *n, const struct ident *row, struct re
 		return d_error(err, n->line, "D_PROTO_LEN", "%s( ) takes one argument", n->name);
 	if ((r = check_expr(c, n->args, err)) < 0)
 		return r;
-	if (!ctf_is_integral(n->args->type) && !ctf_is_pointer(n->args->type))
+	if (!dt_is_scalar(c->dt, n->args->type))
 		return d_error(err, n->line, "D_PROTO_ARG", "%s( ) takes an address", n->name);
 	return 0;
 }

@@ -128,21 +128,29 @@ text_bound(struct dt *dt, const struct node *n)
 	return bound > dt->opts.strsize ? dt->opts.strsize : bound;
 }
 
+/* stack(), sym(), usym() and their like: recorded as the keys of aggregations that they may be. */
+static int
+check_named(struct checker *c, struct node *n, struct act *a, struct error *err)
+{
+	struct rec rec;
+	int r = action_rec(c, n, n->ident, &rec, err);
+
+	if (r < 0)
+		return r;
+	act_add_rec(c->clause, a, rec);
+	n->slot = (int)a->recs[a->n_recs - 1].offset;
+	return 0;
+}
+
 int
 act_record_value(struct checker *c, struct act *a, struct node *n, struct error *err)
 {
 	struct rec rec;
-	int r;
 
 	if (n->kind == N_AGG)
 		return d_error(err, n->line, "D_TRACE_DYN", "an aggregation cannot be recorded");
-	if (dt_is_stack_call(n)) {
-		if ((r = action_rec(c, n, n->ident, &rec, err)) < 0)
-			return r;
-		act_add_rec(c->clause, a, rec);
-		n->slot = (int)a->recs[a->n_recs - 1].offset;
-		return 0;
-	}
+	if (dt_is_stack_call(n))
+		return check_named(c, n, a, err);
 	if (dt_is_translation(n))
 		return d_error(err, n->line, "D_TRACE_DYN",
 			       "a translated structure cannot be recorded: its members can");
@@ -412,19 +420,6 @@ check_agg_action(struct checker *c, struct node *n, struct act *a, struct error 
 }
 
 static int
-check_stack(struct checker *c, struct node *n, struct act *a, struct error *err)
-{
-	struct rec rec;
-	int r = stack_rec(c, n, a->action, &rec, err);
-
-	if (r < 0)
-		return r;
-	act_add_rec(c->clause, a, rec);
-	n->slot = (int)a->recs[a->n_recs - 1].offset;
-	return 0;
-}
-
-static int
 check_values(struct checker *c, struct node *n, struct act *a, struct error *err)
 {
 	for (struct node *arg = n->args; arg; arg = arg->next) {
@@ -454,37 +449,6 @@ check_tracemem(struct checker *c, struct node *n, struct act *a, struct error *e
 			       "tracemem( ) argument #2 must be a constant from 1 to 8192");
 	act_add_rec(c->clause, a,
 		    (struct rec){.kind = REC_BYTES, .size = (size_t)n->args->next->value});
-	n->slot = (int)a->recs[0].offset;
-	return 0;
-}
-
-static int
-check_address(struct checker *c, struct node *n, struct error *err)
-{
-	int r = check_expr(c, n->args, err);
-
-	if (r == 0 && !dt_is_scalar(c->dt, n->args->type))
-		return d_error(err, n->line, "D_PROTO_ARG", "%s( ) takes an address", n->name);
-	return r;
-}
-
-static int
-check_sym(struct checker *c, struct node *n, struct act *a, struct error *err)
-{
-	int r = check_address(c, n, err);
-
-	return r < 0 ? r : act_record_value(c, a, n->args, err);
-}
-
-/* usym, uaddr, ufunc, umod: the process and the address. */
-static int
-check_usym(struct checker *c, struct node *n, struct act *a, struct error *err)
-{
-	int r = check_address(c, n, err);
-
-	if (r < 0)
-		return r;
-	act_add_rec(c->clause, a, (struct rec){.kind = REC_USYM, .size = 16});
 	n->slot = (int)a->recs[0].offset;
 	return 0;
 }
@@ -629,15 +593,15 @@ check_action(struct checker *c, struct node *n, const struct ident *row, struct 
 		[A_PRINTF] = check_format,	 [A_PRINTA] = check_printa,
 		[A_SYSTEM] = check_format,	 [A_FREOPEN] = check_format,
 		[A_TRACE] = check_trace,	 [A_EXIT] = check_exit,
-		[A_SYM] = check_sym,		 [A_FUNC] = check_sym,
-		[A_MOD] = check_sym,		 [A_FTRUNCATE] = check_plain,
+		[A_SYM] = check_named,		 [A_FUNC] = check_named,
+		[A_MOD] = check_named,		 [A_FTRUNCATE] = check_plain,
 		[A_PANIC] = check_plain,	 [A_CLEAR] = check_agg_action,
 		[A_TRUNC] = check_agg_action,	 [A_NORMALIZE] = check_agg_action,
-		[A_DENORMALIZE] = check_agg_action, [A_STACK] = check_stack,
-		[A_USTACK] = check_stack,	 [A_JSTACK] = check_stack,
-		[A_TRACEMEM] = check_tracemem,	 [A_USYM] = check_usym,
-		[A_UFUNC] = check_usym,		 [A_UMOD] = check_usym,
-		[A_UADDR] = check_usym,		 [A_RAISE] = check_immediate,
+		[A_DENORMALIZE] = check_agg_action, [A_STACK] = check_named,
+		[A_USTACK] = check_named,	 [A_JSTACK] = check_named,
+		[A_TRACEMEM] = check_tracemem,	 [A_USYM] = check_named,
+		[A_UFUNC] = check_named,		 [A_UMOD] = check_named,
+		[A_UADDR] = check_named,		 [A_RAISE] = check_immediate,
 		[A_STOP] = check_immediate,	 [A_CHILL] = check_immediate,
 		[A_COPYOUT] = check_immediate,	 [A_COPYOUTSTR] = check_immediate,
 		[A_RETURN] = check_immediate,

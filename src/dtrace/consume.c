@@ -86,15 +86,6 @@ show_trace(struct dt *dt, const struct act *a, const char *data)
 			(long long)v.number);
 }
 
-static void
-show_sym(struct dt *dt, const struct act *a, const char *data)
-{
-	struct value v = show_value(dt, &a->recs[0], data);
-	cleanup_free char *text = show_ksym(dt, a->action, (uint64_t)v.number);
-
-	fprintf(dt->out, "  %-50s", text);
-}
-
 /* The text of a format with its values; the caller's. */
 static char *
 formatted(struct dt *dt, const struct act *a, const char *data)
@@ -268,13 +259,11 @@ show_act(struct dt *dt, const struct act *a, const char *data, struct error *err
 	case A_SYM:
 	case A_FUNC:
 	case A_MOD:
-		show_sym(dt, a, data);
-		return 0;
 	case A_USYM:
 	case A_UADDR:
 	case A_UFUNC:
 	case A_UMOD:
-		text = show_usym(dt, a->action, (const uint64_t *)(const void *)at);
+		text = show_key(dt, &a->recs[0], data);
 		fprintf(dt->out, "  %-50s", text);
 		return 0;
 	case A_SYSTEM:

@@ -134,7 +134,7 @@ struct dt_shared {
 
 enum rec_kind {
 	REC_INT, REC_STRING, REC_BYTES, REC_PROBE, REC_STACK, REC_USTACK, REC_USYM,
-	REC_KSYM, /* an address of the kernel, shown by name: key of an aggregation only */
+	REC_KSYM, /* an address of the kernel, shown by name */
 	REC_FRAMES, /* struct stack_value */
 };
 
@@ -422,7 +422,7 @@ struct dt {
 	bool header_shown;
 	struct ksyms *ksyms; /* dt_ksyms() */
 	struct usyms *usyms;
-	bool takes_ustacks;
+	bool takes_ustacks, takes_usyms;
 	struct unwinder *unwinder; /* unwind.c; NULL: by frame pointers */
 	uint64_t zone_id; /* of -z: its cgroup's; 0: all are traced */
 	const struct confine *confine; /* priv.h: of a consumer that works for others; NULL: all is allowed */

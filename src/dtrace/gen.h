@@ -185,6 +185,8 @@ void gen_rt_offset_to(struct gen *g, enum rt_offset which, uint32_t offset);
 bool rt_offset_of(struct dt *dt, enum rt_offset which, uint32_t *ret); /* of this kernel; false: there is none */
 /* unwind.c: frames of the process by its tables, to `to`; their number into r0 */
 void gen_unwind(struct gen *g, struct place to, size_t size);
+/* The mapping that the process's address lies in is noted: its name may be asked for too late. */
+void gen_note_mapping(struct gen *g, struct place address);
 bool unwinder_works(const struct dt *dt); /* else stacks go by frame pointers */
 /* stack.c: stack(n) and ustack(n): addresses, zeros behind the last; a user's behind its process */
 void gen_stack(struct gen *g, struct place to, size_t size, bool user);
@@ -192,6 +194,9 @@ void gen_stack(struct gen *g, struct place to, size_t size, bool user);
 void gen_stack_value(struct gen *g, const struct node *n, struct place to);
 /* gen_act.c */
 void gen_pid_to(struct gen *g, struct place to);
+/* sym(), usym() and their like: the address, a process's behind that one's number. */
+int gen_named_address(struct gen *g, struct node *n, const struct rec *rec, struct place to,
+		      struct error *err);
 /* gen_builtin.c: the process above, the thread below, as the kernel numbers them, into r0. */
 void gen_thread(struct gen *g);
 /* func.c */

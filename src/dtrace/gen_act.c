@@ -4,6 +4,35 @@
 
 #include "dtrace/priv.h"
 
+void
+gen_pid_to(struct gen *g, struct place to)
+{
+	if (g->nobody) {
+		asm_storei(&g->a, 8, to.reg, to.off, 0);
+		return;
+	}
+	gen_thread(g);
+	asm_alui(&g->a, BPF_RSH, R0, 32);
+	asm_store(&g->a, 8, to.reg, to.off, R0);
+}
+
+int
+gen_named_address(struct gen *g, struct node *n, const struct rec *rec, struct place to,
+		  struct error *err)
+{
+	struct place address = {to.reg, to.off + (rec->kind == REC_USYM ? 8 : 0)};
+	int r;
+
+	if (rec->kind == REC_USYM)
+		gen_pid_to(g, to);
+	if ((r = gen_scalar(g, n->args, err)) < 0)
+		return r;
+	asm_store(&g->a, 8, address.reg, address.off, R0);
+	if (rec->kind == REC_USYM)
+		gen_note_mapping(g, address);
+	return 0;
+}
+
 /* One value into the record, as its rec says. */
 static int
 gen_record(struct gen *g, struct node *n, const struct rec *rec, struct error *err)
@@ -31,21 +60,9 @@ gen_record(struct gen *g, struct node *n, const struct rec *rec, struct error *e
 		return 0;
 	case REC_USYM:
 	case REC_KSYM:
-		break;
+		return gen_named_address(g, n, rec, to, err);
 	}
 	abort();
-}
-
-void
-gen_pid_to(struct gen *g, struct place to)
-{
-	if (g->nobody) {
-		asm_storei(&g->a, 8, to.reg, to.off, 0);
-		return;
-	}
-	gen_thread(g);
-	asm_alui(&g->a, BPF_RSH, R0, 32);
-	asm_store(&g->a, 8, to.reg, to.off, R0);
 }
 
 /* Values of the arguments that have a place in the record. */
@@ -109,19 +126,6 @@ gen_print(struct gen *g, struct node *n, const struct act *a, struct error *err)
 		return r;
 	asm_store(&g->a, 8, address.reg, address.off, R0);
 	gen_read(g, gen_record_at(g, a->recs[1].offset), a->recs[1].size, n->args->is_user);
-	return 0;
-}
-
-static int
-gen_usym(struct gen *g, struct node *n, const struct act *a, struct error *err)
-{
-	struct place to = gen_record_at(g, a->recs[0].offset);
-	int r;
-
-	gen_pid_to(g, to);
-	if ((r = gen_scalar(g, n->args, err)) < 0)
-		return r;
-	asm_store(&g->a, 8, to.reg, to.off + 8, R0);
 	return 0;
 }
 
@@ -331,18 +335,18 @@ gen_one(struct gen *g, struct node *n, const struct act *a, struct error *err)
 	case A_STACK:
 	case A_USTACK:
 	case A_JSTACK:
-		gen_stack(g, gen_record_at(g, a->recs[0].offset), a->recs[0].size,
-			  a->action != A_STACK);
-		return 0;
-	case A_TRACEMEM:
-		return gen_tracemem(g, n, a, err);
-	case A_PRINT:
-		return gen_print(g, n, a, err);
+	case A_SYM:
+	case A_FUNC:
+	case A_MOD:
 	case A_USYM:
 	case A_UADDR:
 	case A_UMOD:
 	case A_UFUNC:
-		return gen_usym(g, n, a, err);
+		return gen_record(g, n, &a->recs[0], err);
+	case A_TRACEMEM:
+		return gen_tracemem(g, n, a, err);
+	case A_PRINT:
+		return gen_print(g, n, a, err);
 	case A_EXIT:
 		return gen_exit(g, n, a, err);
 	case A_SPECULATE:

@@ -28,13 +28,8 @@ gen_keys(struct gen *g, struct node *keys, const struct rec *recs, struct place 
 			gen_stack(g, to, recs[i].size, recs[i].kind == REC_USTACK);
 			break;
 		case REC_USYM:
-			gen_pid_to(g, to);
-			r = gen_scalar(g, keys->args, err);
-			asm_store(&g->a, 8, to.reg, to.off + 8, R0);
-			break;
 		case REC_KSYM:
-			r = gen_scalar(g, keys->args, err);
-			asm_store(&g->a, 8, to.reg, to.off, R0);
+			r = gen_named_address(g, keys, &recs[i], to, err);
 			break;
 		default:
 			r = gen_scalar(g, keys, err);

@@ -467,6 +467,20 @@ rt_u_start(rt_t *rt, u64 task, u64 regs)
 	return 0;
 }
 
+/* Where addr is mapped goes to unwind_maps, and its file is asked for: names of what will be gone. */
+FUNC long
+rt_unote(rt_t *rt, u64 addr, u64 task, u64 regs)
+{
+	rt_u_start(rt, task, regs);
+	if (!rt->uw.ip)
+		return 0;
+	rt->uw.ip = addr;
+	rt_u_to_rule(rt);
+	if (rt->uw.n_misses)
+		rt_u_tell_misses(rt);
+	return 0;
+}
+
 /* Frames of the task to dst, `size` bytes of zeros before; their number. */
 FUNC long
 rt_ustack(rt_t *rt, char *dst, u64 size, u64 task, u64 regs)

@@ -35,7 +35,9 @@
  *
  * Each mapping that a walk met stands in a table by process (unwind_maps), the oldest forgotten
  * first: the names of a process that lived for a millisecond are found by it.  Every so often a walk
- * does without hot places, so that mappings in use are not the oldest.
+ * does without hot places, so that mappings in use are not the oldest.  Addresses that are shown by
+ * name alone, as usym()'s are, are looked up in the same way (rt_unote()); a program that takes no
+ * stacks has no tables for that, and nothing beforehand.
  *
  * The walk is several BPF functions, because what a branch left in registers is forgotten at a
  * return: as one function it was more than the verifier of Linux 6.12 could come to an end with.
@@ -102,7 +104,8 @@ struct unwinder {
 	struct noted *noted; /* unwind_maps as last read, sorted */
 	size_t n_noted;
 	uint64_t noted_at;
-	bool refused; /* by this kernel's verifier */
+	bool refused;	 /* by this kernel's verifier */
+	bool names_only; /* nobody walks: files are kept for their symbols */
 };
 
 /* --- tables */
@@ -152,7 +155,7 @@ put_table(struct unwinder *u, int fd, const char *path)
 	uint32_t id = ++u->last_id;
 	size_t n;
 
-	if (fd < 0 || cfi_read(fd, path, &cfi, NULL) < 0 || !cfi.n ||
+	if (fd < 0 || u->names_only || cfi_read(fd, path, &cfi, NULL) < 0 || !cfi.n ||
 	    u->n_blocks + blocks_for(cfi.n) > MAX_BLOCKS)
 		return o;
 	u->n_blocks += blocks_for(cfi.n);
@@ -386,7 +389,7 @@ unwinder_preload(struct dt *dt)
 	cleanup_close int prog = dt->unwinder ? load_iterator(dt) : -1;
 	struct unwind_miss vdso = {.map.file = {0, UNWIND_VDSO}};
 
-	if (!dt->unwinder)
+	if (!dt->unwinder || dt->unwinder->names_only)
 		return;
 	unwinder_miss(dt, &vdso);
 	if (prog < 0) /* tables come as they are missed */
@@ -466,8 +469,9 @@ find_noted(void *arg, pid_t pid, uint64_t addr, struct procmap *ret, int *ret_fd
 
 /* --- the program's side */
 
-void
-gen_unwind(struct gen *g, struct place to, size_t size)
+/* To r4 and r5, the last arguments of a function that starts at a task: it, and its registers. */
+static void
+gen_start(struct gen *g)
 {
 	static const enum rt_offset returns[] = {RT_MM_XOL,        RT_XOL_ADDR,    RT_TASK_UTASK,
 						 RT_UTASK_RETURNS, RT_RETURN_NEXT, RT_RETURN_STACK,
@@ -493,9 +497,27 @@ gen_unwind(struct gen *g, struct place to, size_t size)
 	asm_call(&g->a, BPF_FUNC_get_current_task);
 	asm_mov(&g->a, R4, R0);
 	asm_load(&g->a, 8, R5, R10, STACK_VALUE);
+}
+
+void
+gen_unwind(struct gen *g, struct place to, size_t size)
+{
+	gen_start(g);
 	gen_place(g, R2, to);
 	asm_imm(&g->a, R3, (int64_t)size);
 	gen_rt(g, "rt_ustack");
+}
+
+void
+gen_note_mapping(struct gen *g, struct place address)
+{
+	if (!unwinder_works(g->dt) || g->nobody)
+		return;
+	gen_start(g);
+	asm_mov(&g->a, R3, R4);
+	asm_mov(&g->a, R4, R5);
+	asm_load(&g->a, 8, R2, address.reg, address.off);
+	gen_rt(g, "rt_unote");
 }
 
 bool
@@ -510,7 +532,7 @@ unwinder_give_up(struct dt *dt, const struct gen *g)
 	bool walks = false;
 
 	for (size_t i = 0; i < g->n_rt; i++)
-		walks |= str_eq(g->rt[i].name, "rt_ustack");
+		walks |= str_eq(g->rt[i].name, "rt_ustack") || str_eq(g->rt[i].name, "rt_unote");
 	if (!walks)
 		return false;
 	dt->unwinder->refused = true;
@@ -541,13 +563,14 @@ unwinder_open(struct dt *dt, struct error *err)
 	uint32_t offset;
 	int r;
 
-	if (!dt->takes_ustacks || dt->opts.ustackunwind == UNWIND_FP)
+	if ((!dt->takes_ustacks && !dt->takes_usyms) || dt->opts.ustackunwind == UNWIND_FP)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
 		if (!rt_offset_of(dt, needed[i], &offset))
 			return 0; /* a kernel of another make: by frame pointers */
 	u = dt->unwinder = xcalloc(1, sizeof(*u));
 	u->objects_fd = u->blocks_fd = u->maps_fd = -1;
+	u->names_only = !dt->takes_ustacks;
 	if ((r = dt_make_map(BPF_MAP_TYPE_HASH, "dt_objects", sizeof(struct unwind_file),
 			     sizeof(struct unwind_object), MAX_FILES, 0, &u->objects_fd, err)) <
 		    0 ||

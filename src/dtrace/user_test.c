@@ -298,6 +298,27 @@ TEST(a_program_that_nobody_runs_any_more_has_names)
 	check_has(out, "one`stack_compare+0x");
 }
 
+/* No stack is taken: the address that is shown by name is noted itself, in every form and place. */
+TEST(an_address_of_a_process_that_is_gone_has_a_name)
+{
+	cleanup_free char *command = str_printf("/bin/sh %s/named", test_tmpdir()), *out = NULL;
+	cleanup_free char *script = str_printf("%s/named", test_tmpdir());
+	cleanup_free char *text = str_printf("cd %s; cat %s > one; chmod 755 one; ./one; true\n",
+					     test_tmpdir(), stack_victim());
+
+	need_first_pids();
+	check_int(file_write_atomic(script, text, strlen(text), 0600, NULL), ==, 0);
+	out = DTRACE("-c", command, "-n",
+		     "syscall::rt_sigaction:entry/execname == \"one\" && progenyof($target) && arg1/"
+		     "{ this->f = *(uint64_t *)copyin(arg1, 8); @[usym(this->f)] = count();"
+		     "  @m[umod(this->f)] = count(); @a[uaddr(this->f + 1)] = count(); ufunc(uregs[R_PC]); }");
+	check_has(out, "libc.so.6`");
+	check_has(out, "one`stack_handler ");
+	check_has(out, "one  ");
+	check_has(out, "one`stack_handler+0x1");
+	check(!strstr(out, "0x7f") && !strstr(out, "0x5"));
+}
+
 /* What was remembered of an address must not outlast what is mapped there. */
 TEST(a_stack_goes_through_what_is_mapped_now)
 {
