@@ -325,11 +325,11 @@ keep_note(struct elfsyms *e, const struct sdt_note *n)
 
 /* Addresses in a note are as it was linked first: .stapsdt.base tells if prelink moved it. */
 static void
-add_note(struct elfsyms *e, const char *at, size_t size, uint64_t base)
+add_note(struct elfsyms *e, const char *at, size_t size, uint64_t base, bool asks)
 {
 	unsigned word = e->head.e_ident[EI_CLASS] == ELFCLASS32 ? 4 : 8;
 	const char *end = at + size;
-	struct sdt_note n = {0};
+	struct sdt_note n = {.asks = asks};
 	uint64_t linked;
 
 	if (size < 3 * word)
@@ -385,12 +385,12 @@ read_usdt_notes(struct elfsyms *e)
 }
 
 static void
-read_notes(struct elfsyms *e)
+read_notes(struct elfsyms *e, const char *section, const char *owner, bool asks)
 {
 	GElf_Shdr sh, base;
-	Elf_Scn *scn = elf_section_named(e->elf, ".note.stapsdt", &sh);
+	Elf_Scn *scn = elf_section_named(e->elf, section, &sh);
 	Elf_Data *data = scn ? elf_section_data(scn) : NULL;
-	size_t off = 0, name, desc;
+	size_t off = 0, name, desc, len = strlen(owner) + 1;
 	GElf_Nhdr nh;
 
 	if (!data)
@@ -398,9 +398,9 @@ read_notes(struct elfsyms *e)
 	if (!elf_section_named(e->elf, ".stapsdt.base", &base))
 		base.sh_addr = 0;
 	while ((off = gelf_getnote(data, off, &nh, &name, &desc)) > 0)
-		if (nh.n_type == 3 && nh.n_namesz == 8 &&
-		    memcmp((char *)data->d_buf + name, "stapsdt", 8) == 0)
-			add_note(e, (char *)data->d_buf + desc, nh.n_descsz, base.sh_addr);
+		if (nh.n_type == 3 && nh.n_namesz == len &&
+		    memcmp((char *)data->d_buf + name, owner, len) == 0)
+			add_note(e, (char *)data->d_buf + desc, nh.n_descsz, base.sh_addr, asks);
 }
 
 /* --- the file */
@@ -508,7 +508,8 @@ elfsyms_open(int fd, int root_fd, const char *path, struct elfsyms **ret, struct
 	add_tables(e, e->elf, SHT_DYNSYM);
 	if (!table && root_fd >= 0)
 		find_debug(e, root_fd, path);
-	read_notes(e);
+	read_notes(e, ".note.stapsdt", "stapsdt", false);
+	read_notes(e, ".note.dtrace", "dtrace", true); /* usdt_make.c */
 	read_usdt_notes(e);
 	for (size_t i = 0; i < ARRAY_SIZE(e->kept); i++)
 		keep_section(e, i);

@@ -32,7 +32,11 @@ struct sdt_note {
 	const char *provider, *name;
 	const char *args; /* "8@%rax -4@$5": one word an argument; "" if none */
 	uint64_t pc, semaphore; /* addresses as linked; semaphore 0: none */
-	bool asks; /* whether somebody traces the probe: who does sets the int that the argument points to */
+	/*
+	 * It only asks whether somebody traces the probe: who does raises the semaphore, or sets the int that
+	 * the argument points to.
+	 */
+	bool asks;
 };
 
 struct elfsyms;

@@ -15,7 +15,8 @@
  * illumos' DOF (.SUNW_dof, dof.c): they are read as well.
  *
  * Sites with a counter ("semaphore") have it raised while they are traced: that is
- * what FOO_BAR_ENABLED() asks.
+ * what FOO_BAR_ENABLED() asks.  Where a program asks there is a note, too, or an entry of DOF; a
+ * probe that a file only asks about is a probe as well, which never fires.
  *
  * Arguments are where the note says at each site, so sites whose operands differ
  * have programs of their own.  Their types are in the section .dtrace.providers,
@@ -71,9 +72,10 @@ add_note(struct search *s, const struct sdt_note *n)
 	cleanup_free char *name = shown_name(n->name);
 	const struct elfsym *sym = elfsyms_at(s->file->syms, n->pc);
 	const char *const names[4] = {prov, s->module, sym ? sym->name : "", name};
-	struct usite place = {.file = s->file, .pid = s->pid, .args = n->args, .note = n};
+	struct usite place = {.file = s->file, .pid = s->pid, .args = n->asks ? "" : n->args,
+			      .never = n->asks, .note = n};
 
-	if (n->asks || !dt_part_matches(s->part[0], prov) || !dt_part_matches(s->part[2], names[2]) ||
+	if (!dt_part_matches(s->part[0], prov) || !dt_part_matches(s->part[2], names[2]) ||
 	    !dt_part_matches(s->part[3], name) ||
 	    !elfsyms_to_offset(s->file->syms, n->pc, &place.offset))
 		return;
@@ -101,13 +103,47 @@ site_in(struct ufile *f, size_t i)
 	return f->dof && i - n_notes < f->dof->n_notes ? &f->dof->notes[i - n_notes] : NULL;
 }
 
+static bool
+is_same_probe(const struct sdt_note *a, const struct sdt_note *b)
+{
+	return str_eq(a->provider, b->provider) && str_eq(a->name, b->name);
+}
+
+static char *
+probe_key(const struct sdt_note *n)
+{
+	return str_printf("%s %s", n->provider, n->name);
+}
+
+/* The probes that fire somewhere in the file. */
+static struct map *
+firing_in(struct ufile *f)
+{
+	struct map *firing = map_new(NULL);
+	const struct sdt_note *n;
+
+	for (size_t i = 0; (n = site_in(f, i)); i++) {
+		cleanup_free char *key = n->asks ? NULL : probe_key(n);
+
+		if (key)
+			map_set(firing, key, NULL);
+	}
+	return firing;
+}
+
 static void
 search_file(struct search *s)
 {
+	struct map *firing = s->file ? firing_in(s->file) : NULL;
 	const struct sdt_note *n;
 
-	for (size_t i = 0; s->file && (n = site_in(s->file, i)); i++)
-		add_note(s, n);
+	for (size_t i = 0; s->file && (n = site_in(s->file, i)); i++) {
+		cleanup_free char *key = n->asks ? probe_key(n) : NULL;
+
+		if (!key || !map_has(firing, key))
+			add_note(s, n);
+	}
+	map_free(firing);
 }
 
 /* by_pid: probes of this process alone; else of its files, whoever maps them. */
@@ -241,9 +277,7 @@ usdt_provide(struct dt *dt, const char *const part[4], struct error *err)
 static bool
 usdt_together(const struct probe *a, const struct probe *b)
 {
-	const struct sdt_note *x = usite_of(a)->note, *y = usite_of(b)->note;
-
-	return str_eq(x->provider, y->provider) && str_eq(x->name, y->name);
+	return is_same_probe(usite_of(a)->note, usite_of(b)->note);
 }
 
 /* Do the two sites have their arguments in the same places? */
@@ -524,9 +558,25 @@ usdt_gen_arg(struct gen *g, const struct hook *h, unsigned i, struct error *err)
 	return 0;
 }
 
-/* --- sites that ask whether somebody traces (-G of others; ours and SystemTap's have a counter) */
+/* --- sites that ask whether somebody traces */
 
-/* A program of its own there: it sets the int whose address is the site's operand. */
+/* Those with a counter, of a probe that has no site to raise it: whatever is there does. */
+static int
+attach_counter(struct dt *dt, struct hook *h, const struct usite *s, struct error *err)
+{
+	struct gen g = {.dt = dt, .hook = h};
+	int r;
+
+	asm_imm(&g.a, R0, 0);
+	asm_exit(&g.a);
+	r = asm_finish(&g.a, err);
+	if (r == 0)
+		r = uprobe_attach_site(dt, h, &g, s, err);
+	asm_done(&g.a);
+	return r;
+}
+
+/* Those of other -G: a program of its own there sets the int whose address is the site's operand. */
 static int
 attach_asking(struct dt *dt, struct hook *h, const struct usite *like, const struct sdt_note *n,
 	      struct error *err)
@@ -580,9 +630,12 @@ usdt_attach(struct dt *dt, struct hook *h, struct gen *g, struct error *err)
 		const struct usite *s = usite_of(h->probes[i]);
 		const struct sdt_note *n;
 
+		if (s->never && s->semaphore) {
+			r = attach_counter(dt, h, s, err);
+			continue;
+		}
 		for (size_t k = 0; (n = site_in(s->file, k)); k++) {
-			if (n->asks && str_eq(n->provider, s->note->provider) &&
-			    str_eq(n->name, s->note->name) && attach_asking(dt, h, s, n, &why) < 0) {
+			if (n->asks && !n->semaphore && is_same_probe(n, s->note) && attach_asking(dt, h, s, n, &why) < 0) {
 				/* A kernel that lets nobody write: what is asked for is traced all the same. */
 				fprintf(stderr, "dtrace: %s:%s:%s:%s is traced, but the program cannot be told so: %s\n", h->probes[i]->prov,
 					h->probes[i]->mod, h->probes[i]->func, h->probes[i]->name,

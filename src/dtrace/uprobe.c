@@ -282,10 +282,13 @@ collect(const struct hook *h, struct places *ret)
 	order = xcalloc(n, sizeof(*order));
 	n = 0;
 	for (size_t i = 0; i < h->n; i++) {
-		for (const struct usite *s = usite_of(h->probes[i]); s; s = s->next, n++) {
+		for (const struct usite *s = usite_of(h->probes[i]); s; s = s->next) {
+			if (s->never)
+				continue;
 			sites[n] = s;
 			cookies[n] = (uint64_t)s->variant << 32 | h->probes[i]->id;
 			order[n] = n;
+			n++;
 		}
 	}
 	qsort_r(order, n, sizeof(*order), by_file, sites);

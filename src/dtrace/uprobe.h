@@ -27,6 +27,7 @@ struct usite {
 	uint64_t semaphore; /* offset of the counter that says "somebody looks"; 0: none */
 	pid_t pid;	    /* traced in this process only; 0: in all */
 	bool at_return;
+	bool never; /* no code comes by: the probe is there, and may be asked about */
 	const char *args; /* of a USDT site: where its arguments are */
 	const struct sdt_note *note;
 	uint32_t variant; /* of USDT sites: sort of args in its hook */

@@ -5,7 +5,8 @@
  * and a note that says where it is and where its arguments are (operands, chosen
  * by the compiler); PROVIDER_PROBE_ENABLED() reads a counter that the kernel
  * raises while somebody traces the probe.  The note has SystemTap's format, so
- * gdb, perf and bpftrace see the probes too.  Nothing is left to do at link
+ * gdb, perf and bpftrace see the probes too.  Where a program asks there is a nop with a
+ * note of ours (.note.dtrace, laid out alike): a probe may be asked about and have no site.  Nothing is left to do at link
  * time; the object of -G has the counters (stronger than the header's weak
  * ones) so that build rules written for DTrace, which link it, go on working.
  *
@@ -31,26 +32,29 @@
 /* What all headers share; the numbers of local labels are far from what people use. */
 static const char common[] =
 	"#include <unistd.h>\n\n"
-	"#ifndef DTRACE_SITE\n"
+	"#ifndef DTRACE_NOTE_\n"
 	"#ifdef __LP64__\n"
-	"#define DTRACE_ADDRESS_ \".8byte \"\n"
+	"#define DTRACE_WORD_ \".8byte \"\n"
 	"#else\n"
-	"#define DTRACE_ADDRESS_ \".4byte \"\n"
+	"#define DTRACE_WORD_ \".4byte \"\n"
 	"#endif\n"
-	"#define DTRACE_SITE(provider, probe, args) \\\n"
+	"#define DTRACE_NOTE_(name, provider, probe, args) \\\n"
 	"\t\"9990: nop\\n\" \\\n"
-	"\t\".pushsection .note.stapsdt,\\\"?\\\",\\\"note\\\"\\n.balign 4\\n\" \\\n"
+	"\t\".pushsection .note.\" name \",\\\"?\\\",\\\"note\\\"\\n.balign 4\\n\" \\\n"
 	"\t\".4byte 9992f-9991f, 9994f-9993f, 3\\n\" \\\n"
-	"\t\"9991: .asciz \\\"stapsdt\\\"\\n9992: .balign 4\\n\" \\\n"
-	"\t\"9993: \" DTRACE_ADDRESS_ \"9990b\\n\" \\\n"
-	"\tDTRACE_ADDRESS_ \"_.stapsdt.base\\n\" \\\n"
-	"\tDTRACE_ADDRESS_ provider \"_\" probe \"_semaphore\\n\" \\\n"
+	"\t\"9991: .asciz \\\"\" name \"\\\"\\n9992: .balign 4\\n\" \\\n"
+	"\t\"9993: \" DTRACE_WORD_ \"9990b\\n\" \\\n"
+	"\tDTRACE_WORD_ \"_.stapsdt.base\\n\" \\\n"
+	"\tDTRACE_WORD_ provider \"_\" probe \"_semaphore\\n\" \\\n"
 	"\t\".asciz \\\"\" provider \"\\\"\\n.asciz \\\"\" probe \"\\\"\\n\" \\\n"
 	"\t\".asciz \\\"\" args \"\\\"\\n9994: .balign 4\\n.popsection\\n\" \\\n"
 	"\t\".ifndef _.stapsdt.base\\n\" \\\n"
 	"\t\".pushsection .stapsdt.base,\\\"aG\\\",\\\"progbits\\\",.stapsdt.base,comdat\\n\" \\\n"
 	"\t\".weak _.stapsdt.base\\n.hidden _.stapsdt.base\\n\" \\\n"
 	"\t\"_.stapsdt.base: .space 1\\n.size _.stapsdt.base, 1\\n.popsection\\n.endif\\n\"\n"
+	"#endif\n"
+	"#ifndef DTRACE_SITE\n"
+	"#define DTRACE_SITE(provider, probe, args) DTRACE_NOTE_(\"stapsdt\", provider, probe, args)\n"
 	"#endif\n\n";
 
 static char *
@@ -82,8 +86,11 @@ add_probe(struct strbuf *b, const char *provider, const struct node *probe)
 		    "__attribute__((weak, visibility(\"hidden\"), section(\"" PROBES "\")))\n"
 		    "volatile unsigned short %s_%s_semaphore = 0;\n",
 		    provider, probe->name);
-	strbuf_addf(b, "#define %s_ENABLED() __builtin_expect(%s_%s_semaphore, 0)\n", macro, provider,
-		    probe->name);
+	strbuf_addf(b,
+		    "#define %s_ENABLED() \\\n\t(__extension__({ \\\n"
+		    "\t\t__asm__ volatile(DTRACE_NOTE_(\"dtrace\", \"%s\", \"%s\", \"\")); \\\n"
+		    "\t\t__builtin_expect(%s_%s_semaphore, 0); \\\n\t}))\n",
+		    macro, provider, probe->name, provider, probe->name);
 	strbuf_addf(b, "#define %s(", macro);
 	for (i = 0; i < n; i++)
 		strbuf_addf(b, "%sarg%zu", i ? ", " : "", i);

@@ -532,6 +532,25 @@ TEST(stable_headers_are_up_to_date)
 	}
 }
 
+/* A probe without a site is known, and who asks about it is told. */
+TEST(a_probe_may_only_be_asked_about)
+{
+	cleanup_free char *usdtfile = str_printf("-xusdtfile=%s", victim_usdt()), *list = NULL, *out = NULL,
+			  *all = NULL;
+
+	need_first_pids();
+	list = DTRACE(usdtfile, "-ln", "victim:::asked");
+	check_has(list, "main");
+	check_has(list, "asked");
+	out = DTRACE("-c", victim_usdt(), "-n", "victim$target:::asked { printf(\"never\") }");
+	check_str(out, "asked\nasked\nasked\n");
+	/* Others of the program fire as ever, beside it too. */
+	all = DTRACE("-c", victim_usdt(), "-n",
+		     "victim$target:::asked, victim$target:::quiet { @[probename] = count() } END { printa(\"%s %@d\", @) }");
+	check_has(all, "asked\nasked\nasked\n");
+	check_has(all, "quiet 3");
+}
+
 /* Probes that an older -G left as DOF: a seventh argument is on the stack, others change places. */
 TEST(probes_of_an_older_dtrace_are_traced)
 {

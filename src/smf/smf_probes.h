@@ -3,26 +3,29 @@
 
 #include <unistd.h>
 
-#ifndef DTRACE_SITE
+#ifndef DTRACE_NOTE_
 #ifdef __LP64__
-#define DTRACE_ADDRESS_ ".8byte "
+#define DTRACE_WORD_ ".8byte "
 #else
-#define DTRACE_ADDRESS_ ".4byte "
+#define DTRACE_WORD_ ".4byte "
 #endif
-#define DTRACE_SITE(provider, probe, args) \
+#define DTRACE_NOTE_(name, provider, probe, args) \
 	"9990: nop\n" \
-	".pushsection .note.stapsdt,\"?\",\"note\"\n.balign 4\n" \
+	".pushsection .note." name ",\"?\",\"note\"\n.balign 4\n" \
 	".4byte 9992f-9991f, 9994f-9993f, 3\n" \
-	"9991: .asciz \"stapsdt\"\n9992: .balign 4\n" \
-	"9993: " DTRACE_ADDRESS_ "9990b\n" \
-	DTRACE_ADDRESS_ "_.stapsdt.base\n" \
-	DTRACE_ADDRESS_ provider "_" probe "_semaphore\n" \
+	"9991: .asciz \"" name "\"\n9992: .balign 4\n" \
+	"9993: " DTRACE_WORD_ "9990b\n" \
+	DTRACE_WORD_ "_.stapsdt.base\n" \
+	DTRACE_WORD_ provider "_" probe "_semaphore\n" \
 	".asciz \"" provider "\"\n.asciz \"" probe "\"\n" \
 	".asciz \"" args "\"\n9994: .balign 4\n.popsection\n" \
 	".ifndef _.stapsdt.base\n" \
 	".pushsection .stapsdt.base,\"aG\",\"progbits\",.stapsdt.base,comdat\n" \
 	".weak _.stapsdt.base\n.hidden _.stapsdt.base\n" \
 	"_.stapsdt.base: .space 1\n.size _.stapsdt.base, 1\n.popsection\n.endif\n"
+#endif
+#ifndef DTRACE_SITE
+#define DTRACE_SITE(provider, probe, args) DTRACE_NOTE_("stapsdt", provider, probe, args)
 #endif
 
 #ifdef __cplusplus
@@ -32,7 +35,11 @@ extern "C" {
 extern volatile unsigned short smf_state__change_semaphore;
 __attribute__((weak, visibility("hidden"), section(".probes")))
 volatile unsigned short smf_state__change_semaphore = 0;
-#define SMF_STATE_CHANGE_ENABLED() __builtin_expect(smf_state__change_semaphore, 0)
+#define SMF_STATE_CHANGE_ENABLED() \
+	(__extension__({ \
+		__asm__ volatile(DTRACE_NOTE_("dtrace", "smf", "state__change", "")); \
+		__builtin_expect(smf_state__change_semaphore, 0); \
+	}))
 #define SMF_STATE_CHANGE(arg0, arg1, arg2, arg3) \
 	__asm__ volatile(DTRACE_SITE("smf", "state__change", "-8@%0 -8@%1 -8@%2 -8@%3") \
 		:: "nor"((long)(arg0)), "nor"((long)(arg1)), "nor"((long)(arg2)), "nor"((long)(arg3)))

@@ -8,4 +8,5 @@ provider victim {
 	probe step(int number, char *text);
 	probe box__made(box_t *b, short id);
 	probe quiet();
+	probe asked();
 };

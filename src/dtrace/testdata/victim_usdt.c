@@ -30,6 +30,8 @@ main(int argc, char **argv)
 			VICTIM_BOX_MADE(&b, 10 - i);
 		}
 		VICTIM_QUIET();
+		if (VICTIM_ASKED_ENABLED())
+			puts("asked");
 		b.width++;
 	}
 	return argc - 1;
