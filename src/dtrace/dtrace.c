@@ -604,8 +604,6 @@ make_one(struct command *c, const struct job *job, struct error *err)
 
 	if (job->kind != 's')
 		return error_set(err, EINVAL, "-%c needs -s FILE", c->make);
-	if (c->make == 'G' && c->dt->opts.model == MODEL_ILP32)
-		return error_set(err, ENOTSUP, "-G writes objects of 64 bits only, not of -32");
 	if ((r = job_text(c->dt, job, &text, &size, err)) < 0)
 		return r;
 	if (c->dt->remote)

@@ -477,6 +477,20 @@ usdt_arg(struct dt *dt, const struct probe *p, unsigned i, struct probe_arg *ret
 	return true;
 }
 
+/* Addresses in 32-bit programs have no sign, whatever the operand says. */
+static bool
+is_narrow_pointer(struct dt *dt, const struct probe *p, const struct usite *s, unsigned i)
+{
+	const struct node *def = elfsyms_is_32bit(s->file->syms) ? definition_of(dt, p) : NULL;
+	const struct node *param = def ? def->args : NULL;
+	cleanup_error struct error none = ERROR_INIT;
+	const struct ctf_type *t;
+
+	while (param && i--)
+		param = param->next;
+	return param && dt_type(dt, param, param->type_expr, &t, &none) == 0 && ctf_is_pointer(t);
+}
+
 /* --- code */
 
 /* The operand's address into r0. */
@@ -511,6 +525,8 @@ gen_arg_at(struct gen *g, const struct probe *p, const struct usite *s, unsigned
 	struct usdt_arg a;
 	int r = usdt_arg_parse(s->args, i, &a);
 
+	if (r > 0 && a.is_signed)
+		a.is_signed = !is_narrow_pointer(g->dt, p, s, i);
 	if (r < 0)
 		return d_error(err, g->clause->node->line, "D_ARGS_XLATOR",
 			       "argument %u of %s:%s:%s:%s stands where it cannot be read (%s)", i,

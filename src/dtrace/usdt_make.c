@@ -35,8 +35,10 @@ static const char common[] =
 	"#ifndef DTRACE_NOTE_\n"
 	"#ifdef __LP64__\n"
 	"#define DTRACE_WORD_ \".8byte \"\n"
+	"#define DTRACE_ARG_ \"-8@\"\n"
 	"#else\n"
 	"#define DTRACE_WORD_ \".4byte \"\n"
+	"#define DTRACE_ARG_ \"-4@\"\n"
 	"#endif\n"
 	"#define DTRACE_NOTE_(name, provider, probe, args) \\\n"
 	"\t\"9990: nop\\n\" \\\n"
@@ -94,10 +96,10 @@ add_probe(struct strbuf *b, const char *provider, const struct node *probe)
 	strbuf_addf(b, "#define %s(", macro);
 	for (i = 0; i < n; i++)
 		strbuf_addf(b, "%sarg%zu", i ? ", " : "", i);
-	strbuf_addf(b, ") \\\n\t__asm__ volatile(DTRACE_SITE(\"%s\", \"%s\", \"", provider, probe->name);
+	strbuf_addf(b, ") \\\n\t__asm__ volatile(DTRACE_SITE(\"%s\", \"%s\", \"\"", provider, probe->name);
 	for (i = 0; i < n; i++)
-		strbuf_addf(b, "%s-8@%%%zu", i ? " " : "", i);
-	strbuf_adds(b, "\") \\\n\t\t::");
+		strbuf_addf(b, " DTRACE_ARG_ \"%%%zu%s\"", i, i + 1 < n ? " " : "");
+	strbuf_adds(b, ") \\\n\t\t::");
 	for (i = 0; i < n; i++)
 		strbuf_addf(b, "%s \"nor\"((long)(arg%zu))", i ? "," : "", i);
 	strbuf_adds(b, ")\n\n");
@@ -180,8 +182,10 @@ dt_usdt_header(struct dt *dt, const char *text, size_t len, const char *file, FI
 
 struct object {
 	Elf *elf;
+	int class; /* ELFCLASS32 or ELFCLASS64 */
 	struct strbuf names, sections; /* string tables */
-	struct strbuf symbols;
+	GElf_Sym *symbols;
+	size_t n_symbols;
 };
 
 static uint32_t
@@ -194,21 +198,27 @@ add_name(struct strbuf *b, const char *name)
 }
 
 static Elf_Scn *
-add_section(struct object *o, const char *name, uint32_t type, uint64_t flags, void *data, size_t len,
+add_section(struct object *o, const char *name, const GElf_Shdr *head, void *data, size_t len,
 	    size_t align, Elf_Type what)
 {
 	Elf_Scn *scn = elf_newscn(o->elf);
-	Elf64_Shdr *sh = scn ? elf64_getshdr(scn) : NULL;
-	Elf_Data *d = sh ? elf_newdata(scn) : NULL;
+	Elf_Data *d = scn ? elf_newdata(scn) : NULL;
+	GElf_Shdr sh = *head;
 
 	if (!d)
 		abort();
-	sh->sh_name = add_name(&o->sections, name);
-	sh->sh_type = type;
-	sh->sh_flags = flags;
+	sh.sh_name = add_name(&o->sections, name);
+	gelf_update_shdr(scn, &sh);
 	*d = (Elf_Data){.d_buf = data, .d_size = len, .d_align = align, .d_type = what,
 			.d_version = EV_CURRENT};
 	return scn;
+}
+
+static void
+add_symbol(struct object *o, const GElf_Sym *sym)
+{
+	o->symbols = xreallocarray(o->symbols, o->n_symbols + 1, sizeof(*sym));
+	o->symbols[o->n_symbols++] = *sym;
 }
 
 /* Two bytes for each probe, each with its symbol. */
@@ -221,67 +231,76 @@ add_counters(struct object *o, const struct ast *ast)
 		for (const struct node *probe = p->kind == N_PROVIDER ? p->body : NULL; probe;
 		     probe = probe->next) {
 			cleanup_free char *name = str_printf("%s_%s_semaphore", p->name, probe->name);
-			Elf64_Sym sym = {.st_name = add_name(&o->names, name),
-					 .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_OBJECT),
-					 .st_other = STV_HIDDEN,
-					 .st_shndx = 1,
-					 .st_value = 2 * n,
-					 .st_size = 2};
 
-			strbuf_add(&o->symbols, &sym, sizeof(sym));
+			add_symbol(o, &(GElf_Sym){.st_name = add_name(&o->names, name),
+						  .st_info = GELF_ST_INFO(STB_GLOBAL, STT_OBJECT),
+						  .st_other = STV_HIDDEN,
+						  .st_shndx = 1,
+						  .st_value = 2 * n,
+						  .st_size = 2});
 			n++;
 		}
 	}
 	return n;
 }
 
-static int
-write_object(int fd, const struct ast *ast, const char *text, size_t len, struct error *err)
+/* The table of symbols, whose names are in section `names`; its memory is the caller's. */
+static void *
+add_symbols(struct object *o, size_t names)
 {
-	struct object o = {.elf = elf_begin(fd, ELF_C_WRITE, NULL)};
-	const Elf64_Sym none = {0};
+	size_t size = gelf_fsize(o->elf, ELF_T_SYM, 1, EV_CURRENT);
+	GElf_Shdr sh = {.sh_type = SHT_SYMTAB, .sh_link = (GElf_Word)names, .sh_entsize = size,
+			.sh_info = 1 /* no local symbols but the first */};
+	Elf_Scn *scn = add_section(o, ".symtab", &sh, xcalloc(o->n_symbols, size), o->n_symbols * size,
+				   o->class == ELFCLASS64 ? 8 : 4, ELF_T_SYM);
+
+	for (size_t i = 0; i < o->n_symbols; i++)
+		gelf_update_sym(elf_getdata(scn, NULL), (int)i, &o->symbols[i]);
+	return elf_getdata(scn, NULL)->d_buf;
+}
+
+static int
+write_object(int fd, int class, const struct ast *ast, const char *text, size_t len, struct error *err)
+{
+	struct object o = {.elf = elf_begin(fd, ELF_C_WRITE, NULL), .class = class};
+	const GElf_Shdr kept = {.sh_type = SHT_PROGBITS, .sh_flags = SHF_ALLOC | SHF_WRITE},
+			plain = {.sh_type = SHT_PROGBITS}, strings = {.sh_type = SHT_STRTAB};
 	cleanup_free char *counters = NULL, *copy = xcalloc(1, len + 1);
-	Elf64_Ehdr *head;
-	Elf64_Shdr *sh;
+	cleanup_free void *symbols = NULL;
+	GElf_Ehdr head;
 	Elf_Scn *scn;
 	size_t n;
 	int r = 0;
 
 	memcpy(copy, text, len);
-	if (!o.elf || !(head = elf64_newehdr(o.elf)))
+	if (!o.elf || !gelf_newehdr(o.elf, class) || !gelf_getehdr(o.elf, &head))
 		return error_set(err, EIO, "cannot make an object: %s", elf_errmsg(-1));
-	*head = (Elf64_Ehdr){.e_type = ET_REL, .e_machine = EM_X86_64, .e_version = EV_CURRENT};
-	memcpy(head->e_ident, ELFMAG, SELFMAG);
-	head->e_ident[EI_CLASS] = ELFCLASS64;
-	head->e_ident[EI_DATA] = ELFDATA2LSB;
 	strbuf_addc(&o.names, '\0');
 	strbuf_addc(&o.sections, '\0');
-	strbuf_add(&o.symbols, &none, sizeof(none));
+	add_symbol(&o, &(GElf_Sym){0});
 	n = add_counters(&o, ast);
 	counters = xcalloc(n + 1, 2);
-	add_section(&o, PROBES, SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, counters, 2 * n, 2, ELF_T_BYTE);
-	add_section(&o, PROVIDERS, SHT_PROGBITS, 0, copy, len + 1, 1, ELF_T_BYTE);
-	add_section(&o, ".note.GNU-stack", SHT_PROGBITS, 0, NULL, 0, 1, ELF_T_BYTE);
-	scn = add_section(&o, ".strtab", SHT_STRTAB, 0, o.names.data, o.names.len, 1, ELF_T_BYTE);
-	n = elf_ndxscn(scn);
-	scn = add_section(&o, ".symtab", SHT_SYMTAB, 0, o.symbols.data, o.symbols.len, 8, ELF_T_SYM);
-	sh = elf64_getshdr(scn);
-	sh->sh_link = (Elf64_Word)n;
-	sh->sh_info = 1; /* no local symbols but the first */
-	sh->sh_entsize = sizeof(Elf64_Sym);
+	add_section(&o, PROBES, &kept, counters, 2 * n, 2, ELF_T_BYTE);
+	add_section(&o, PROVIDERS, &plain, copy, len + 1, 1, ELF_T_BYTE);
+	add_section(&o, ".note.GNU-stack", &plain, NULL, 0, 1, ELF_T_BYTE);
+	scn = add_section(&o, ".strtab", &strings, o.names.data, o.names.len, 1, ELF_T_BYTE);
+	symbols = add_symbols(&o, elf_ndxscn(scn));
 	add_name(&o.sections, ".shstrtab");
-	scn = add_section(&o, ".shstrtab", SHT_STRTAB, 0, o.sections.data, o.sections.len, 1,
-			  ELF_T_BYTE);
+	scn = add_section(&o, ".shstrtab", &strings, o.sections.data, o.sections.len, 1, ELF_T_BYTE);
 	/* Its own name is in it twice: the table was taken before it moved. */
 	elf_getdata(scn, NULL)->d_buf = o.sections.data;
 	elf_getdata(scn, NULL)->d_size = o.sections.len;
-	head->e_shstrndx = (Elf64_Half)elf_ndxscn(scn);
-	if (elf_update(o.elf, ELF_C_WRITE) < 0)
+	head.e_ident[EI_DATA] = ELFDATA2LSB;
+	head.e_type = ET_REL;
+	head.e_machine = class == ELFCLASS64 ? EM_X86_64 : EM_386;
+	head.e_version = EV_CURRENT;
+	head.e_shstrndx = (GElf_Half)elf_ndxscn(scn);
+	if (!gelf_update_ehdr(o.elf, &head) || elf_update(o.elf, ELF_C_WRITE) < 0)
 		r = error_set(err, EIO, "cannot write an object: %s", elf_errmsg(-1));
 	elf_end(o.elf);
 	strbuf_done(&o.names);
 	strbuf_done(&o.sections);
-	strbuf_done(&o.symbols);
+	free(o.symbols);
 	return r;
 }
 
@@ -313,9 +332,9 @@ asks(int fd, const char *provider)
 	return found;
 }
 
-/* Has the object a site of that provider? */
+/* Has the object, which has to be of that class, a site of that provider? */
 static int
-has_site(const char *path, const char *provider, bool *ret, struct error *err)
+has_site(const char *path, int class, const char *provider, bool *ret, struct error *err)
 {
 	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
 	cleanup_elfsyms struct elfsyms *e = NULL;
@@ -325,6 +344,10 @@ has_site(const char *path, const char *provider, bool *ret, struct error *err)
 		return error_set_errno(err, errno, "cannot open %s", path);
 	if ((r = elfsyms_open(fd, -1, path, &e, err)) < 0)
 		return r;
+	if (elfsyms_is_32bit(e) != (class == ELFCLASS32))
+		return error_set(err, EINVAL, "%s is an object of %d bits, but those of %s are asked for", path,
+				 elfsyms_is_32bit(e) ? 32 : 64,
+				 class == ELFCLASS32 ? "32 (-32)" : "64 (-64)");
 	for (size_t i = 0; i < elfsyms_n_notes(e); i++)
 		*ret |= str_eq(elfsyms_note(e, i)->provider, provider);
 	*ret = *ret || asks(fd, provider);
@@ -335,6 +358,7 @@ int
 dt_usdt_object(struct dt *dt, const char *text, size_t len, const char *file,
 	       const struct strv *objects, const char *path, struct error *err)
 {
+	int class = dt->opts.model == MODEL_ILP32 ? ELFCLASS32 : ELFCLASS64;
 	cleanup_close int fd = -1;
 	struct ast *ast;
 	int r = parse(dt, text, len, file, &ast, err);
@@ -347,7 +371,7 @@ dt_usdt_object(struct dt *dt, const char *text, size_t len, const char *file,
 		if (p->kind != N_PROVIDER)
 			continue;
 		for (size_t i = 0; i < objects->n; i++)
-			if ((r = has_site(objects->v[i], p->name, &found, err)) < 0)
+			if ((r = has_site(objects->v[i], class, p->name, &found, err)) < 0)
 				return r;
 		if (!found)
 			return error_set(err, ENOENT,
@@ -357,5 +381,5 @@ dt_usdt_object(struct dt *dt, const char *text, size_t len, const char *file,
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return error_set_errno(err, errno, "cannot write %s", path);
-	return write_object(fd, ast, text, len, err);
+	return write_object(fd, class, ast, text, len, err);
 }

@@ -603,6 +603,58 @@ TEST(objects_and_headers_are_made)
 	check_has(error_message(&bad), "defines no provider");
 }
 
+/* A program of 32 bits without a libc; false where it cannot be made. */
+static bool
+make_narrow(const char *dir)
+{
+	static const char *const files[][2] = {
+		{"p.d", "provider p { probe a(int n, char *text); probe asked(); };\n"},
+		{"unistd.h", ""},
+		{"main.c",
+		 "#include \"p.h\"\n"
+		 "void _start(void);\n"
+		 "void\n_start(void)\n{\n"
+		 "	char text[] = \"on the stack\";\n"
+		 "	for (int i = -1; i < 2; i++)\n"
+		 "		P_A(i, text);\n"
+		 "	__asm__ volatile(\"int $0x80\" :: \"a\"(1), \"b\"(P_ASKED_ENABLED() ? 7 : 8));\n"
+		 "}\n"}};
+	cleanup_error struct error err = ERROR_INIT, none = ERROR_INIT;
+	cleanup_free char *d = str_printf("%s/p.d", dir), *h = str_printf("%s/p.h", dir),
+			  *o = str_printf("%s/p.o", dir), *c = str_printf("%s/main.c", dir),
+			  *m = str_printf("%s/main.o", dir), *out = str_printf("%s/narrow", dir);
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		cleanup_free char *path = str_printf("%s/%s", dir, files[i][0]);
+
+		check_ok(file_write_atomic(path, files[i][1], strlen(files[i][1]), 0600, &err), &err);
+	}
+	check_ok(RUN(&err, dtrace_path(), "-h", "-s", d, "-o", h), &err);
+	if (RUN(&none, "gcc", "-m32", "-O1", "-ffreestanding", "-fno-stack-protector", "-fno-pic", "-I", dir, "-c", c,
+		"-o", m) < 0)
+		return false;
+	check_ok(RUN(&err, dtrace_path(), "-32", "-G", "-s", d, "-o", o, m), &err);
+	check_ok(RUN(&err, "gcc", "-m32", "-nostdlib", "-static", "-no-pie", "-o", out, m, o), &err);
+	return true;
+}
+
+TEST(a_program_of_32_bits_has_probes)
+{
+	cleanup_free char *path = str_printf("%s/narrow", test_tmpdir()), *out = NULL;
+
+	need_first_pids();
+	if (!make_narrow(test_tmpdir()))
+		test_skip("needs a compiler for 32 bits");
+	out = dtrace((const char *const[]){"-c", path, "-n",
+					   "p$target:::a { printf(\"%d %d %s|\", args[0], args[0] < 0,"
+					   " copyinstr((uintptr_t)args[1])) } p$target:::asked {}"
+					   "proc:::exit /pid == $target/"
+					   "{ printf(\"%d\", curpsinfo->pr_wstat >> 8) }",
+					   NULL},
+		     NULL);
+	check_str(out, "-1 1 on the stack|0 0 on the stack|1 0 on the stack|7");
+}
+
 /* --- a process that runs already */
 
 static struct run_child

@@ -6,8 +6,10 @@
 #ifndef DTRACE_NOTE_
 #ifdef __LP64__
 #define DTRACE_WORD_ ".8byte "
+#define DTRACE_ARG_ "-8@"
 #else
 #define DTRACE_WORD_ ".4byte "
+#define DTRACE_ARG_ "-4@"
 #endif
 #define DTRACE_NOTE_(name, provider, probe, args) \
 	"9990: nop\n" \
@@ -41,7 +43,7 @@ volatile unsigned short vm_step__start_semaphore = 0;
 		__builtin_expect(vm_step__start_semaphore, 0); \
 	}))
 #define VM_STEP_START(arg0, arg1, arg2) \
-	__asm__ volatile(DTRACE_SITE("vm", "step__start", "-8@%0 -8@%1 -8@%2") \
+	__asm__ volatile(DTRACE_SITE("vm", "step__start", "" DTRACE_ARG_ "%0 " DTRACE_ARG_ "%1 " DTRACE_ARG_ "%2") \
 		:: "nor"((long)(arg0)), "nor"((long)(arg1)), "nor"((long)(arg2)))
 
 extern volatile unsigned short vm_step__done_semaphore;
@@ -53,7 +55,7 @@ volatile unsigned short vm_step__done_semaphore = 0;
 		__builtin_expect(vm_step__done_semaphore, 0); \
 	}))
 #define VM_STEP_DONE(arg0, arg1, arg2) \
-	__asm__ volatile(DTRACE_SITE("vm", "step__done", "-8@%0 -8@%1 -8@%2") \
+	__asm__ volatile(DTRACE_SITE("vm", "step__done", "" DTRACE_ARG_ "%0 " DTRACE_ARG_ "%1 " DTRACE_ARG_ "%2") \
 		:: "nor"((long)(arg0)), "nor"((long)(arg1)), "nor"((long)(arg2)))
 
 __asm__(".pushsection .dtrace.providers,\"G\",@progbits,vm.providers,comdat\n"

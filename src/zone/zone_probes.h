@@ -6,8 +6,10 @@
 #ifndef DTRACE_NOTE_
 #ifdef __LP64__
 #define DTRACE_WORD_ ".8byte "
+#define DTRACE_ARG_ "-8@"
 #else
 #define DTRACE_WORD_ ".4byte "
+#define DTRACE_ARG_ "-4@"
 #endif
 #define DTRACE_NOTE_(name, provider, probe, args) \
 	"9990: nop\n" \
@@ -41,7 +43,7 @@ volatile unsigned short zone_state__change_semaphore = 0;
 		__builtin_expect(zone_state__change_semaphore, 0); \
 	}))
 #define ZONE_STATE_CHANGE(arg0, arg1, arg2) \
-	__asm__ volatile(DTRACE_SITE("zone", "state__change", "-8@%0 -8@%1 -8@%2") \
+	__asm__ volatile(DTRACE_SITE("zone", "state__change", "" DTRACE_ARG_ "%0 " DTRACE_ARG_ "%1 " DTRACE_ARG_ "%2") \
 		:: "nor"((long)(arg0)), "nor"((long)(arg1)), "nor"((long)(arg2)))
 
 __asm__(".pushsection .dtrace.providers,\"G\",@progbits,zone.providers,comdat\n"
