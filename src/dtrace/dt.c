@@ -4,6 +4,7 @@
 #include <bpf/libbpf.h>
 #include <ctype.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -484,30 +485,49 @@ static const struct {
 	{"procfspath", "processes are those of /proc"},
 };
 
-/* "10hz", "1s", "200ms" */
-static int
-parse_rate(const char *value, uint64_t *ret)
+uint64_t
+dt_period(const char *rate)
 {
 	static const struct {
 		const char *suffix;
 		uint64_t ns;
-	} units[] = {{"ns", 1}, {"us", 1000}, {"ms", 1000000}, {"s", 1000000000}, {"sec", 1000000000}};
+	} units[] = {{"ns", 1},
+		     {"nsec", 1},
+		     {"us", 1000},
+		     {"usec", 1000},
+		     {"ms", 1000000},
+		     {"msec", 1000000},
+		     {"s", 1000000000},
+		     {"sec", 1000000000},
+		     {"m", 60000000000},
+		     {"min", 60000000000},
+		     {"h", 3600000000000},
+		     {"hour", 3600000000000},
+		     {"d", 86400000000000},
+		     {"day", 86400000000000}};
 	char *end;
-	unsigned long n = strtoul(value, &end, 10);
+	unsigned long n = strtoul(rate, &end, 10);
+	uint64_t ns = 0;
 
-	if (end == value || !n)
-		return -EINVAL;
-	if (!*end || str_eq(end, "hz")) {
-		*ret = 1000000000 / n;
+	if (end == rate || !n)
 		return 0;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		if (str_eq(end, units[i].suffix)) {
-			*ret = n * units[i].ns;
-			return 0;
-		}
-	}
-	return -EINVAL;
+	if (!*end || strcasecmp(end, "hz") == 0)
+		return 1000000000 / n;
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (strcasecmp(end, units[i].suffix) == 0)
+			return __builtin_mul_overflow(n, units[i].ns, &ns) ? 0 : ns;
+	return 0;
+}
+
+static int
+parse_rate(const char *value, uint64_t *ret)
+{
+	uint64_t ns = dt_period(value);
+
+	if (!ns)
+		return -EINVAL;
+	*ret = ns;
+	return 0;
 }
 
 /* "yes", "off", "UNSET" ... */

@@ -442,6 +442,8 @@ int dt_compile(struct dt *dt, const char *text, size_t len, const char *file, st
 bool dt_is_type(const char *name, void *arg);
 /* "name=value" or "name" */
 int dt_set_option(struct dt *dt, const char *assignment, struct error *err);
+/* Nanoseconds of "200ms", "1sec", or of "10hz" (or "10"), ten a second; 0 if it is no rate. */
+uint64_t dt_period(const char *rate);
 /* The same while the program runs: setopt(). */
 int dt_set_runtime_option(struct dt *dt, const char *assignment, struct error *err);
 /* "dtrace: description 'x' matched N probes" on stderr. */

@@ -94,6 +94,11 @@ whole_description(char kind, const char *text, size_t len, struct strbuf *b, str
 
 	for (size_t i = 0; i < len; i++)
 		parts += text[i] == ':';
+	if (parts == fields + 1 && *text == ':') { /* nothing in front of a ':' is no part */
+		text++;
+		len--;
+		parts--;
+	}
 	if (parts > fields)
 		return error_set_path(err, EINVAL, "D_PDESC_INVAL",
 				      "invalid probe description \"%.*s\": Overspecified probe description",

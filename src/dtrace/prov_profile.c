@@ -3,7 +3,6 @@
  * events.  N counts a second, or has a unit: 10ms, 1s, 5sec, 2m.
  */
 #include <linux/perf_event.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -13,37 +12,12 @@
 
 #define SHORTEST 200000 /* nanoseconds */
 
-/* Nanoseconds between firings, or 0 if the name is no rate. */
-static uint64_t
-period_of(const char *rate)
-{
-	static const struct {
-		const char *suffix;
-		uint64_t ns;
-	} units[] = {{"ns", 1},		 {"nsec", 1},	     {"us", 1000},
-		     {"usec", 1000},	 {"ms", 1000000},    {"msec", 1000000},
-		     {"s", 1000000000},	 {"sec", 1000000000}, {"m", 60000000000},
-		     {"min", 60000000000}, {"h", 3600000000000}, {"hour", 3600000000000},
-		     {"d", 86400000000000}, {"day", 86400000000000}};
-	char *end;
-	unsigned long n = strtoul(rate, &end, 10);
-
-	if (end == rate || !n)
-		return 0;
-	if (!*end || str_eq(end, "hz") || str_eq(end, "Hz"))
-		return 1000000000 / n;
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
-		if (str_eq(end, units[i].suffix))
-			return n * units[i].ns;
-	return 0;
-}
-
 static int
 clock_provide(struct dt *dt, const struct provider *ops, const char *prefix, const char *const part[4],
 	      const char *const *usual)
 {
 	const char *rate = str_after(part[3], prefix);
-	uint64_t period = rate ? period_of(rate) : 0;
+	uint64_t period = rate ? dt_period(rate) : 0;
 
 	if (period && period < SHORTEST) {
 		free(dt->why);
@@ -58,7 +32,7 @@ clock_provide(struct dt *dt, const struct provider *ops, const char *prefix, con
 	else if (!*part[3] || strpbrk(part[3], "*?["))
 		for (; *usual; usual++)
 			dt_probe_add(dt, ops, "profile", "", "", *usual,
-				     period_of(str_after(*usual, prefix)));
+				     dt_period(str_after(*usual, prefix)));
 	return 0;
 }
 
