@@ -348,6 +348,17 @@ check_writable(struct checker *c, const struct node *n, const struct node *to, s
 	return 0;
 }
 
+/* Before it is checked, when it may become something else: is it a name, or a part of what has one?
+ */
+static bool
+has_name(const struct node *n)
+{
+	while (n->left &&
+	       (n->kind == N_INDEX || (n->kind == N_OP1 && (n->op == OP_DOT || n->op == OP_ARROW))))
+		n = n->left;
+	return n->kind == N_IDENT;
+}
+
 void
 check_text_as_pointer(struct checker *c, struct node *n)
 {
@@ -377,7 +388,7 @@ static int
 check_assign(struct checker *c, struct node *n, struct error *err)
 {
 	struct dt *dt = c->dt;
-	bool assigning = c->assigning;
+	bool assigning = c->assigning, named = has_name(n->left);
 	int r;
 
 	if (n->left->kind == N_INDEX && n->left->left->kind == N_AGG)
@@ -402,7 +413,8 @@ check_assign(struct checker *c, struct node *n, struct error *err)
 	if (r < 0)
 		return r;
 	if (!n->left->is_lvalue)
-		return d_error(err, n->line, "D_OP_LVAL", "operand of \"=\" cannot be assigned to");
+		return d_error(err, n->line, named ? "D_OP_WRITE" : "D_OP_LVAL",
+			       "operand of \"=\" cannot be assigned to");
 	if ((r = check_writable(c, n, n->left, err)) < 0)
 		return r;
 	if (!n->left->type) { /* the first assignment gives the type */
@@ -481,7 +493,7 @@ static int
 check_unary(struct checker *c, struct node *n, struct error *err)
 {
 	struct dt *dt = c->dt;
-	bool assigning = c->assigning;
+	bool assigning = c->assigning, named = has_name(n->left);
 	int r;
 
 	if (n->op == OP_DOT || n->op == OP_ARROW)
@@ -522,7 +534,7 @@ check_unary(struct checker *c, struct node *n, struct error *err)
 	case OP_POSTINC:
 	case OP_POSTDEC:
 		if (!n->left->is_lvalue)
-			return d_error(err, n->line, "D_OP_LVAL",
+			return d_error(err, n->line, named ? "D_OP_WRITE" : "D_OP_LVAL",
 				       "operand of \"%s\" must be a variable", op_name(n->op));
 		if (!n->left->type)
 			n->left->type = n->left->ident->type = dt->t_long;

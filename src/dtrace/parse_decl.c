@@ -527,6 +527,17 @@ parse_declaration(struct parser *p, struct node_list *list, struct error *err)
 
 static int parse_statement(struct parser *p, struct node_list *list, struct error *err);
 
+/* Of the whole program, wherever it stands. */
+static int
+parse_pragma(struct parser *p, struct error *err)
+{
+	struct node *n = node_new(p->lex.arena, N_PRAGMA, p->lex.token_line);
+
+	n->text = p->lex.text;
+	node_list_add(p->top, n);
+	return lex_next(&p->lex, err);
+}
+
 static int
 parse_block(struct parser *p, struct node **ret, struct error *err)
 {
@@ -537,7 +548,8 @@ parse_block(struct parser *p, struct node **ret, struct error *err)
 	while (r == 0 && !lex_is(&p->lex, '}')) {
 		if (p->lex.token == T_EOF)
 			return parse_fail(p, "\"}\"", err);
-		r = parse_statement(p, &list, err);
+		r = p->lex.token == T_PRAGMA ? parse_pragma(p, err)
+					     : parse_statement(p, &list, err);
 	}
 	if (r < 0)
 		return r;
@@ -893,13 +905,8 @@ parse_top(struct parser *p, struct node_list *list, struct error *err)
 		     {"translator", parse_translator},
 		     {"provider", parse_provider}};
 
-	if (p->lex.token == T_PRAGMA) {
-		struct node *n = node_new(p->lex.arena, N_PRAGMA, p->lex.token_line);
-
-		n->text = p->lex.text;
-		node_list_add(list, n);
-		return lex_next(&p->lex, err);
-	}
+	if (p->lex.token == T_PRAGMA)
+		return parse_pragma(p, err);
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
 		if (lex_is_word(&p->lex, forms[i].word))
 			return forms[i].parse(p, list, err);
@@ -914,8 +921,8 @@ parse_program(const char *text, size_t len, const char *file, const struct parse
 {
 	cleanup_ast struct ast *ast = xcalloc(1, sizeof(*ast));
 	cleanup_map struct map *typedefs = map_new(NULL);
-	struct parser p = {.opts = opts, .typedefs = typedefs};
 	struct node_list list;
+	struct parser p = {.opts = opts, .typedefs = typedefs, .top = &list};
 	int r;
 
 	ast->arena = arena_new();

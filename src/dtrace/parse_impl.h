@@ -8,17 +8,19 @@
 
 #define MAX_NESTING 200
 
-struct parser {
-	struct lexer lex;
-	const struct parse_opts *opts;
-	struct map *typedefs; /* of the program */
-	int nesting;
-};
-
 /* A list being built. */
 struct node_list {
 	struct node *first, **tail;
 };
+
+struct parser {
+	struct lexer lex;
+	const struct parse_opts *opts;
+	struct map *typedefs; /* of the program */
+	struct node_list *top; /* what stands outside of clauses, and all pragmas */
+	int nesting;
+};
+
 void node_list_init(struct node_list *l);
 void node_list_add(struct node_list *l, struct node *n);
 
