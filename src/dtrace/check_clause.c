@@ -471,19 +471,21 @@ check_speculation(struct checker *c, const struct node *n, const struct ident *r
 	const char *tag = NULL, *why = NULL;
 
 	if (a == A_SPECULATE) {
-		tag = cl->speculates ? "D_SPEC_SPEC" : cl->commits ? "D_SPEC_COMM"
-					       : cl->shows     ? "D_SPEC_DREC"
-							       : NULL;
+		tag = cl->speculates ? "D_SPEC_SPEC"
+		      : cl->commits  ? "D_SPEC_COMM"
+		      : cl->records  ? "D_SPEC_DREC"
+				     : NULL;
 		why = cl->speculates ? "may not be used twice in a clause"
 		      : cl->commits  ? "may not follow commit( )"
 				     : "may not follow data-recording actions";
 		cl->speculates = true;
 	} else if (a == A_COMMIT || a == A_DISCARD) {
 		if (a == A_COMMIT)
-			tag = cl->commits ? "D_COMM_COMM" : cl->shows ? "D_COMM_DREC" : NULL;
+			tag = cl->commits ? "D_COMM_COMM" : cl->records ? "D_COMM_DREC" : NULL;
 		why = cl->commits ? "may not follow commit( )"
 				  : "may not follow data-recording actions";
 		cl->commits |= a == A_COMMIT;
+		cl->shows &= !cl->commits; /* what is committed has lines of its own */
 	} else if (cl->commits && is_recording(a)) {
 		tag = "D_DREC_COMM";
 		why = "records data and may not follow commit( )";
@@ -627,7 +629,9 @@ check_action(struct checker *c, struct node *n, const struct ident *row, struct 
 	if (c->clause->conditional && a->bit >= 64)
 		return d_error(err, n->line, "D_UNKNOWN",
 			       "a clause with if may have 64 actions at most");
-	if (is_recording(row->action) || (row->destructive && !c->dt->opts.quiet)) {
+	c->clause->records |= is_recording(row->action);
+	if (is_recording(row->action) ||
+	    (row->destructive && !c->dt->opts.quiet && !c->clause->commits)) {
 		c->clause->shows = true;
 		begin_record(c->clause);
 	}

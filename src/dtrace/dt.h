@@ -227,6 +227,7 @@ struct clause {
 	bool conditional; /* `if` inside: a mask behind the head tells which acts were done */
 	unsigned n_acts;
 	bool shows; /* there is something to print */
+	bool records; /* what speculate() and commit() may not follow */
 	bool speculates, commits;
 	size_t n_probes; /* it is enabled on */
 };

@@ -92,13 +92,37 @@ is_typedef(struct parser *p, const char *name)
 	return p->opts && p->opts->is_type && p->opts->is_type(name, p->opts->arg);
 }
 
+static const char *
+skip_white(const char *p, const char *end)
+{
+	while (p < end && isspace((unsigned char)*p))
+		p++;
+	return p;
+}
+
+/* At the module of module`type? */
+static bool
+at_scoped_typedef(struct parser *p)
+{
+	const char *end = p->lex.end, *from = skip_white(p->lex.p, end), *to;
+	cleanup_free char *name = NULL;
+
+	if (p->lex.token != T_IDENT || from == end || *from != '`')
+		return false;
+	to = from = skip_white(from + 1, end);
+	while (to < end && (isalnum((unsigned char)*to) || *to == '_'))
+		to++;
+	name = xstrndup(from, (size_t)(to - from));
+	return is_typedef(p, name);
+}
+
 bool
 parse_at_type(struct parser *p)
 {
 	if (p->lex.token != T_IDENT)
 		return false;
 	return word_in(p->lex.text, base_words, ARRAY_SIZE(base_words)) || at_qualifier(p) ||
-	       is_typedef(p, p->lex.text);
+	       is_typedef(p, p->lex.text) || at_scoped_typedef(p);
 }
 
 static int
@@ -319,6 +343,12 @@ parse_specifiers(struct parser *p, struct type_expr **ret, enum storage *storage
 				return r;
 			done = true;
 			continue;
+		}
+		if (!done && !words.len &&
+		    at_scoped_typedef(p)) { /* types are looked for everywhere anyhow */
+			if ((r = lex_next(&p->lex, err)) < 0 || (r = lex_next(&p->lex, err)) < 0)
+				return r;
+			word = p->lex.text;
 		}
 		if (done || (words.len && parse_at_tag(p)) || (words.len && !word_in(word, base_words, ARRAY_SIZE(base_words))) ||
 		    (!words.len && !parse_at_type(p)))

@@ -41,6 +41,8 @@ rt_index(rt_t *rt, const char *s, const char *sub, u64 size, long from)
 
 	if (from < 0)
 		from = 0;
+	if ((u64)from > len && !get(sub, 0, size)) /* nothing stands at the end, too */
+		from = (long)len;
 	for (rt->i = (u64)from; can_loop && rt->i <= len; rt->i++)
 		if (matches(rt, s, sub, rt->i, size))
 			return (long)rt->i;
