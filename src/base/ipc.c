@@ -465,6 +465,17 @@ ipc_listen(struct event_loop *l, const char *path, unsigned mode, ipc_request_fn
 }
 
 void
+ipc_server_stop(struct ipc_server *s)
+{
+	if (!s->source)
+		return;
+	event_source_free(s->source);
+	s->source = NULL;
+	unlink(s->path);
+	close(s->fd);
+}
+
+void
 ipc_server_free(struct ipc_server *s)
 {
 	struct ipc_client *c;
@@ -473,9 +484,7 @@ ipc_server_free(struct ipc_server *s)
 		return;
 	while ((c = ipc_client_next(s, NULL)))
 		client_drop(c);
-	event_source_free(s->source);
-	close(s->fd);
-	unlink(s->path);
+	ipc_server_stop(s);
 	free(s->path);
 	free(s);
 }

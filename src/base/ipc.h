@@ -54,6 +54,7 @@ typedef void ipc_closed_fn(struct ipc_client *c, void *arg); /* c dies after thi
 /* Binds path (an old socket there is replaced) with mode; closed may be NULL. */
 int ipc_listen(struct event_loop *l, const char *path, unsigned mode, ipc_request_fn *request,
 	       ipc_closed_fn *closed, void *arg, struct ipc_server **ret, struct error *err);
+void ipc_server_stop(struct ipc_server *s); /* takes no more clients; removes the socket */
 void ipc_server_free(struct ipc_server *s); /* closes every client; removes the socket */
 DEFINE_CLEANUP(ipc_server_free, struct ipc_server *);
 

@@ -156,6 +156,8 @@ anon_finish(struct anon *a, int status, const struct error *err)
 {
 	struct json *answer;
 
+	/* Who has the answer may start the next one, which listens in the same place. */
+	ipc_server_stop(a->server);
 	if (a->client && err && err->code) {
 		ipc_reply_error(a->client, err);
 	} else if (a->client) {
