@@ -213,6 +213,13 @@ fold(enum op op, int64_t a, int64_t b, bool is_signed, int64_t *ret)
 	return false;
 }
 
+/* $$1 == NULL: that -xdefaultargs put "" for an argument that was not given. */
+static bool
+asks_if_given(const struct node *a, const struct node *b)
+{
+	return a->kind == N_STRING && a->name && !a->text_len && is_null(b);
+}
+
 static int
 check_binary(struct checker *c, struct node *n, struct error *err)
 {
@@ -233,6 +240,8 @@ check_binary(struct checker *c, struct node *n, struct error *err)
 		if ((!is_text(dt, l->type) && !is_null(l)) || (!is_text(dt, r->type) && !is_null(r)))
 			return bad_operand(n, err);
 		n->type = dt->t_int;
+		if (asks_if_given(l, r) || asks_if_given(r, l))
+			node_set_const(n, n->op == OP_EQ || n->op == OP_LE || n->op == OP_GE);
 		return 0;
 	}
 	if (!dt_is_scalar(dt, l->type) || !dt_is_scalar(dt, r->type))
@@ -489,6 +498,28 @@ check_member(struct checker *c, struct node *n, struct error *err)
 	return 0;
 }
 
+/*
+ * !a[k] and !self->x of what nothing was assigned to so far: as if x++ had made it.  In a predicate
+ * that waits until the actions were looked at.
+ */
+static bool
+unary_makes(struct checker *c, const struct node *n)
+{
+	const struct node *name = n->left->kind == N_INDEX ? n->left->left : n->left;
+	const struct ident *v;
+
+	if (n->op >= OP_PREINC)
+		return true;
+	if (c->looks_first || c->n_params || n->op == OP_DEREF || n->op == OP_ADDR ||
+	    name->kind != N_IDENT || name->scope == SCOPE_KERNEL)
+		return false;
+	if (name->scope == SCOPE_GLOBAL &&
+	    (name == n->left || ident_lookup(name->name) || map_has(c->dt->inlines, name->name)))
+		return false;
+	v = var_find(c->dt, name->scope, name->name);
+	return !v || !v->type;
+}
+
 static int
 check_unary(struct checker *c, struct node *n, struct error *err)
 {
@@ -500,12 +531,13 @@ check_unary(struct checker *c, struct node *n, struct error *err)
 		return check_member(c, n, err);
 	if (n->op >= OP_PREINC && check_once(c, n))
 		return check_expr(c, n, err);
-	/* x++ makes x, as x += 1 would. */
-	c->assigning |= n->op >= OP_PREINC;
+	c->assigning |= unary_makes(c, n);
 	r = check_expr(c, n->left, err);
 	c->assigning = assigning;
 	if (r < 0)
 		return r;
+	if (!n->left->type)
+		n->left->type = n->left->ident->type = dt->t_long;
 	n->is_user = n->left->is_user;
 	switch (n->op) {
 	case OP_DEREF:
@@ -536,8 +568,6 @@ check_unary(struct checker *c, struct node *n, struct error *err)
 		if (!n->left->is_lvalue)
 			return d_error(err, n->line, named ? "D_OP_WRITE" : "D_OP_LVAL",
 				       "operand of \"%s\" must be a variable", op_name(n->op));
-		if (!n->left->type)
-			n->left->type = n->left->ident->type = dt->t_long;
 		if ((r = check_writable(c, n, n->left, err)) < 0)
 			return r;
 		if (!dt_is_scalar(dt, n->left->type))
@@ -568,14 +598,57 @@ is_action(const struct node *n)
 	return n->kind == N_AGG || (n->kind == N_CALL && n->ident && n->ident->kind == ID_ACTION);
 }
 
+/*
+ * Of a constant, c ? a : b is a or b; nobody looks at the other.  1: n, whose condition is checked
+ * then, has become that one, which is not.
+ */
+static int
+choose_branch(struct checker *c, struct node *n, struct error *err)
+{
+	struct node *next = n->next;
+	int r = check_expr(c, n->left, err);
+
+	if (r < 0 || !n->left->is_const)
+		return r;
+	*n = *(n->left->value ? n->right : n->third);
+	n->next = next;
+	return 1;
+}
+
+/* Is n something that stands as a statement only: an action, an aggregation, a choice of such? */
+static bool
+holds_action(const struct node *n)
+{
+	const struct ident *row = n->kind == N_CALL ? ident_lookup(n->name) : NULL;
+
+	if (n->kind == N_COND)
+		return holds_action(n->right) || holds_action(n->third);
+	return n->kind == N_AGG || (row && row->kind == ID_ACTION) ||
+	       (n->kind == N_OP2 && n->op == OP_ASSIGN && n->left->kind == N_AGG);
+}
+
+int
+check_choice(struct checker *c, struct node *n, struct error *err)
+{
+	int r = 1;
+
+	while (r == 1 && n->kind == N_COND && holds_action(n))
+		if ((r = choose_branch(c, n, err)) == 0)
+			return d_error(err, n->line, "D_OP_ACT",
+				       "an action is no operand of ?:, unless its condition is a "
+				       "constant");
+	return r < 0 ? r : 0;
+}
+
 static int
 check_cond(struct checker *c, struct node *n, struct error *err)
 {
 	struct dt *dt = c->dt;
-	int r;
+	int r = choose_branch(c, n, err);
 
-	if ((r = check_expr(c, n->left, err)) < 0 || (r = check_expr(c, n->right, err)) < 0 ||
-	    (r = check_expr(c, n->third, err)) < 0)
+	if (r != 0)
+		return r < 0 ? r : check_expr(c, n, err);
+	if ((r = check_expr(c, n->right, err)) < 0 || (r = check_expr(c, n->third, err)) < 0)
 		return r;
 	if (!dt_is_scalar(dt, n->left->type))
 		return d_error(err, n->line, "D_OP_SCALAR", "the condition of ?: must be a scalar");

@@ -18,6 +18,7 @@ struct checker {
 	struct probe **probes; /* that the clause matches, for args[] */
 	size_t n_probes;
 	bool assigning;		   /* the left side of =: names may be made */
+	bool looks_first;          /* at a predicate, before its actions, which may make names */
 	const struct ctf_type *assign_type;
 	const struct param *params;
 	size_t n_params;
@@ -29,6 +30,11 @@ struct checker {
 int prototype_mismatch(const struct node *n, const struct ident *row, int args,
 		       struct error *err);
 int check_expr(struct checker *c, struct node *n, struct error *err);
+/*
+ * n is a statement: c ? action : other with a constant c becomes what is done, as scripts choose by
+ * their options.
+ */
+int check_choice(struct checker *c, struct node *n, struct error *err);
 void node_set_const(struct node *n, int64_t value);
 /* n, a cast: if it is one of text to something else, that is a copy in memory like alloca()'s. */
 void check_text_as_pointer(struct checker *c, struct node *n);

@@ -669,6 +669,8 @@ check_statements(struct checker *c, struct node *n, struct error *err)
 				r = check_statements(c, n->third->body, err);
 			break;
 		default:
+			if ((r = check_choice(c, e, err)) < 0)
+				return r;
 			row = e->kind == N_CALL ? ident_lookup(e->name) : NULL;
 			if (e->kind == N_OP2 && e->op == OP_ASSIGN && e->left->kind == N_AGG)
 				r = check_aggregate(c, e, err);
@@ -765,7 +767,10 @@ check_clause(struct checker *c, struct node *n, struct error *err)
 		}
 	}
 	pred = n->left ? node_clone(c->ast->arena, n->left) : NULL;
-	if ((r = check_predicate(c, n, &none)) == 0) {
+	c->looks_first = true;
+	r = check_predicate(c, n, &none);
+	c->looks_first = false;
+	if (r == 0) {
 		dt->region = "action list";
 		r = check_statements(c, n->body, err);
 	} else { /* it may use what the actions make */
