@@ -244,6 +244,9 @@ run(const struct test_zone *p, const char *const *args, int *ret)
 
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
+/* What waits for something to happen has its end, should it never. */
+#define OR_NEVER " tick-60s { exit(7); }"
+
 TEST(what_a_zone_sees)
 {
 	static const struct {
@@ -265,7 +268,7 @@ TEST(what_a_zone_sees)
 		 0, "0|||0"},
 		{{"-qn", "BEGIN { trace(*(int *)0xffffffff81000000); } ERROR { exit(4); }"}, 4, ""},
 		{{"-qn", "BEGIN { trace(copyinstr(0x400000)); } tick-1s { exit(0); }"}, 0, "invalid user access (0x400000)"},
-		{{"-qn", "syscall::execve:entry { trace(*(int *)(arg0 | 0xffff800000000000)); } tick-1s { exit(0); }"},
+		{{"-qn", "syscall::execve:entry { n++; trace(*(int *)(arg0 | 0xffff800000000000)); } tick-1s /n/ { exit(0); }" OR_NEVER},
 		 0, "invalid kernel access"},
 		{{"-qn", "syscall::execve:entry { printf(\"%s\", stringof(copyin(arg0, 9))); exit(0); }"}, 0, "/bin/cat"},
 		{{"-n", "BEGIN { trace(`jiffies); }"}, 1, "DTrace requires additional privileges"},
@@ -347,9 +350,6 @@ make_accounts(const char *name, const char *user_attr)
 }
 
 /* --- stacks without frame pointers */
-
-/* What waits for a whole stack has its end, should there be none. */
-#define OR_NEVER " tick-60s { exit(7); }"
 
 /* The program that has them, under that name where any user may run it. */
 static const char *
@@ -564,7 +564,8 @@ TEST(what_a_user_of_a_zone_sees)
 		grab = run(&p, ARGS("-p", text, "-n", "BEGIN { exit(0); }"), &status);
 		check_has(grab, "No such process");
 		free(text);
-		pid = a_process(&p, "syscall:::entry /execname == \"sh\"/ { printf(\"%d\", pid); exit(0); }", &status);
+		/* the shell that stays, not one that is about to become another program */
+		pid = a_process(&p, "syscall:::entry /execname == \"sh\" && ppid == 1/ { printf(\"%d\", pid); exit(0); }", &status);
 		check_int(pid, >, 1);
 		text = str_printf("%d", (int)pid);
 		free(grab);

@@ -2,6 +2,7 @@
  * What stable providers say: testdata/provoke.c makes a thing happen, and the members of the
  * probe's arguments have the values they must have.  What needs kprobes is in testdata/node.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
@@ -17,19 +18,35 @@
 #include "base/test.h"
 #include "os/run.h"
 
+/*
+ * provoke by a name ($$1) that nobody else's processes have, and so its execname: another run of this
+ * test may be under way on the machine.
+ */
+static const char *
+our_name(void)
+{
+	static char name[16];
+	char path[4096];
+
+	snprintf(name, sizeof(name), "provoke%d", (int)getpid());
+	snprintf(path, sizeof(path), "%s/%s", test_tmpdir(), name);
+	require(symlink(test_built("src/dtrace/dtrace-provoke"), path) == 0 || errno == EEXIST);
+	return name;
+}
+
 /* Output of a program while provoke does something, not held by dtrace: timeout's child. */
 static char *
 provoke(const char *what, const char *file, const char *program)
 {
+	const char *name = our_name();
 	cleanup_free char *dtrace = xstrdup(test_built("src/dtrace/dtrace"));
 	cleanup_free char *lib = str_printf("-xsyslibdir=%s", test_data("src/dtrace/lib"));
-	cleanup_free char *command = str_printf("timeout 60 %s %s %s",
-						test_built("src/dtrace/dtrace-provoke"), what, file);
+	cleanup_free char *command = str_printf("timeout 60 %s/%s %s %s", test_tmpdir(), name, what, file);
 	cleanup_error struct error err = ERROR_INIT;
 	char *out = NULL;
 	int status;
 
-	if (run_capture((const char *const[]){dtrace, lib, "-xstrsize=80", "-q", "-c", command, "-n", program, NULL},
+	if (run_capture((const char *const[]){dtrace, lib, "-xstrsize=80", "-q", "-xargref", "-c", command, "-n", program, name, NULL},
 			&out, &status, &err) < 0)
 		return str_printf("%s", error_message(&err));
 	/* what dtrace ends its output with: see testdata/run */
@@ -45,9 +62,10 @@ need_root(void)
 		test_skip("needs root and a kernel with BTF");
 }
 
-/* State changes may be seen in whatever thread is interrupted. */
-#define OUR_PORT "args[3]->tcps_lport / 10 == 404 || args[3]->tcps_rport / 10 == 404"
-#define OURS "execname == \"dtrace-provoke\""
+#define OURS "execname == $$1"
+/* State changes may be seen in whatever thread is interrupted, and others may have the same ports. */
+#define OUR_NET "syscall::unshare:return /" OURS "/ { net = curthread->nsproxy->net_ns }"
+#define OUR_SOCKET "((struct sock *)arg1)->__sk_common.skc_net.net == net"
 
 static const struct {
 	const char *what, *program, *out;
@@ -76,11 +94,11 @@ static const struct {
 	 " END { printa(\"%d%d %@d \", @) }",
 	 "01 1 10 1 "},
 	{"thread",
-	 "proc:::lwp-create /" OURS "/ { printf(\"%d %d %d %s %s \", args[1]->pr_pid == pid,"
-	 " args[0]->pr_lwpid != pid, args[1]->pr_nlwp, args[0]->pr_clname, args[0]->pr_name) }"
+	 "proc:::lwp-create /" OURS "/ { printf(\"%d %d %d %s %d \", args[1]->pr_pid == pid,"
+	 " args[0]->pr_lwpid != pid, args[1]->pr_nlwp, args[0]->pr_clname, args[0]->pr_name == $$1) }"
 	 "proc:::create /" OURS "/ { printf(\"a process\") }"
 	 "proc:::lwp-exit /" OURS "/ { printf(\"%d\", tid == pid) }",
-	 "1 1 2 TS dtrace-provoke 01"},
+	 "1 1 2 TS 1 01"},
 	{"thread", "sysinfo:::nthreads /" OURS "/ { printf(\"%d\", arg0) }", "1"},
 	{"thread",
 	 "syscall::exit_group:entry /" OURS "/ { printf(\"%d %d %d %d %c %d %d %d\","
@@ -96,20 +114,20 @@ static const struct {
 	 "1 0 0 1 1 1"},
 	/* a connection, from both ends, and where it came from */
 	{"tcp",
-	 "tcp:::connect-established, tcp:::accept-established /" OUR_PORT "/ { printf(\"%s %d %d %s:%d > %s:%d %x %d %s\\n\","
+	 OUR_NET "tcp:::connect-established, tcp:::accept-established /" OUR_SOCKET "/ { printf(\"%s %d %d %s:%d > %s:%d %x %d %s\\n\","
 	 " probename, args[2]->ip_ver, args[3]->tcps_active, args[2]->ip_saddr, args[4]->tcp_sport,"
 	 " args[2]->ip_daddr, args[4]->tcp_dport, args[4]->tcp_flags, args[4]->tcp_offset,"
 	 " tcp_state_string[args[3]->tcps_state]) }",
 	 "connect-established 4 1 127.0.0.1:4040 > 127.0.0.1:4041 12 20 state-established\n"
 	 "accept-established 4 0 127.0.0.1:4041 > 127.0.0.1:4040 10 20 state-established\n"},
 	{"tcp6",
-	 "tcp:::connect-established, tcp:::accept-established /" OUR_PORT "/ { printf(\"%d %d %s:%d > %s:%d %s\\n\","
+	 OUR_NET "tcp:::connect-established, tcp:::accept-established /" OUR_SOCKET "/ { printf(\"%d %d %s:%d > %s:%d %s\\n\","
 	 " args[2]->ip_ver, args[3]->tcps_active, args[2]->ip_saddr, args[4]->tcp_sport,"
 	 " args[2]->ip_daddr, args[4]->tcp_dport, xlate <conninfo_t> ((struct sock *)arg1).ci_protocol) }",
 	 "6 1 ::1:4040 > ::1:4041 ipv6\n6 0 ::1:4041 > ::1:4040 ipv6\n"},
 	/* the tracepoint alone, as this runs where functions cannot be hooked, too */
 	{"tcp",
-	 "tcp::inet_sock_set_state:state-change /" OUR_PORT "/ { printf(\"%d %s to %s\\n\", args[3]->tcps_lport,"
+	 OUR_NET "tcp::inet_sock_set_state:state-change /" OUR_SOCKET "/ { printf(\"%d %s to %s\\n\", args[3]->tcps_lport,"
 	 " tcp_state_string[args[5]->tcps_state], tcp_state_string[args[3]->tcps_state]) }",
 	 "4040 state-closed to state-listen\n"
 	 "4041 state-closed to state-syn-sent\n"
@@ -117,14 +135,14 @@ static const struct {
 	 "4040 state-syn-received to state-established\n"
 	 "4041 state-established to state-fin-wait-1\n"
 	 "4040 state-established to state-close-wait\n"
-	 "4040 state-close-wait to state-last-ack\n"
 	 "4041 state-fin-wait-1 to state-fin-wait-2\n"
+	 "4040 state-close-wait to state-last-ack\n"
 	 "4041 state-fin-wait-2 to state-closed\n"
 	 "0 state-last-ack to state-closed\n"
 	 "4040 state-listen to state-closed\n"},
 	/* its numbers when the client has sent five bytes and closes: relative to the first */
 	{"tcp",
-	 "tcp::inet_sock_set_state:state-change /(" OUR_PORT ") && args[3]->tcps_state == TCP_STATE_FIN_WAIT_1/ {"
+	 OUR_NET "tcp::inet_sock_set_state:state-change /" OUR_SOCKET " && args[3]->tcps_state == TCP_STATE_FIN_WAIT_1/ {"
 	 " printf(\"%d %d %d %d %d \", args[3]->tcps_addr == args[1]->cs_addr, args[3]->tcps_local,"
 	 " args[3]->tcps_rport, args[3]->tcps_suna - args[3]->tcps_iss, args[3]->tcps_snxt - args[3]->tcps_suna);"
 	 " printf(\"%d %d %d \", args[3]->tcps_rnxt == args[3]->tcps_rack,"
@@ -134,8 +152,8 @@ static const struct {
 	 " && args[3]->tcps_rto <= 120000, args[3]->tcps_retransmit, args[3]->tcps_raddr) }",
 	 "1 1 4040 6 0 1 1 1 65536 1 1 1 32768 1 0 127.0.0.1"},
 	/* a port that nobody listens on answers with a reset; a SYN that nobody answers is sent again */
-	{"refused", "mib:::tcpOutRsts { @ = sum(arg0) } END { printa(\"%@d\", @) }", "1"},
-	{"again", "tcp::inet_sock_set_state:state-change /args[3]->tcps_lport == 4043/ { printf(\"%s \","
+	{"refused", "mib:::tcpOutRsts /" OURS "/ { @ = sum(arg0) } END { printa(\"%@d\", @) }", "1"},
+	{"again", OUR_NET "tcp::inet_sock_set_state:state-change /" OUR_SOCKET " && args[3]->tcps_lport == 4043/ { printf(\"%s \","
 	 " tcp_state_string[args[3]->tcps_state]) }", "state-syn-sent state-closed "},
 };
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -93,6 +94,24 @@ client(int family, int i, int flags)
 	return fd;
 }
 
+static struct tcp_info
+info_of(int fd)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	need(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len), "TCP_INFO");
+	return info;
+}
+
+static void
+wait_state(int fd, int state)
+{
+	while (info_of(fd).tcpi_state != state)
+		poll(NULL, 0, 1);
+}
+
+/* Each step waits until the one before is known at both ends: the order is always the same. */
 static void
 talk(int family)
 {
@@ -103,9 +122,14 @@ talk(int family)
 	need(peer, "accept");
 	need(write(fd, "hello", 5), "write");
 	need(read(peer, text, 5), "read");
-	close(fd);
-	need(read(peer, text, 1), "read");
+	while (info_of(fd).tcpi_unacked)
+		poll(NULL, 0, 1);
+	need(shutdown(fd, SHUT_WR), "shutdown");
+	wait_state(fd, TCP_FIN_WAIT2);
+	need(shutdown(peer, SHUT_WR), "shutdown");
+	wait_state(peer, TCP_CLOSE);
 	close(peer);
+	close(fd);
 }
 
 static void tcp(const char *file) { talk(AF_INET); }
