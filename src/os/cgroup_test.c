@@ -140,7 +140,7 @@ TEST(kill_reaches_every_generation)
 	check_int(waitpid(pid, &status, 0), ==, pid);
 	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	close(fd);
-	for (int i = 0; i < 1000 && cgroup_remove(path, NULL) == -EBUSY; i++)
+	for (int i = 0; i < 60000 && cgroup_remove(path, NULL) == -EBUSY; i++)
 		usleep(1000);
 	remove_cgroup();
 }
