@@ -194,9 +194,9 @@ void gen_stack(struct gen *g, struct place to, size_t size, bool user);
 void gen_stack_value(struct gen *g, const struct node *n, struct place to);
 /* gen_act.c */
 void gen_pid_to(struct gen *g, struct place to);
-/* sym(), usym() and their like: the address, a process's behind that one's number. */
-int gen_named_address(struct gen *g, struct node *n, const struct rec *rec, struct place to,
-		      struct error *err);
+/* The value of n to a place, as rec says; pad: zeros behind a text. */
+int gen_value(struct gen *g, struct node *n, const struct rec *rec, struct place to, bool pad,
+	      struct error *err);
 /* gen_builtin.c: the process above, the thread below, as the kernel numbers them, into r0. */
 void gen_thread(struct gen *g);
 /* func.c */

@@ -16,28 +16,27 @@ gen_pid_to(struct gen *g, struct place to)
 	asm_store(&g->a, 8, to.reg, to.off, R0);
 }
 
-int
-gen_named_address(struct gen *g, struct node *n, const struct rec *rec, struct place to,
-		  struct error *err)
+/* sym(), usym() and their like: the address, a process's behind that one's number. */
+static int
+gen_named_address(struct gen *g, struct node *n, bool user, struct place to, struct error *err)
 {
-	struct place address = {to.reg, to.off + (rec->kind == REC_USYM ? 8 : 0)};
+	struct place address = {to.reg, to.off + (user ? 8 : 0)};
 	int r;
 
-	if (rec->kind == REC_USYM)
+	if (user)
 		gen_pid_to(g, to);
 	if ((r = gen_scalar(g, n->args, err)) < 0)
 		return r;
 	asm_store(&g->a, 8, address.reg, address.off, R0);
-	if (rec->kind == REC_USYM)
+	if (user)
 		gen_note_mapping(g, address);
 	return 0;
 }
 
-/* One value into the record, as its rec says. */
-static int
-gen_record(struct gen *g, struct node *n, const struct rec *rec, struct error *err)
+int
+gen_value(struct gen *g, struct node *n, const struct rec *rec, struct place to, bool pad,
+	  struct error *err)
 {
-	struct place to = gen_record_at(g, rec->offset);
 	int r;
 
 	switch (rec->kind) {
@@ -47,7 +46,7 @@ gen_record(struct gen *g, struct node *n, const struct rec *rec, struct error *e
 		asm_store(&g->a, (unsigned)rec->size, to.reg, to.off, R0);
 		return 0;
 	case REC_STRING:
-		return gen_real_text(g, n, to, rec->size, g->dt->opts.rawbytes, err);
+		return gen_real_text(g, n, to, rec->size, pad, err);
 	case REC_BYTES:
 	case REC_FRAMES:
 		return gen_read_node(g, n, to, rec->size, err);
@@ -60,9 +59,16 @@ gen_record(struct gen *g, struct node *n, const struct rec *rec, struct error *e
 		return 0;
 	case REC_USYM:
 	case REC_KSYM:
-		return gen_named_address(g, n, rec, to, err);
+		return gen_named_address(g, n, rec->kind == REC_USYM, to, err);
 	}
 	abort();
+}
+
+/* One value into the record. */
+static int
+gen_record(struct gen *g, struct node *n, const struct rec *rec, struct error *err)
+{
+	return gen_value(g, n, rec, gen_record_at(g, rec->offset), g->dt->opts.rawbytes, err);
 }
 
 /* Values of the arguments that have a place in the record. */

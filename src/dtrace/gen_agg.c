@@ -12,30 +12,26 @@ gen_keys(struct gen *g, struct node *keys, const struct rec *recs, struct place 
 
 	for (size_t i = 0; keys && r == 0; keys = keys->next, i++) {
 		switch (recs[i].kind) {
-		case REC_STRING:
-			r = gen_real_text(g, keys, to, recs[i].size, true, err);
-			break;
-		case REC_FRAMES:
-		case REC_BYTES: /* a structure, of an associative array only */
-			gen_zero(g, to, (recs[i].size + 7) & ~(size_t)7);
-			r = gen_read_node(g, keys, to, recs[i].size, err);
-			break;
-		case REC_PROBE:
-			asm_store(&g->a, 8, to.reg, to.off, R8);
-			break;
-		case REC_STACK:
-		case REC_USTACK:
-			gen_stack(g, to, recs[i].size, recs[i].kind == REC_USTACK);
-			break;
-		case REC_USYM:
-		case REC_KSYM:
-			r = gen_named_address(g, keys, &recs[i], to, err);
-			break;
-		default:
+		case REC_INT:
 			r = gen_scalar(g, keys, err);
 			if (ctf_size(keys->type) < 4) /* keys of bytes and of shorts have no sign */
 				asm_extend(&g->a, R0, (unsigned)ctf_size(keys->type), false);
 			asm_store(&g->a, 8, to.reg, to.off, R0);
+			break;
+		case REC_PROBE:
+			asm_store(&g->a, 8, to.reg, to.off, R8);
+			break;
+		case REC_FRAMES:
+		case REC_BYTES: /* a structure, of an associative array only */
+			gen_zero(g, to, (recs[i].size + 7) & ~(size_t)7);
+			r = gen_value(g, keys, &recs[i], to, true, err);
+			break;
+		case REC_STRING:
+		case REC_STACK:
+		case REC_USTACK:
+		case REC_USYM:
+		case REC_KSYM:
+			r = gen_value(g, keys, &recs[i], to, true, err);
 			break;
 		}
 		to.off += (int)((recs[i].size + 7) & ~(size_t)7);
