@@ -751,6 +751,10 @@ check_index(struct checker *c, struct node *n, struct error *err)
 	if (base->kind == N_IDENT && base->scope == SCOPE_GLOBAL &&
 	    (v = map_get(c->dt->inlines, base->name)))
 		return check_inline(c, n, v, n->args, err);
+	if (base->kind == N_IDENT && base->scope == SCOPE_KERNEL &&
+	    str_eq(base->name, "hp_avenrun") &&
+	    (r = check_illumos_variable(c, n, base, n->args, err)) <= 0)
+		return r;
 	c->assigning = false;
 	for (struct node *k = n->args; k; k = k->next)
 		if ((r = check_expr(c, k, err)) < 0)

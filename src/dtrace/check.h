@@ -45,6 +45,9 @@ const struct ctf_type *decay(struct dt *dt, const struct ctf_type *t);
 /* v is read, or (c->assigning) written. */
 void var_note_use(const struct checker *c, struct ident *v);
 int check_ident(struct checker *c, struct node *n, struct error *err);
+/* What the library has for a variable of illumos' kernel; 1: nothing. */
+int check_illumos_variable(struct checker *c, struct node *n, const struct node *name,
+			   struct node *args, struct error *err);
 int check_macro(struct checker *c, struct node *n, struct error *err);
 struct ident *var_find(struct dt *dt, enum scope scope, const char *name);
 struct ident *var_make(struct dt *dt, enum scope scope, const char *name, enum ident_kind kind);

@@ -88,7 +88,8 @@ kernel_variable(struct dt *dt, const char *name)
 		    {"saved_command_line", "char *"},
 		    {"system_state", "int"},
 		    {"total_forks", "unsigned long"},
-		    {"uts_sem", "struct rw_semaphore"}};
+		    {"uts_sem", "struct rw_semaphore"},
+		    {"vm_zone_stat", "long [1]"}}; /* and more: [0] is of free pages */
 	const struct ctf_type *t = ctf_find_variable(dt->kernel, name);
 	cleanup_error struct error none = ERROR_INIT;
 
@@ -105,6 +106,23 @@ var_note_use(const struct checker *c, struct ident *v)
 	v->reads += !c->assigning;
 }
 
+int
+check_illumos_variable(struct checker *c, struct node *n, const struct node *name,
+		       struct node *args, struct error *err)
+{
+	cleanup_free char *inlined = str_printf("d_illumos_%s", name->name);
+	const char *region = c->dt->region;
+	struct ident *v;
+	int r;
+
+	if ((r = priv_check_ident(c->dt, name, NULL, err)) < 0 ||
+	    (r = dt_load_library(c->dt, err)) < 0)
+		return r;
+	c->dt->region = region;
+	v = map_get(c->dt->inlines, inlined);
+	return !v ? 1 : check_inline(c, n, v, args, err);
+}
+
 static int
 check_kernel_variable(struct checker *c, struct node *n, struct error *err)
 {
@@ -113,6 +131,8 @@ check_kernel_variable(struct checker *c, struct node *n, struct error *err)
 	if (r < 0)
 		return r;
 	n->type = kernel_variable(c->dt, n->name);
+	if (!n->type && (r = check_illumos_variable(c, n, n, NULL, err)) <= 0)
+		return r;
 	if (!n->type)
 		return d_error(err, n->line, "D_SYM_NOTYPES",
 			       "the kernel's type data has no variable \"%s\"", n->name);

@@ -322,7 +322,7 @@ hold_targets(struct dt *dt, const struct job *targets, size_t n, struct error *e
 	for (size_t i = 0; i < n && r == 0; i++) {
 		if (targets[i].kind == 'c')
 			r = dt_proc_create(dt, targets[i].arg, err);
-		else if (str_to_int(targets[i].arg, &pid) < 0)
+		else if (str_to_int(targets[i].arg + strspn(targets[i].arg, " "), &pid) < 0)
 			r = error_set(err, EINVAL, "-p %s: not a process id", targets[i].arg);
 		else
 			r = dt_proc_grab(dt, pid, err);

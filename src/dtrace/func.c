@@ -264,20 +264,33 @@ gen_rwlock(struct gen *g, struct node *n, struct error *err)
 
 /* --- memory of the clause: alloca(), copyin() */
 
-/* r0: bytes wanted.  The place's number into r0 (from the area's start), or the clause ends. */
+/*
+ * r0: bytes wanted.  The place's number into r0 (from the area's start), or the clause ends. Behind
+ * what copyin() fills a byte may be written, if the area has one: the NUL that programs put there.
+ */
 static void
-take_room(struct gen *g)
+take_room(struct gen *g, bool with_nul)
 {
 	struct asmb *a = &g->a;
 	struct place next = gen_rt_place(g, offsetof(struct rt, alloca_next));
 	int32_t scratch = (int32_t)g->dt->opts.scratchsize;
+	int fits = asm_label(a);
 
 	asm_jcci(a, BPF_JGT, R0, scratch, gen_fault(g, FAULT_SCRATCH));
+	asm_mov(a, R2, R0);
 	asm_alui(a, BPF_ADD, R0, 7);
 	asm_alui(a, BPF_AND, R0, -8);
 	asm_load(a, 8, R1, next.reg, next.off);
 	asm_alu(a, BPF_ADD, R0, R1);
 	asm_jcci(a, BPF_JGT, R0, scratch, gen_fault(g, FAULT_SCRATCH));
+	if (with_nul) {
+		asm_jcci(a, BPF_JEQ, R0, scratch, fits);
+		asm_alui(a, BPF_ADD, R2, 8);
+		asm_alui(a, BPF_AND, R2, -8);
+		asm_mov(a, R0, R1);
+		asm_alu(a, BPF_ADD, R0, R2);
+	}
+	asm_here(a, fits);
 	asm_store(a, 8, next.reg, next.off, R0);
 	asm_mov(a, R0, R1);
 }
@@ -323,7 +336,7 @@ gen_alloca(struct gen *g, struct node *n, struct error *err)
 
 	if (r < 0)
 		return r;
-	take_room(g);
+	take_room(g, false);
 	address_of_room(g);
 	return 0;
 }
@@ -337,7 +350,7 @@ gen_copyin(struct gen *g, struct node *n, struct error *err)
 	if ((r = gen_scalar(g, n->args, err)) < 0 || (r = gen_push(g, n, err)) < 0 ||
 	    (r = gen_scalar(g, n->args->next, err)) < 0 || (r = gen_push(g, n, err)) < 0)
 		return r;
-	take_room(g);
+	take_room(g, true);
 	asm_store(&g->a, 8, at.reg, at.off, R0);
 	asm_mov(&g->a, R1, R0);
 	gen_pop(g, R2);
@@ -362,7 +375,7 @@ gen_kept_text(struct gen *g, struct node *n, struct error *err)
 	if (gen_may_lack_text(g, n))
 		gen_if_no_text(g, text, none);
 	asm_imm(&g->a, R0, (int64_t)size);
-	take_room(g);
+	take_room(g, false);
 	asm_store(&g->a, 8, at.reg, at.off, R0);
 	asm_mov(&g->a, R1, R0);
 	asm_imm(&g->a, R2, (int64_t)size);

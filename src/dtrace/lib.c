@@ -19,6 +19,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -274,6 +275,25 @@ load_topology(struct dt *dt, struct error *err)
 	return load_text(dt, text, "topology", err);
 }
 
+/* What scripts ask illumos' kernel for by `name, and is the same all the time. */
+static int
+load_constants(struct dt *dt, struct error *err)
+{
+	struct timespec tick = {.tv_nsec = 4000000};
+	cleanup_free char *text = NULL;
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick); /* as long as one */
+	text = str_printf("inline int d_illumos_hz = %ld;\n"
+			  "inline int d_illumos_ncpus = %ld;\n"
+			  "inline int d_illumos_ncpus_online = %ld;\n"
+			  "inline uint64_t d_illumos_physmem = %ld;\n"
+			  "inline uint64_t d_illumos__pagesize = %ld;\n",
+			  1000000000 / (tick.tv_nsec ? tick.tv_nsec : 4000000),
+			  sysconf(_SC_NPROCESSORS_CONF), sysconf(_SC_NPROCESSORS_ONLN),
+			  sysconf(_SC_PHYS_PAGES), sysconf(_SC_PAGESIZE));
+	return load_text(dt, text, "constants", err);
+}
+
 int
 dt_load_library_for(struct dt *dt, const char *text, struct error *err)
 {
@@ -307,6 +327,8 @@ dt_load_library(struct dt *dt, struct error *err)
 	r = load_view(dt, err);
 	if (r == 0)
 		r = load_topology(dt, err);
+	if (r == 0)
+		r = load_constants(dt, err);
 	if (r == 0)
 		r = load_dir(dt, dt->opts.syslibdir, err);
 	for (size_t i = 0; i < dt->opts.libdirs.n && r == 0; i++)

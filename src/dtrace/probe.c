@@ -5,6 +5,7 @@
 
 #include "dtrace/check.h"
 #include "dtrace/priv.h"
+#include "dtrace/stable.h"
 
 static const struct provider *const providers[] = {
 	&provider_dtrace, &provider_profile, &provider_tick,	&provider_syscall, &provider_rawtp,
@@ -235,6 +236,10 @@ dt_part_matches(const char *pattern, const char *value)
 static bool
 mod_matches(const struct probe *p, const char *pattern)
 {
+	/* Scripts say io:genunix::start: there is one kernel proper here. */
+	if (p->ops->arg == stable_arg && str_eq(p->mod, "vmlinux") &&
+	    (str_eq(pattern, "genunix") || str_eq(pattern, "unix")))
+		return true;
 	return dt_part_matches(pattern, p->mod) ||
 	       (p->ops->mod_matches && p->ops->mod_matches(p, pattern));
 }
