@@ -393,19 +393,34 @@ cast_text(struct checker *c, struct node *n)
 	check_text_as_pointer(c, n->right);
 }
 
+/* Is n, as far as can be seen before it is checked, the assignment of a translation, to a place
+ * that may stand twice? */
+static bool
+may_be_translation(const struct node *n)
+{
+	enum node_kind right = n->right->kind;
+
+	if (n->op2 != OP_NONE || dt_is_translation(n->right))
+		return n->op2 == OP_NONE;
+	return (right == N_IDENT || right == N_INDEX || right == N_OP1) &&
+	       !node_has_effect(n->left);
+}
+
 static int
 check_assign(struct checker *c, struct node *n, struct error *err)
 {
 	struct dt *dt = c->dt;
 	bool assigning = c->assigning, named = has_name(n->left);
+	const struct node *place = may_be_translation(n) ? n->left : NULL;
 	int r;
 
 	if (n->left->kind == N_INDEX && n->left->left->kind == N_AGG)
 		return d_error(err, n->line, "D_AGG_MDIM",
 			       "keys of an aggregation stand in one pair of brackets: @%s[a, b]",
 			       n->left->left->name);
-	if (n->op2 != OP_NONE && check_once(c, n))
+	if ((n->op2 != OP_NONE || dt_is_translation(n->right)) && check_once(c, n))
 		return check_expr(c, n, err);
+	place = place ? node_clone(c->ast->arena, place) : NULL;
 	if (n->left->kind == N_AGG)
 		return d_error(err, n->line, "D_AGG_SCOPE",
 			       "an aggregation takes an aggregating function: @%s = count()",
@@ -444,9 +459,25 @@ check_assign(struct checker *c, struct node *n, struct error *err)
 	    (ctf_is_aggregate(n->left->type) && is_null(n->right) && !is_dynamic(n->left)) ||
 	    (n->op2 != OP_NONE && !dt_is_scalar(dt, n->left->type)))
 		return bad_operand(n, err);
+	if (place && dt_is_translation(n->right) && ctf_is_aggregate(n->left->type))
+		return check_translated(c, n, place, err);
 	n->type = n->left->type;
 	n->is_user = n->right->is_user;
 	return 0;
+}
+
+/* Text has its room in the nameless member behind it; in structures of the library it has none. */
+static bool
+lacks_room(const struct ctf_type *t, const char *name)
+{
+	struct ctf_member m, room;
+	size_t i = 0;
+
+	while (ctf_member_at(ctf_resolve(t), i, &m) && !str_eq(m.name, name))
+		i++;
+	return i < ctf_n_members(ctf_resolve(t)) &&
+	       (!ctf_member_at(ctf_resolve(t), i + 1, &room) || !str_empty(room.name) ||
+		ctf_kind(ctf_resolve(room.type)) != CTF_ARRAY);
 }
 
 static int
@@ -490,6 +521,9 @@ check_member(struct checker *c, struct node *n, struct error *err)
 		return d_error(err, n->line, "D_TYPE_MEMBER", "%s is not a member of %s", n->name,
 			       name);
 	}
+	if (dt_is_string(c->dt, m.type) && lacks_room(t, n->name))
+		return d_error(err, n->line, "D_OP_INCOMPAT",
+			       "a structure of the library has no room for text: %s", n->name);
 	n->type = m.type;
 	n->number = m.bit_offset;
 	n->bit_size = m.bit_size;

@@ -63,6 +63,7 @@ void dt_model_layout(const struct dt *dt, struct ctf_type *t); /* of a structure
 /* check_decl.c */
 int check_declaration(struct checker *c, struct node *n, struct error *err);
 struct node *node_clone(struct arena *a, const struct node *n);
+struct node *node_op2(struct arena *a, enum op op, struct node *left, struct node *right);
 int check_inline(struct checker *c, struct node *n, struct ident *v, struct node *args,
 		 struct error *err);
 int check_xlate(struct checker *c, struct node *n, struct error *err);
@@ -74,6 +75,12 @@ int check_translation(struct checker *c, struct node *n, const struct ctf_type *
  * 1 if it was one.
  */
 int check_xlate_member(struct checker *c, struct node *n, struct error *err);
+/*
+ * n, the assignment of a translation to a structure that stands at place, becomes that of each
+ * member.  What the translator does not say is 0 or "".
+ */
+int check_translated(struct checker *c, struct node *n, const struct node *place,
+		     struct error *err);
 /* A translated structure as a whole: xlate <...> (e), a name for that, or what one points to. */
 bool dt_is_translation(const struct node *n);
 /* print(e): check_print.c */
@@ -100,6 +107,7 @@ int action_rec(struct checker *c, struct node *n, const struct ident *row, struc
  * it, and n, an expression of two parts now, is to be checked anew.
  */
 bool check_once(struct checker *c, struct node *n);
+bool node_has_effect(const struct node *n); /* an assignment or a call in it */
 /* args[i]: check_args.c */
 int check_args(struct checker *c, struct node *n, struct error *err);
 int check_uregs(struct checker *c, struct node *n, struct error *err); /* uregs[R_PC] */

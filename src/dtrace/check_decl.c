@@ -210,6 +210,57 @@ check_xlate_member(struct checker *c, struct node *n, struct error *err)
 		       n->name);
 }
 
+/* What member m of translation x is, not checked; NULL for an array or a structure that it leaves
+ * as it is. */
+static struct node *
+translated_member(struct checker *c, struct node *x, const struct ctf_member *m)
+{
+	struct node *n = node_new(c->ast->arena, N_OP1, x->line);
+
+	n->op = ctf_is_pointer(x->type) ? OP_ARROW : OP_DOT;
+	n->left = x;
+	n->name = arena_strndup(c->ast->arena, m->name, strlen(m->name));
+	for (const struct node *e = x->right->body; e; e = e->next)
+		if (str_eq(e->name, m->name))
+			return n;
+	if (!dt_is_string(c->dt, m->type) && !dt_is_scalar(c->dt, m->type))
+		return NULL;
+	*n = (struct node){.kind = N_INT, .line = x->line, .slot = -1};
+	if (dt_is_string(c->dt, m->type)) {
+		n->kind = N_STRING;
+		n->text = arena_strndup(c->ast->arena, "", 0);
+	}
+	return n;
+}
+
+int
+check_translated(struct checker *c, struct node *n, const struct node *place, struct error *err)
+{
+	struct arena *arena = c->ast->arena;
+	struct node *x = n->right->kind == N_XLATE ? n->right : n->right->left;
+	struct node *all = NULL, *next = n->next;
+	struct ctf_member m;
+
+	for (size_t i = 0; ctf_member_at(ctf_resolve(n->left->type), i, &m); i++) {
+		struct node *value = str_empty(m.name) ? NULL : translated_member(c, x, &m);
+		struct node *to = node_new(arena, N_OP1, n->line);
+
+		if (!value)
+			continue;
+		to->op = OP_DOT;
+		to->left = node_clone(arena, place);
+		to->name = arena_strndup(arena, m.name, strlen(m.name));
+		value = node_op2(arena, OP_ASSIGN, to, value);
+		all = all ? node_op2(arena, OP_COMMA, all, value) : value;
+	}
+	if (!all)
+		return d_error(err, n->line, "D_XLATE_NOCONV",
+			       "the translator defines no member that can be assigned");
+	*n = *all;
+	n->next = next;
+	return check_expr(c, n, err);
+}
+
 /* --- declarations */
 
 /* The parts of a variable's type that only variables have, or have not. */

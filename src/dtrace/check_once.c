@@ -8,8 +8,8 @@
  */
 #include "dtrace/check.h"
 
-static bool
-has_effect(const struct node *n)
+bool
+node_has_effect(const struct node *n)
 {
 	if (!n)
 		return false;
@@ -17,15 +17,15 @@ has_effect(const struct node *n)
 	    (n->kind == N_OP1 && n->op >= OP_PREINC))
 		return true;
 	for (const struct node *arg = n->args; arg; arg = arg->next)
-		if (has_effect(arg))
+		if (node_has_effect(arg))
 			return true;
-	return has_effect(n->left) || has_effect(n->right) || has_effect(n->third);
+	return node_has_effect(n->left) || node_has_effect(n->right) || node_has_effect(n->third);
 }
 
-static struct node *
-new_op2(struct checker *c, enum op op, struct node *left, struct node *right)
+struct node *
+node_op2(struct arena *a, enum op op, struct node *left, struct node *right)
 {
-	struct node *n = node_new(c->ast->arena, N_OP2, right->line);
+	struct node *n = node_new(a, N_OP2, right->line);
 
 	n->op = op;
 	n->left = left;
@@ -40,17 +40,17 @@ take_out(struct checker *c, struct node **at, struct node **before)
 	struct node *value = *at, *name, *set;
 	cleanup_free char *text = NULL;
 
-	if (!has_effect(value))
+	if (!node_has_effect(value))
 		return;
 	text = str_printf(" once%u", c->dt->n_once++); /* no program has a name with a space */
 	name = node_new(c->ast->arena, N_IDENT, value->line);
 	name->scope = SCOPE_THIS;
 	name->name = arena_strndup(c->ast->arena, text, strlen(text));
-	set = new_op2(c, OP_ASSIGN, node_clone(c->ast->arena, name), value);
+	set = node_op2(c->ast->arena, OP_ASSIGN, node_clone(c->ast->arena, name), value);
 	name->next = value->next;
 	value->next = NULL;
 	*at = name;
-	*before = *before ? new_op2(c, OP_COMMA, *before, set) : set;
+	*before = *before ? node_op2(c->ast->arena, OP_COMMA, *before, set) : set;
 }
 
 bool
@@ -71,7 +71,7 @@ check_once(struct checker *c, struct node *n)
 	rest = node_new(c->ast->arena, n->kind, n->line);
 	*rest = *n;
 	rest->next = NULL;
-	*n = *new_op2(c, OP_COMMA, before, rest);
+	*n = *node_op2(c->ast->arena, OP_COMMA, before, rest);
 	n->next = next;
 	return true;
 }
