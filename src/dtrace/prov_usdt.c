@@ -220,7 +220,7 @@ is_taken(const char *prov)
 	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
 		if (str_eq(taken[i], prov))
 			return true;
-	return !*prov || str_eq(prov, "*");
+	return false;
 }
 
 /* Our own daemons and commands: their probes are there whether they run or not. */
@@ -254,6 +254,12 @@ usdt_provide(struct dt *dt, const char *const part[4], struct error *err)
 
 	if (is_taken(prov) || str_after(prov, "pid"))
 		return 0;
+	if (!*prov || str_eq(prov, "*")) { /* of any provider: those of -p's or -c's process */
+		pid = dt->target > 0 ? priv_pid_here(dt, (int)dt->target) : 0;
+		if (pid > 0)
+			search_process(dt, part, pid, true);
+		return 0;
+	}
 	/* Of no interest in a zone: they are the node's. */
 	for (size_t i = 0; i < ARRAY_SIZE(stable) && !dt->confine; i++)
 		if (str_eq(stable[i].prov, prov))

@@ -498,6 +498,20 @@ TEST(wildcards_find_the_process)
 	check_has(out, "step");
 }
 
+TEST(descriptions_without_a_provider_find_the_target)
+{
+	cleanup_free char *list = NULL, *text = NULL, *out = NULL;
+
+	need_root();
+	list = DTRACE("-l", "-c", victim_usdt(), "-f", "main");
+	check_has(list, "victim");
+	check_has(list, "quiet");
+	text = xstrdup("::main:quiet { @[strlen(probeprov) > 6 && substr(probeprov, 0, 6) == "
+		       "\"victim\"] = count() }");
+	out = DTRACE("-c", victim_usdt(), "-n", text);
+	check_has(out, " 1 ");
+}
+
 TEST(what_plockstat_writes_is_accepted)
 {
 	cleanup_error struct error err = ERROR_INIT, bad = ERROR_INIT;
