@@ -6,7 +6,8 @@
  * A variable's memory is a map's: the verifier wants to know that an address
  * stays inside, so it is worked out here as a pointer with constant offsets and
  * indices that are compared with the array's length first.  To the rest of a
- * program the address of such a variable is a number like any other.
+ * program the address of such a variable is a number like any other; who writes
+ * to such a number has it compared with where the variables and scratch memory are.
  */
 #include "dtrace/priv.h"
 
@@ -137,32 +138,56 @@ gen_as_number(struct gen *g)
 	asm_load(&g->a, 8, R0, self.reg, self.off);
 }
 
+/* r3: an address in the program's global variables?  The same as a pointer into r1, or the clause
+ * ends. */
+static void
+gen_room_in_globals(struct gen *g, size_t size)
+{
+	const size_t first = sizeof(struct dt_shared), end = g->dt->globals_size;
+	struct asmb *a = &g->a;
+
+	if (first + size > end) {
+		asm_jmp(a, gen_fault(g, FAULT_ADDRESS));
+		return;
+	}
+	asm_map_value(a, R0, g->dt->globals_fd, (uint32_t)first);
+	gen_as_number(g);
+	asm_alu(a, BPF_SUB, R3, R0);
+	asm_jcci(a, BPF_JGT, R3, (int32_t)(end - first - size), gen_fault(g, FAULT_ADDRESS));
+	asm_map_value(a, R1, g->dt->globals_fd, (uint32_t)first);
+	asm_alu(a, BPF_ADD, R1, R3);
+}
+
 /*
- * r0: a number that should be an address of alloca()'s with `size` bytes behind it: the same as a
- * pointer into r1, or the clause ends.
+ * r0: a number that should be an address of alloca()'s or of a global variable's with `size` bytes
+ * behind it: the same as a pointer into r1, or the clause ends.
  */
 static void
 gen_room(struct gen *g, size_t size)
 {
 	struct place next = gen_rt_place(g, offsetof(struct rt, alloca_next));
 	struct asmb *a = &g->a;
+	int elsewhere = asm_label(a), found = asm_label(a);
 
 	asm_mov(a, R3, R0);
 	gen_note_address(g);
-	if (size > g->dt->opts.scratchsize) {
-		asm_jmp(a, gen_fault(g, FAULT_ADDRESS));
-		return;
+	if (size <= g->dt->opts.scratchsize) {
+		gen_place(g, R0, (struct place){R7, (int)g->dt->alloca_off});
+		gen_as_number(g);
+		asm_mov(a, R2, R3);
+		asm_alu(a, BPF_SUB, R2, R0);
+		asm_load(a, 8, R1, next.reg, next.off);
+		asm_jcci(a, BPF_JLT, R1, (int32_t)size, elsewhere);
+		asm_alui(a, BPF_SUB, R1, (int32_t)size);
+		asm_jcc(a, BPF_JGT, R2, R1, elsewhere);
+		asm_jcci(a, BPF_JGT, R2, (int32_t)(g->dt->opts.scratchsize - size), elsewhere);
+		gen_place(g, R1, (struct place){R7, (int)g->dt->alloca_off});
+		asm_alu(a, BPF_ADD, R1, R2);
+		asm_jmp(a, found);
 	}
-	gen_place(g, R0, (struct place){R7, (int)g->dt->alloca_off});
-	gen_as_number(g);
-	asm_alu(a, BPF_SUB, R3, R0);
-	asm_load(a, 8, R1, next.reg, next.off);
-	asm_jcci(a, BPF_JLT, R1, (int32_t)size, gen_fault(g, FAULT_ADDRESS));
-	asm_alui(a, BPF_SUB, R1, (int32_t)size);
-	asm_jcc(a, BPF_JGT, R3, R1, gen_fault(g, FAULT_ADDRESS));
-	asm_jcci(a, BPF_JGT, R3, (int32_t)(g->dt->opts.scratchsize - size), gen_fault(g, FAULT_ADDRESS));
-	gen_place(g, R1, (struct place){R7, (int)g->dt->alloca_off});
-	asm_alu(a, BPF_ADD, R1, R3);
+	asm_here(a, elsewhere);
+	gen_room_in_globals(g, size);
+	asm_here(a, found);
 }
 
 /* Where n is to be stored, of that size: a pointer into r1. */
