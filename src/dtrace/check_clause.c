@@ -637,7 +637,7 @@ check_action(struct checker *c, struct node *n, const struct ident *row, struct 
 	}
 	if ((r = checks[row->action](c, n, a, err)) < 0)
 		return r;
-	if (row->destructive && !c->dt->opts.destructive)
+	if (row->destructive && !c->dt->opts.destructive && !c->dt->compile_only)
 		return d_error(err, n->line, "D_ACT_DESTRUCT",
 			       "%s( ) is destructive: it needs -w or #pragma D option destructive",
 			       n->name);

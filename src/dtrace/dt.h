@@ -400,6 +400,7 @@ struct dt {
 	const volatile sig_atomic_t *interrupted; /* not 0: attach no more; NULL: nobody asks */
 	int exit_status;
 	int64_t target; /* $target */
+	bool compile_only; /* nothing will be enabled */
 	struct map *loaded;   /* files of it that were read */
 	struct map *library_names; /* that the library defines; NULL: not looked at yet */
 	bool library;	      /* dt_load_library() was called */

@@ -66,7 +66,7 @@ struct command {
 	struct dt *dt;
 	struct job *jobs, *targets;
 	size_t n_jobs, n_targets;
-	bool list, verbose, compile_only;
+	bool list, verbose;
 	bool wrong_arguments; /* one that no program names */
 	const char *output; /* -o */
 	struct strv settings; /* options of the command line, as "name=value" */
@@ -486,7 +486,7 @@ take_option(struct command *c, int letter, const char *value, struct error *err)
 		setvbuf(c->dt->out, NULL, _IOLBF, 0);
 		return 0;
 	case 'e':
-		c->compile_only = true;
+		c->dt->compile_only = true;
 		return 0;
 	case 'l':
 		c->list = true;
@@ -700,7 +700,7 @@ claim(struct command *c, struct error *err)
 		return error_set_errno(err, errno, "%s", c->output);
 	catch_signals();
 	json_set(settings, "options", list_of(&c->settings));
-	json_set_bool(settings, "once", c->compile_only);
+	json_set_bool(settings, "once", c->dt->compile_only);
 	r = anon_claim(c->dt->opts.anondir, settings, &interrupted, &status, err);
 	return r < 0 ? r : status;
 }
@@ -805,7 +805,7 @@ trace(struct command *c, struct error *err)
 		return r;
 	if (c->list)
 		return list(c, err);
-	if ((r = compile_all(c, err)) < 0 || c->compile_only)
+	if ((r = compile_all(c, err)) < 0 || dt->compile_only)
 		return r;
 	if (!dt->opts.zdefs && !enabled(dt))
 		return error_set(err, ESRCH, "no probes %s", c->n_jobs ? "matched" : "specified");
