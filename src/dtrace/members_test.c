@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "base/test.h"
+#include "os/ns.h"
 #include "os/run.h"
 
 /*
@@ -69,6 +70,7 @@ need_root(void)
 
 static const struct {
 	const char *what, *program, *out;
+	bool first_pids; /* $target and si_pid are what the namespace says, pid is the node's */
 } rows[] = {
 	{"fault",
 	 "proc:::fault /" OURS "/ { printf(\"%d %d %d %d\\n\", args[0], args[1]->si_signo,"
@@ -88,7 +90,7 @@ static const struct {
 	 "proc:::signal-handle /" OURS "/ { printf(\"%d \", args[0]) }"
 	 "proc:::signal-handle /" OURS " && arg2 != 0/ { printf(\"%d %d %d \", args[1]->si_signo,"
 	 " args[1]->si_code == SI_USER, args[1]->si_pid == pid) }",
-	 "23 23 1 1 15 "},
+	 "23 23 1 1 15 ", true},
 	{"signals",
 	 "proc:::exit /" OURS "/ { @[args[0] == CLD_KILLED, args[0] == CLD_EXITED] = count() }"
 	 " END { printa(\"%d%d %@d \", @) }",
@@ -111,7 +113,7 @@ static const struct {
 	 "proc:::create /pid == $target/ { printf(\"%d %d %d %d %d %d\", args[0]->pr_ppid == pid,"
 	 " args[0]->pr_uid, args[0]->pr_gid, args[0]->pr_dmodel == PR_MODEL_LP64,"
 	 " args[0]->pr_nlwp, args[0]->pr_sid == curpsinfo->pr_sid) }",
-	 "1 0 0 1 1 1"},
+	 "1 0 0 1 1 1", true},
 	/* a connection, from both ends, and where it came from */
 	{"tcp",
 	 OUR_NET "tcp:::connect-established, tcp:::accept-established /" OUR_SOCKET "/ { printf(\"%s %d %d %s:%d > %s:%d %x %d %s\\n\","
@@ -161,8 +163,13 @@ TEST(arguments_have_the_values_they_should_have)
 {
 	need_root();
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		cleanup_free char *out = provoke(rows[i].what, "", rows[i].program);
+		cleanup_free char *out = NULL;
 
+		if (rows[i].first_pids && !ns_pids_are_first()) {
+			printf("# needs the first namespace of process ids: %s\n", rows[i].program);
+			continue;
+		}
+		out = provoke(rows[i].what, "", rows[i].program);
 		check_str(out, rows[i].out);
 	}
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -122,18 +123,16 @@ log_has(const char *line)
 	return file_read(path, 0, &text, NULL, NULL) == 0 && strstr(text, line);
 }
 
-/* Waits for a lock that somebody else has: a line of /proc/locks with an arrow. */
+/* Waits for a lock that somebody else has.  /proc/locks shows none whose first owner is gone to a
+ * namespace of pids. */
 static bool
 waits_for_a_lock(pid_t pid)
 {
-	cleanup_free char *text = NULL, *me = str_printf(" %d ", (int)pid);
-	char *save = NULL;
+	cleanup_free char *path = str_printf("/proc/%d/syscall", (int)pid), *text = NULL;
+	char *end;
 
-	require(file_read("/proc/locks", 0, &text, NULL, NULL) == 0);
-	for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
-		if (strstr(l, "->") && strstr(l, me))
-			return true;
-	return false;
+	require(file_read(path, 0, &text, NULL, NULL) == 0);
+	return strtol(text, &end, 10) == SYS_flock && *end == ' ';
 }
 
 /* Kills zoneadm as soon as its zfs has begun, and says who goes on. */
