@@ -1,8 +1,9 @@
 /*
  * Expressions and their types.
  *
- * Arithmetic is done in 64 bits; a value is cut to its type where it is stored.
- * Checking a clause also lays it out: which values it records and where.
+ * Arithmetic is done in 64 bits; a value is cut to its type where it is stored, but in a variable
+ * that is an int because that was assigned to it first. Checking a clause also lays it out: which
+ * values it records and where.
  */
 #include <string.h>
 
@@ -446,6 +447,8 @@ check_assign(struct checker *c, struct node *n, struct error *err)
 			return d_error(err, n->line, n->op2 == OP_NONE ? "D_OP_VOID" : "D_VAR_UNDEF",
 				       "a void value is assigned");
 		n->left->type = n->left->ident->type = c->assign_type;
+		/* x = 0 in BEGIN makes an int; scripts count nanoseconds in it then. */
+		n->left->ident->is_wide = ctf_same(c->assign_type, dt->t_int);
 	}
 	cast_text(c, n);
 	if (n->op2 == OP_NONE && n->left->ident)

@@ -196,7 +196,7 @@ check_conversion(struct checker *c, const struct node *call, const struct node *
 	struct dt *dt = c->dt;
 	bool text = dt_is_string(dt, n->type) ||
 		    (ctf_is_string(n->type) && ctf_kind(ctf_resolve(n->type)) == CTF_ARRAY);
-	bool wants_text = strchr("sS", piece->conv) || (piece->conv == 'C' && text);
+	bool wants_text = strchr("sSI", piece->conv) || (piece->conv == 'C' && text);
 	cleanup_free char *name = NULL;
 
 	if (strchr("eEfgG", piece->conv) && is_floating(n->type))
@@ -327,7 +327,7 @@ check_key_conversions(const struct node *n, const struct act *a, struct error *e
 			return d_error(err, n->line, "D_PRINTF_ARG_PROTO",
 				       "printa( ): there is no key for %%%c: @%s has %zu", piece->conv,
 				       agg->name, agg->n_keys);
-		if (show_by_name(&agg->keys[key]) && strchr("cdiouxXDOp", piece->conv))
+		if (show_by_name(&agg->keys[key]) && strchr("cdiouxXDOpP", piece->conv))
 			return d_error(err, n->line, "D_PRINTF_ARG_TYPE",
 				       "printa( ): key %zu of @%s does not fit %%%c", key + 1, agg->name,
 				       piece->conv);

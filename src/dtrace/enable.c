@@ -103,10 +103,12 @@ dt_place_vars(struct dt *dt)
 
 		if (!v->type || is_dynamic(v))
 			continue;
-		align = alignment(dt, v->type);
+		align = v->is_wide ? 8 : alignment(dt, v->type);
 		*end = (*end + align - 1) / align * align;
 		v->offset = (int)*end;
-		*end += dt_is_string(dt, v->type) ? dt->opts.strsize : ctf_size(v->type);
+		*end += dt_is_string(dt, v->type) ? dt->opts.strsize
+			: v->is_wide              ? 8
+						  : ctf_size(v->type);
 	}
 	dt->globals_size = align8(dt->globals_size);
 	dt->this_size = align8(dt->this_size);

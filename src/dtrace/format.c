@@ -5,10 +5,12 @@
 #include "dtrace/format.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/file.h"
 #include "dtrace/proc.h"
 #include "dtrace/show.h"
 #include "dtrace/usyms.h"
@@ -109,7 +111,7 @@ format_parse(const char *text, size_t len, int line, struct format **ret, struct
 		piece = piece_new(f);
 		p++;
 		parse_spec(piece, &p, end);
-		if (p == end || !*p || !strchr("aAcCdDiuoOxXpfeEgGsSYk%TUt", *p) ||
+		if (p == end || !*p || !strchr("aAcCdDiIuoOxXpPfeEgGsSYk%TUt", *p) ||
 		    (*p == '%' && p[-1] != '%')) {
 			cleanup_free char *shown = xstrndup(p, p < end);
 
@@ -230,6 +232,54 @@ escape(const char *text)
 	return strbuf_steal(&b);
 }
 
+/*
+ * A line of /etc/hosts or /etc/services is words, one of them the key, another the name; '#' begins
+ * a comment.  NULL: no line has that key.
+ */
+static char *
+name_in(const char *path, const char *key, int key_word, int name_word)
+{
+	cleanup_error struct error none = ERROR_INIT;
+	cleanup_free char *text = NULL;
+	char *rest = NULL;
+
+	if (file_read(path, 0, &text, NULL, &none) < 0)
+		return NULL;
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		char words[2][64] = {"", ""};
+
+		line[strcspn(line, "#")] = '\0';
+		if (sscanf(line, "%63s %63s", words[0], words[1]) == 2 &&
+		    str_eq(words[key_word], key))
+			return xstrdup(words[name_word]);
+	}
+	return NULL;
+}
+
+/* %I: the host that has the address. */
+static char *
+show_host(const char *address)
+{
+	char *name = name_in("/etc/hosts", address, 0, 1);
+
+	return name ? name : xstrdup(address);
+}
+
+/* %P: the service at the port. */
+static char *
+show_port(uint16_t port)
+{
+	static const char *const protocols[] = {"tcp", "udp"};
+	char *name = NULL;
+
+	for (size_t i = 0; !name && i < ARRAY_SIZE(protocols); i++) {
+		cleanup_free char *key = str_printf("%u/%s", port, protocols[i]);
+
+		name = name_in("/etc/services", key, 1, 0);
+	}
+	return name ? name : str_printf("%u", port);
+}
+
 /* Frames begin at the margin, or, of %-Nk and %*k of a negative number, at column N. */
 static void
 print_stack(FILE *out, struct dt *dt, const struct piece *piece, const char *text, int width)
@@ -267,6 +317,11 @@ format_value(FILE *out, struct dt *dt, const struct piece *piece, const struct v
 		return;
 	case 'c':
 		fprintf(out, "%*c", width < 0 ? 0 : width, (int)v->number);
+		return;
+	case 'I':
+	case 'P':
+		text = v->text ? show_host(v->text) : show_port((uint16_t)v->number);
+		print_text(out, piece, text, width, precision);
 		return;
 	case 'S':
 	case 'C':

@@ -265,14 +265,24 @@ gen_var_key_done(struct gen *g, const struct ident *v)
 static unsigned
 var_size(struct gen *g, const struct ident *v)
 {
-	return dt_is_string(g->dt, v->type) ? g->dt->opts.strsize : (unsigned)ctf_size(v->type);
+	return dt_is_string(g->dt, v->type) ? g->dt->opts.strsize
+	       : v->is_wide                 ? 8
+					    : (unsigned)ctf_size(v->type);
 }
 
 static void
-extend_loaded(struct gen *g, const struct ctf_type *t)
+extend_loaded(struct gen *g, const struct ident *v)
 {
-	if (ctf_size(t) < 8 && ctf_is_signed(t))
-		asm_extend(&g->a, R0, (unsigned)ctf_size(t), true);
+	if (ctf_size(v->type) < 8 && ctf_is_signed(v->type) && !v->is_wide)
+		asm_extend(&g->a, R0, (unsigned)ctf_size(v->type), true);
+}
+
+/* r0, which is to be stored in n: as much of it as n holds. */
+static void
+fit(struct gen *g, const struct node *n)
+{
+	if (!n->ident || !n->ident->is_wide)
+		asm_extend(&g->a, R0, (unsigned)ctf_size(n->type), ctf_is_signed(n->type));
 }
 
 static int
@@ -293,7 +303,7 @@ load_var(struct gen *g, struct node *n, struct error *err)
 		none = asm_label(&g->a);
 		asm_jcci(&g->a, BPF_JEQ, R0, 0, none);
 		asm_load(&g->a, size, R0, R0, 0);
-		extend_loaded(g, v->type);
+		extend_loaded(g, v);
 		asm_here(&g->a, none); /* r0 is 0 there: what an unset variable is */
 		return 0;
 	}
@@ -302,7 +312,7 @@ load_var(struct gen *g, struct node *n, struct error *err)
 	else
 		asm_map_value(&g->a, R1, g->dt->globals_fd, (uint32_t)v->offset);
 	asm_load(&g->a, size, R0, R1, v->scope == SCOPE_THIS ? v->offset : 0);
-	extend_loaded(g, v->type);
+	extend_loaded(g, v);
 	return 0;
 }
 
@@ -564,7 +574,7 @@ gen_assign(struct gen *g, struct node *n, struct error *err)
 	} else if ((r = gen_scalar(g, n->right, err)) < 0) {
 		return r;
 	}
-	asm_extend(&g->a, R0, (unsigned)ctf_size(n->left->type), ctf_is_signed(n->left->type));
+	fit(g, n->left);
 	return store_var(g, n->left, err);
 }
 
@@ -579,7 +589,7 @@ gen_step(struct gen *g, struct node *n, struct error *err)
 	if (r < 0 || (post && (r = gen_push(g, n, err)) < 0))
 		return r;
 	asm_alui(&g->a, up ? BPF_ADD : BPF_SUB, R0, by);
-	asm_extend(&g->a, R0, (unsigned)ctf_size(n->type), ctf_is_signed(n->type));
+	fit(g, n->left);
 	if ((r = store_var(g, n->left, err)) < 0)
 		return r;
 	if (post)

@@ -67,6 +67,7 @@ struct ident {
 	const struct ctf_type *type; /* NULL until the first assignment */
 	/* ID_VAR, ID_ASSOC */
 	bool is_user;		     /* what it points to is the process's */
+	bool is_wide;                /* an int by its first assignment alone: it holds 64 bits */
 	unsigned reads, writes;	     /* how often the program names it, as -S tells */
 	int offset;		     /* in globals or in the clause-local area */
 	int map;		     /* index of its BPF map (self, associative), or -1 */
