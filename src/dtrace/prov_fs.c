@@ -9,23 +9,29 @@
 #define FILE_ARG(e) {.expr = e, .native = "struct file *", .xlate = "fileinfo_t *"}
 #define DENTRY_ARG(e) {.expr = e, .native = "struct dentry *", .xlate = "fileinfo_t *"}
 
+/* All of fsinfo's have one type, lib/fsinfo.d's d_fs_t, so that a clause may stand for several of
+ * them. */
+#define FS_ARG(e) {.expr = e, .native = "d_fs_t *", .xlate = "fileinfo_t *"}
+#define FS_FILE(e) FS_ARG("(d_fs_t *)" e)
+#define FS_DENTRY(e) FS_ARG("(d_fs_t *)((uint64_t)" e " + 1)")
+
 static const struct stable_probe fsinfo_rows[] = {
-	{"close", "entry filp_flush", NULL, {FILE_ARG("args[0]"), INT("0")}}, /* since 6.6 */
-	{"close", "entry filp_close", NULL, {FILE_ARG("args[0]"), INT("0")}},
-	{"create", "entry vfs_create", NULL, {DENTRY_ARG("args[2]"), INT("0")}},
-	{"fsync", "entry vfs_fsync_range", NULL, {FILE_ARG("args[0]"), INT("0")}},
-	{"ioctl", "entry security_file_ioctl", NULL, {FILE_ARG("args[0]"), INT("args[1]")}},
-	{"link", "entry vfs_link", NULL, {DENTRY_ARG("args[0]"), INT("0")}},
-	{"mkdir", "entry vfs_mkdir", NULL, {DENTRY_ARG("args[2]"), INT("0")}},
-	{"mmap", "entry security_mmap_file", "args[0] != 0", {FILE_ARG("args[0]"), INT("args[1]")}},
-	{"open", "entry security_file_open", NULL, {FILE_ARG("args[0]"), INT("0")}},
-	{"read", "return vfs_read", NULL, {FILE_ARG("args[0]"), LONG("ret")}},
-	{"readdir", "entry iterate_dir", NULL, {FILE_ARG("args[0]"), INT("0")}},
-	{"remove", "entry vfs_unlink", NULL, {DENTRY_ARG("args[2]"), INT("0")}},
-	{"rmdir", "entry vfs_rmdir", NULL, {DENTRY_ARG("args[2]"), INT("0")}},
-	{"seek", "entry vfs_llseek", NULL, {FILE_ARG("args[0]"), LONG("args[1]")}},
-	{"symlink", "entry vfs_symlink", NULL, {DENTRY_ARG("args[2]"), INT("0")}},
-	{"write", "return vfs_write", NULL, {FILE_ARG("args[0]"), LONG("ret")}},
+	{"close", "entry filp_flush", NULL, {FS_FILE("args[0]"), INT("0")}}, /* since 6.6 */
+	{"close", "entry filp_close", NULL, {FS_FILE("args[0]"), INT("0")}},
+	{"create", "entry vfs_create", NULL, {FS_DENTRY("args[2]"), INT("0")}},
+	{"fsync", "entry vfs_fsync_range", NULL, {FS_FILE("args[0]"), INT("0")}},
+	{"ioctl", "entry security_file_ioctl", NULL, {FS_FILE("args[0]"), INT("args[1]")}},
+	{"link", "entry vfs_link", NULL, {FS_DENTRY("args[0]"), INT("0")}},
+	{"mkdir", "entry vfs_mkdir", NULL, {FS_DENTRY("args[2]"), INT("0")}},
+	{"mmap", "entry security_mmap_file", "args[0] != 0", {FS_FILE("args[0]"), INT("args[1]")}},
+	{"open", "entry security_file_open", NULL, {FS_FILE("args[0]"), INT("0")}},
+	{"read", "return vfs_read", NULL, {FS_FILE("args[0]"), LONG("ret")}},
+	{"readdir", "entry iterate_dir", NULL, {FS_FILE("args[0]"), INT("0")}},
+	{"remove", "entry vfs_unlink", NULL, {FS_DENTRY("args[2]"), INT("0")}},
+	{"rmdir", "entry vfs_rmdir", NULL, {FS_DENTRY("args[2]"), INT("0")}},
+	{"seek", "entry vfs_llseek", NULL, {FS_FILE("args[0]"), LONG("args[1]")}},
+	{"symlink", "entry vfs_symlink", NULL, {FS_DENTRY("args[2]"), INT("0")}},
+	{"write", "return vfs_write", NULL, {FS_FILE("args[0]"), LONG("ret")}},
 };
 
 static const struct stable_probe vfs_rows[] = {

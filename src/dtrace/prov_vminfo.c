@@ -7,13 +7,30 @@
 	BY("(*(uint64_t *)args[0] & 64) == 0 ? 1 : "                                \
 	   "1 << (*(uint64_t *)((uint64_t)args[0] + sizeof(struct page)) & 255)")
 
+/* Whose page is a folio: of anonymous memory, of a file that some process executes, of another
+ * file. */
+#define IS_ANON(folio) "((uint64_t)((struct folio *)" folio ")->mapping & 3) == 1"
+#define IS_EXEC(folio)                                                                             \
+	"((uint64_t)" folio "->mapping & 3) == 0 && " folio "->mapping != 0 && " folio             \
+	"->mapping->host->i_writecount.counter < 0"
+#define IS_FILE(folio)                                                                             \
+	"((uint64_t)" folio "->mapping & 3) == 0 && " folio "->mapping != 0 && " folio             \
+	"->mapping->host->i_writecount.counter >= 0"
+#define MAPS_EXEC "(args[0]->vma->vm_flags & 4)" /* VM_EXEC */
+
 static const struct stable_probe rows[] = {
+	{"anonfree", "tp mm_page_free", IS_ANON("args[0]"), BY("1 << args[1]")},
 	{"anonpgin", "entry swap_read_folio", NULL, PAGES},
 	{"anonpgout", "entry swap_writepage", NULL, PAGES},
 	{"as_fault", "entry handle_mm_fault", NULL, BY("1")},
 	{"cow_fault", "entry do_wp_page", NULL, BY("1")},
 	{"dfree", "tp mm_page_free", NULL, BY("1 << args[1]")},
-	{"fspgin", "entry filemap_fault", NULL, BY("1")},
+	{"execfree", "tp mm_filemap_delete_from_page_cache", IS_EXEC("args[0]"), PAGES},
+	{"execpgin", "entry filemap_fault", MAPS_EXEC " != 0", BY("1")},
+	{"execpgout", "entry __folio_start_writeback", IS_EXEC("args[0]"), PAGES},
+	{"fsfree", "tp mm_filemap_delete_from_page_cache", IS_FILE("args[0]"), PAGES},
+	{"fspgin", "entry filemap_fault", MAPS_EXEC " == 0", BY("1")},
+	{"fspgout", "entry __folio_start_writeback", IS_FILE("args[0]"), PAGES},
 	{"kernel_asflt", "tp page_fault_kernel", NULL, BY("1")},
 	{"maj_fault", "return handle_mm_fault", "ret & 4", BY("1")}, /* VM_FAULT_MAJOR */
 	{"pgfrec", "tp mm_lru_activate", NULL, BY("1")},
@@ -23,6 +40,7 @@ static const struct stable_probe rows[] = {
 	 BY("(args[0]->bi_iter.bi_size + 4095) >> 12")},
 	{"pgpgout", "tp block_bio_queue", "(args[0]->bi_opf & 0xff) == 1",
 	 BY("(args[0]->bi_iter.bi_size + 4095) >> 12")},
+	{"pgrec", "tp mm_lru_activate", NULL, BY("1")},
 	{"pgrrun", "tp mm_vmscan_kswapd_wake", NULL, BY("1")},
 	{"pgswapin", "entry swap_read_folio", NULL, PAGES},
 	{"pgswapout", "entry swap_writepage", NULL, PAGES},
