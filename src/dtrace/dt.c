@@ -530,7 +530,7 @@ parse_rate(const char *value, uint64_t *ret)
 	return 0;
 }
 
-/* "yes", "off", "UNSET" ... */
+/* "yes", "off", "UNSET" ..., or a number that is 0 or not. */
 static int
 parse_flag(const char *value, bool *ret)
 {
@@ -540,7 +540,12 @@ parse_flag(const char *value, bool *ret)
 	} rows[] = {{"enable", true},	 {"enabled", true},   {"set", true},
 		    {"disable", false}, {"disabled", false}, {"unset", false}};
 	cleanup_free char *word = xstrdup(value);
+	uint64_t number;
 
+	if (str_to_u64(value, 0, &number) == 0) {
+		*ret = number != 0;
+		return 0;
+	}
 	for (char *p = word; *p; p++)
 		*p = (char)tolower((unsigned char)*p);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -1,5 +1,6 @@
 /* The network, as the providers ip, tcp and udp show it. */
 #pragma D depends_on library types.d
+#pragma D depends_on library procfs.d
 
 inline int AF_INET = 2;
 inline int AF_INET6 = 10;
@@ -53,6 +54,8 @@ typedef struct pktinfo {
 typedef struct csinfo {
 	uintptr_t cs_addr;	/* struct sock */
 	uint64_t cs_cid;	/* the same: unique among those that are there */
+	pid_t cs_pid;		/* of what is sent: who is at work; else -1: sockets do not say whose they are */
+	zoneid_t cs_zoneid;	/* its zone, or -1 */
 } csinfo_t;
 
 typedef struct ipinfo {
@@ -116,6 +119,8 @@ translator pktinfo_t < struct sk_buff *S > {
 translator csinfo_t < struct sock *S > {
 	cs_addr = (uintptr_t)S;
 	cs_cid = (uintptr_t)S;
+	cs_pid = probename == "send" || probename == "connect-request" ? pid : -1;
+	cs_zoneid = probename == "send" || probename == "connect-request" ? curpsinfo->pr_zoneid : -1;
 };
 
 inline string d_proto[int p] =
