@@ -450,7 +450,7 @@ check_tracemem(struct checker *c, struct node *n, struct act *a, struct error *e
 	act_add_rec(c->clause, a,
 		    (struct rec){.kind = REC_BYTES, .size = (size_t)n->args->next->value});
 	n->slot = (int)a->recs[0].offset;
-	return 0;
+	return n->args->next->next ? act_record_value(c, a, n->args->next->next, err) : 0;
 }
 
 /* Is anything printed, or done by the consumer, because of it? */

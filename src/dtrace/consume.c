@@ -204,6 +204,18 @@ show_system(struct dt *dt, const struct act *a, const char *data, struct error *
 	return 0;
 }
 
+/* So many bytes of tracemem()'s: its third argument says, if there is one and it is less. */
+static size_t
+shown_of_memory(struct dt *dt, const struct act *a, const char *data)
+{
+	struct value v;
+
+	if (a->n_recs < 2)
+		return a->recs[0].size;
+	v = show_value(dt, &a->recs[1], data);
+	return (uint64_t)v.number < a->recs[0].size ? (size_t)v.number : a->recs[0].size;
+}
+
 /* The depth of a stack that a program has written is a number like any other. */
 static int
 check_depths(const struct act *a, const char *data, struct error *err)
@@ -254,7 +266,7 @@ show_act(struct dt *dt, const struct act *a, const char *data, struct error *err
 			    a->recs[0].size / 8 - 1);
 		return 0;
 	case A_TRACEMEM:
-		show_bytes(dt, (const unsigned char *)at, a->recs[0].size);
+		show_bytes(dt, (const unsigned char *)at, shown_of_memory(dt, a, data));
 		return 0;
 	case A_SYM:
 	case A_FUNC:

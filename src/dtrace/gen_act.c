@@ -90,12 +90,13 @@ gen_values(struct gen *g, struct node *n, const struct act *a, struct error *err
 static int
 gen_tracemem(struct gen *g, struct node *n, const struct act *a, struct error *err)
 {
+	struct node *shown = n->args->next->next;
 	int r = gen_scalar(g, n->args, err);
 
 	if (r < 0)
 		return r;
 	gen_read(g, gen_record_at(g, a->recs[0].offset), a->recs[0].size, n->args->is_user);
-	return 0;
+	return shown ? gen_record(g, shown, &a->recs[1], err) : 0;
 }
 
 /* The members of a translation, each as its translator says; a text that is not there is empty. */
