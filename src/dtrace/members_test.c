@@ -47,7 +47,9 @@ provoke(const char *what, const char *file, const char *program)
 	char *out = NULL;
 	int status;
 
-	if (run_capture((const char *const[]){dtrace, lib, "-xstrsize=80", "-q", "-xargref", "-c", command, "-n", program, name, NULL},
+	/* with what it says of drops and faults */
+	if (run_capture((const char *const[]){"sh", "-c", "exec \"$@\" 2>&1", "sh", dtrace, lib, "-xstrsize=80", "-q",
+					      "-xargref", "-c", command, "-n", program, name, NULL},
 			&out, &status, &err) < 0)
 		return str_printf("%s", error_message(&err));
 	/* what dtrace ends its output with: see testdata/run */
@@ -170,6 +172,12 @@ TEST(arguments_have_the_values_they_should_have)
 			continue;
 		}
 		out = provoke(rows[i].what, "", rows[i].program);
+		/* the kernel leaves a program out that interrupts itself, at another's event: told, and tried again */
+		for (int n = 0; n < 2 && !str_eq(out, rows[i].out); n++) {
+			printf("# once: \"%s\"\n", out);
+			free(out);
+			out = provoke(rows[i].what, "", rows[i].program);
+		}
 		check_str(out, rows[i].out);
 	}
 }
