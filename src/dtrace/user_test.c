@@ -283,16 +283,33 @@ TEST(a_process_that_nobody_looked_at_has_names)
 	check_has(out, "stack`_start+0x");
 }
 
-/* A program that only that process had mapped, ended at its first stack: its file is found by name. */
-TEST(a_program_that_nobody_runs_any_more_has_names)
+/* The command that runs a script with that text; the caller's. */
+static char *
+shell(const char *text)
 {
-	cleanup_free char *command = str_printf("/bin/sh %s/alone", test_tmpdir()), *out = NULL;
-	cleanup_free char *script = str_printf("%s/alone", test_tmpdir());
+	cleanup_free char *path = str_printf("%s/script", test_tmpdir());
+
+	check_int(file_write_atomic(path, text, strlen(text), 0600, NULL), ==, 0);
+	return str_printf("/bin/sh %s", path);
+}
+
+/* One that runs a new copy of the victim, "one", which nobody else has mapped. */
+static char *
+shell_one(void)
+{
 	cleanup_free char *text = str_printf("cd %s; cat %s > one; chmod 755 one; ./one; true\n",
 					     test_tmpdir(), stack_victim());
 
+	return shell(text);
+}
+
+/* A program that only that process had mapped, ended at its first stack: its file is found by name.
+ */
+TEST(a_program_that_nobody_runs_any_more_has_names)
+{
+	cleanup_free char *command = shell_one(), *out = NULL;
+
 	need_first_pids();
-	check_int(file_write_atomic(script, text, strlen(text), 0600, NULL), ==, 0);
 	out = DTRACE("-w", "-c", command, "-n",
 		     "syscall::getppid:entry/execname == \"one\" && progenyof($target)/ { raise(9); @[ustack()] = count() }");
 	check_has(out, "one`stack_compare+0x");
@@ -301,13 +318,9 @@ TEST(a_program_that_nobody_runs_any_more_has_names)
 /* No stack is taken: the address that is shown by name is noted itself, in every form and place. */
 TEST(an_address_of_a_process_that_is_gone_has_a_name)
 {
-	cleanup_free char *command = str_printf("/bin/sh %s/named", test_tmpdir()), *out = NULL;
-	cleanup_free char *script = str_printf("%s/named", test_tmpdir());
-	cleanup_free char *text = str_printf("cd %s; cat %s > one; chmod 755 one; ./one; true\n",
-					     test_tmpdir(), stack_victim());
+	cleanup_free char *command = shell_one(), *out = NULL;
 
 	need_first_pids();
-	check_int(file_write_atomic(script, text, strlen(text), 0600, NULL), ==, 0);
 	out = DTRACE("-c", command, "-n",
 		     "syscall::rt_sigaction:entry/execname == \"one\" && progenyof($target) && arg1/"
 		     "{ this->f = *(uint64_t *)copyin(arg1, 8); @[usym(this->f)] = count();"
@@ -336,15 +349,13 @@ TEST(a_stack_goes_through_what_is_mapped_now)
  */
 TEST(a_file_that_became_another_has_another_table)
 {
-	cleanup_free char *script = str_printf("%s/script", test_tmpdir()), *out = NULL;
-	cleanup_free char *command = str_printf("/bin/sh %s", script);
 	cleanup_free char *text = str_printf("cd %s; cat %s > two; chmod 755 two; ./two forever & ./two forever\n"
 					     "wait; cat %s > two; ./two forever; true\n",
 					     test_tmpdir(), stack_victim(),
 					     program("src/dtrace/dtrace-victim-stack-plain"));
+	cleanup_free char *command = shell(text), *out = NULL;
 
 	need_first_pids();
-	check_int(file_write_atomic(script, text, strlen(text), 0600, NULL), ==, 0);
 	out = DTRACE("-w", "-c", command, "-n",
 		     "syscall::getppid:entry/execname == \"two\" && progenyof($target) && ustackdepth == 9/"
 		     "{ raise(9); @[pid] = count() } END { printa(\"%@d whole\\n\", @) }");

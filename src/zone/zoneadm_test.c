@@ -135,12 +135,15 @@ waits_for_a_lock(pid_t pid)
 	return strtol(text, &end, 10) == SYS_flock && *end == ' ';
 }
 
-/* Kills zoneadm as soon as its zfs has begun, and says who goes on. */
+/* Kills zoneadm as soon as its zfs, whose log begins anew, has begun; the zfs goes on once nothing
+ * holds it. */
 static void
 kill_at(const char *const argv[], const char *begun)
 {
+	cleanup_free char *log = at("log");
 	pid_t pid;
 
+	unlink(log);
 	hold(true);
 	pid = start(argv);
 	while (!log_has(begun))
@@ -170,18 +173,14 @@ TEST(uninstall_waits_for_what_a_killed_install_started)
 
 TEST(clone_leaves_no_snapshot)
 {
-	cleanup_free char *log = at("log");
-
 	make_zone("source", ZONE_INSTALLED);
 	make_zone("c", ZONE_CONFIGURED);
-	unlink(log);
 	kill_at(ZONEADM("c", "clone", "source"), "snapshot begins");
 	hold(false);
 	check_int(run(ZONEADM("c", "uninstall", "-F")), ==, 0);
 	check(log_has("snapshot ends"));
 	check(!there("zones%source@clone-c"));
 	/* and the next one is not in the way of it, if there was no uninstall */
-	unlink(log);
 	kill_at(ZONEADM("c", "clone", "source"), "snapshot begins");
 	hold(false);
 	check_int(run(ZONEADM("c", "clone", "source")), !=, 0); /* it is incomplete */
@@ -193,11 +192,9 @@ TEST(clone_leaves_no_snapshot)
 TEST(move_is_finished_by_another)
 {
 	cleanup_zone_info struct zone_info zi = {0};
-	cleanup_free char *log = at("log");
 
 	make_zone("m", ZONE_INSTALLED);
 	make_zone("n", ZONE_CONFIGURED);
-	unlink(log);
 	kill_at(ZONEADM("m", "move", "/zones/o"), "rename begins");
 	hold(false);
 	while (!log_has("rename ends"))
