@@ -134,12 +134,14 @@ firing_in(struct ufile *f)
 static void
 search_file(struct search *s)
 {
-	struct map *firing = s->file ? firing_in(s->file) : NULL;
+	struct map *firing = NULL; /* made where something asks, which is seldom */
 	const struct sdt_note *n;
 
 	for (size_t i = 0; s->file && (n = site_in(s->file, i)); i++) {
 		cleanup_free char *key = n->asks ? probe_key(n) : NULL;
 
+		if (key && !firing)
+			firing = firing_in(s->file);
 		if (!key || !map_has(firing, key))
 			add_note(s, n);
 	}

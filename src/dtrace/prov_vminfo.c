@@ -7,30 +7,29 @@
 	BY("(*(uint64_t *)args[0] & 64) == 0 ? 1 : "                                \
 	   "1 << (*(uint64_t *)((uint64_t)args[0] + sizeof(struct page)) & 255)")
 
-/* Whose page is a folio: of anonymous memory, of a file that some process executes, of another
+/* Whose page the folio is: of anonymous memory, of a file that some process executes, of another
  * file. */
-#define IS_ANON(folio) "((uint64_t)((struct folio *)" folio ")->mapping & 3) == 1"
-#define IS_EXEC(folio)                                                                             \
-	"((uint64_t)" folio "->mapping & 3) == 0 && " folio "->mapping != 0 && " folio             \
-	"->mapping->host->i_writecount.counter < 0"
-#define IS_FILE(folio)                                                                             \
-	"((uint64_t)" folio "->mapping & 3) == 0 && " folio "->mapping != 0 && " folio             \
-	"->mapping->host->i_writecount.counter >= 0"
+#define IS_ANON "((uint64_t)((struct folio *)args[0])->mapping & 3) == 1"
+#define WRITERS                                                                                    \
+	"((uint64_t)args[0]->mapping & 3) == 0 && args[0]->mapping != 0 && "                       \
+	"args[0]->mapping->host->i_writecount.counter"
+#define IS_EXEC WRITERS " < 0"
+#define IS_FILE WRITERS " >= 0"
 #define MAPS_EXEC "(args[0]->vma->vm_flags & 4)" /* VM_EXEC */
 
 static const struct stable_probe rows[] = {
-	{"anonfree", "tp mm_page_free", IS_ANON("args[0]"), BY("1 << args[1]")},
+	{"anonfree", "tp mm_page_free", IS_ANON, BY("1 << args[1]")},
 	{"anonpgin", "entry swap_read_folio", NULL, PAGES},
 	{"anonpgout", "entry swap_writepage", NULL, PAGES},
 	{"as_fault", "entry handle_mm_fault", NULL, BY("1")},
 	{"cow_fault", "entry do_wp_page", NULL, BY("1")},
 	{"dfree", "tp mm_page_free", NULL, BY("1 << args[1]")},
-	{"execfree", "tp mm_filemap_delete_from_page_cache", IS_EXEC("args[0]"), PAGES},
+	{"execfree", "tp mm_filemap_delete_from_page_cache", IS_EXEC, PAGES},
 	{"execpgin", "entry filemap_fault", MAPS_EXEC " != 0", BY("1")},
-	{"execpgout", "entry __folio_start_writeback", IS_EXEC("args[0]"), PAGES},
-	{"fsfree", "tp mm_filemap_delete_from_page_cache", IS_FILE("args[0]"), PAGES},
+	{"execpgout", "entry __folio_start_writeback", IS_EXEC, PAGES},
+	{"fsfree", "tp mm_filemap_delete_from_page_cache", IS_FILE, PAGES},
 	{"fspgin", "entry filemap_fault", MAPS_EXEC " == 0", BY("1")},
-	{"fspgout", "entry __folio_start_writeback", IS_FILE("args[0]"), PAGES},
+	{"fspgout", "entry __folio_start_writeback", IS_FILE, PAGES},
 	{"kernel_asflt", "tp page_fault_kernel", NULL, BY("1")},
 	{"maj_fault", "return handle_mm_fault", "ret & 4", BY("1")}, /* VM_FAULT_MAJOR */
 	{"pgfrec", "tp mm_lru_activate", NULL, BY("1")},
